@@ -1,0 +1,179 @@
+"""The capture stage: pictures of one source become numbered frames, each on a ticket."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterator
+
+import cv2
+
+from capture.sources import Picture, Source, SourceLost, Undecodable, open_source
+from configs.errors import InputError
+from configs.schema import SourceConfig
+from transport.frame import Frame
+from transport.stage import StageContext
+from transport.tickets import Stopping, Tickets
+
+log = logging.getLogger("capture")
+
+_BACK_OFF_S = (0.25, 4.0)  # first and longest wait before a camera is tried again; each wait is jittered
+_SETTLED_S = 10.0  # a connection that held this long starts the back-off from its beginning
+_MAX_NAMED = 5  # broken pictures that are named in the log; the rest is only counted
+
+
+def capture(config: SourceConfig, tickets: Tickets, context: StageContext) -> Iterator[Frame]:
+    """Frames of one source, until it ends. Raises InputError if it cannot be opened at all.
+
+    `latest`: a thread always holds the newest picture, and one that is replaced before a ticket came free is
+    `superseded`. `every`: the source waits for a ticket and nothing is lost.
+    """
+    source = _open_first(config, tickets, context)
+    newest_wins = source.live if config.mode == "auto" else config.mode == "latest"
+    context.facts |= {"source": type(source).__name__, "mode": "latest" if newest_wins else "every"}
+    tickets.state("flowing")
+    context.ready()
+    pictures = _frames(config, source, tickets, context, every=not newest_wins)
+    yield from _newest(pictures, tickets, context) if newest_wins else pictures
+    log.info("%s: ended after %d pictures", tickets.stream, tickets.captured)
+
+
+def _open_first(config: SourceConfig, tickets: Tickets, context: StageContext) -> Source:
+    """The source, opened; with `wait`, and after a restart, a camera that is not there yet is waited for."""
+    for delay_s in _delays():
+        try:
+            return open_source(config, start=tickets.captured)
+        except InputError as error:
+            if not (config.wait or context.restarts):
+                tickets.state("failed")
+                raise
+            _away(tickets, str(error), delay_s)
+    raise AssertionError("the back-off has no end")
+
+
+def _frames(
+    config: SourceConfig, source: Source, tickets: Tickets, context: StageContext, every: bool
+) -> Iterator[Frame]:
+    """Numbered frames of a source over all its reconnections; with `every` each waits for its ticket first."""
+    mirrored = _is_camera(source) if config.mirror is None else config.mirror
+    delays, connected_s, broken = _delays(), time.monotonic(), 0
+    while True:
+        if every:
+            tickets.wait(tickets.has_free)
+        elif tickets.stopping():
+            raise Stopping
+        try:
+            picture = _read(source, tickets, context)
+        except Undecodable as error:
+            broken += 1
+            if broken <= _MAX_NAMED:
+                log.warning("%s: skipped %s", tickets.stream, error)
+            tickets.skip("undecodable")
+            continue
+        except SourceLost as error:
+            if time.monotonic() - connected_s > _SETTLED_S:
+                delays = _delays()
+            source.close()
+            source = _reopen(config, tickets, str(error), delays)
+            connected_s = time.monotonic()
+            continue
+        if picture is None:
+            source.close()
+            return
+        if mirrored:
+            cv2.flip(picture.image, 1, dst=picture.image)
+        frame = tickets.number(picture.image, picture.captured_ns, picture.media_ms, picture.name)
+        yield tickets.fly(frame) if every else frame
+
+
+def _read(source: Source, tickets: Tickets, context: StageContext) -> Picture | None:
+    """One picture, into a slot; tells the heartbeat since when the camera's library has had the thread."""
+    cpu_ns = time.thread_time_ns()
+    context.busy_since_ns = time.monotonic_ns()
+    try:
+        return source.read(tickets.room)
+    finally:
+        context.busy_since_ns = 0
+        context.busy_ns += time.thread_time_ns() - cpu_ns
+
+
+def _newest(frames: Iterator[Frame], tickets: Tickets, context: StageContext) -> Iterator[Frame]:
+    """The newest frame whenever a ticket is free; a thread reads on meanwhile, so that no buffer fills up behind us."""
+    reader = _Reader(frames, tickets, context)
+    reader.start()
+    while True:
+        tickets.wait(lambda: reader.over or (reader.newest is not None and tickets.has_free()))
+        if reader.newest is None:
+            break
+        tickets.wait(tickets.has_free)
+        frame = reader.take()
+        if frame is not None:
+            yield tickets.fly(frame)
+    if reader.error is not None:
+        raise reader.error
+
+
+class _Reader(threading.Thread):
+    """Reads on and on, and holds the newest frame."""
+
+    def __init__(self, frames: Iterator[Frame], tickets: Tickets, context: StageContext) -> None:
+        super().__init__(name="reader", daemon=True)
+        self._frames, self._tickets, self._context = frames, tickets, context
+        self._lock = threading.Lock()
+        self.newest: Frame | None = None
+        self.over = False
+        self.error: BaseException | None = None
+
+    def take(self) -> Frame | None:
+        with self._lock:
+            frame, self.newest = self.newest, None
+        return frame
+
+    def run(self) -> None:
+        try:
+            for frame in self._frames:
+                with self._lock:
+                    old, self.newest = self.newest, frame
+                if old is not None:
+                    self._tickets.drop(old, "superseded")
+                self._context.wake()
+        except Stopping:
+            pass
+        except BaseException as error:  # a bug: raised again in the main thread, where it ends the process
+            self.error = error
+        self.over = True
+        self._context.wake()
+
+
+def _reopen(config: SourceConfig, tickets: Tickets, reason: str, delays: Iterator[float]) -> Source:
+    """The source again, however long it takes."""
+    while True:
+        _away(tickets, reason, next(delays))
+        try:
+            source = open_source(config, start=tickets.captured)
+        except InputError as error:
+            reason = str(error)
+            continue
+        log.info("%s: back", tickets.stream)
+        tickets.state("flowing")
+        return source
+
+
+def _away(tickets: Tickets, reason: str, delay_s: float) -> None:
+    log.warning("%s: away (%s), next try in %.1f s", tickets.stream, reason, delay_s)
+    tickets.state("away")
+    tickets.wait(lambda: False, patience_s=delay_s)
+
+
+def _delays() -> Iterator[float]:
+    """Growing waits, jittered so that many cameras do not return at the same instant."""
+    delay_s, longest_s = _BACK_OFF_S
+    while True:
+        yield delay_s * random.uniform(0.75, 1.25)
+        delay_s = min(2 * delay_s, longest_s)
+
+
+def _is_camera(source: Source) -> bool:
+    return type(source).__name__ == "Webcam"

@@ -1,0 +1,1 @@
+"""What the user may set: the options, and the error that names what is wrong with them."""

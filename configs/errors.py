@@ -1,0 +1,9 @@
+"""The one error that is the user's to mend, shown as one line and never as a traceback."""
+
+
+class InputError(Exception):
+    """Something that the user gave cannot be used.
+
+    The text is one line: it names the culprit (file, option, value) and says what to do next. A stage
+    that raises it is not restarted: trying again would fail again.
+    """

@@ -1,0 +1,104 @@
+"""Every option of the pipeline: its type, unit, default and the reason to change it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+
+def option(description: str, **limits: float) -> Meta:
+    """What `--help` and `--print-config` say of an option, and the values it takes."""
+    return Meta(description=description, **limits)  # type: ignore[call-overload]
+
+
+Pixels = Annotated[int, Meta(ge=16)]
+Rate = Annotated[float, Meta(gt=0)]
+
+
+class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One source of pictures; one capture process each."""
+
+    source: Annotated[str, option("camera number, device, URL, video file, folder of images, or `demo`")]
+    name: Annotated[str, option("stream name in labels, logs and results; made from the source if empty")] = ""
+    mode: Annotated[
+        Literal["auto", "latest", "every"],
+        option("latest: newest picture wins; every: none is lost; auto: latest for live sources, every for files"),
+    ] = "auto"
+    tickets: Annotated[int, option("frames of this source under way at once; fewer are fresher", ge=1, le=64)] = 6
+    mirror: Annotated[bool | None, option("flip left and right; empty: webcams are mirrored, others not")] = None
+    width: Annotated[Pixels | None, option("picture width to ask of a webcam, px")] = None
+    height: Annotated[Pixels | None, option("picture height to ask of a webcam, px")] = None
+    fps: Annotated[Rate | None, option("frame rate to ask of a webcam, 1/s")] = None
+    realtime: Annotated[bool, option("play a file or the demo at its own rate, as a live source")] = False
+    loop: Annotated[bool, option("start a file, folder or the demo again at its end, for ever")] = False
+    wait: Annotated[bool, option("keep trying when a camera cannot be reached at the start")] = False
+    open_timeout_s: Annotated[float, option("give up opening a network source after this, s", gt=0)] = 5.0
+    read_timeout_s: Annotated[float, option("take a network source for lost after this silence, s", gt=0)] = 5.0
+    rtsp_transport: Annotated[Literal["tcp", "udp"], option("how RTSP carries the pictures")] = "tcp"
+
+
+class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Haar face detection."""
+
+    cascade: Annotated[
+        Literal["default", "alt", "alt2"], option("frontal face cascade of OpenCV: haarcascade_frontalface_*")
+    ] = "default"
+    width: Annotated[int, option("pictures wider than this are shrunk before the search, px", ge=64)] = 480
+    scale_factor: Annotated[float, option("step between face sizes searched; nearer to 1 finds more", gt=1, le=2)] = 1.1
+    neighbours: Annotated[int, option("hits needed to call it a face; more means fewer false ones", ge=0)] = 4
+    min_face: Annotated[float, option("smallest face, as a share of the picture's height", gt=0, le=1)] = 0.1
+    max_face: Annotated[float, option("largest face, as a share of the picture's height", gt=0, le=1)] = 1.0
+    listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"
+
+
+class ClassifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Classification of the face crops."""
+
+    model: Annotated[str, option("model file, .onnx or .pth; empty: the model that ships with maskstream")] = ""
+    classes: Annotated[
+        tuple[str, ...], option("class names in the order of the model's outputs, where the file has none")
+    ] = ()
+    backbone: Annotated[
+        Literal["", "ResNet", "BasicCNN"], option("network of a bare .pth state dict that does not tell its own")
+    ] = ""
+    device: Annotated[str, option("cpu, cuda, cuda:N, or auto: the best that is really there")] = "cpu"
+    max_batch: Annotated[int, option("faces in one forward pass, at most", ge=1, le=1024)] = 32
+    wait_ms: Annotated[float, option("wait for more frames before a forward pass, ms; pays on a GPU", ge=0)] = 0.0
+    threads: Annotated[int, option("CPU threads of the model; 0: from the budget of cores", ge=0)] = 0
+    listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"
+
+
+class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Drawing, and where the result goes."""
+
+    sinks: Annotated[
+        tuple[str, ...],
+        option("window, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, null; empty: window where there is a display"),
+    ] = ()
+    corner: Annotated[bool, option("stream name, frame rate and age in a corner of the picture")] = True
+    max_age_ms: Annotated[float, option("drop a live frame that is older than this, ms; 0: never", ge=0)] = 0.0
+    listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"
+
+
+class RunConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The run as a whole."""
+
+    keep_going: Annotated[bool, option("with several sources: run on when one of them cannot be used")] = False
+    cores: Annotated[int, option("cores to use; 0: all that this process may use (affinity, cgroup)", ge=0)] = 0
+    start_timeout_s: Annotated[float, option("a stage that is not ready after this has failed, s", gt=0)] = 120.0
+    heartbeat_timeout_s: Annotated[float, option("a stage that is silent for this long is killed, s", gt=0.5)] = 6.0
+    hang_timeout_s: Annotated[float, option("a stage that is busy with one batch for this long is killed, s", gt=1)] = (
+        60.0
+    )
+    max_restarts: Annotated[int, option("give up after this many deaths of a stage within a minute", ge=0)] = 10
+
+
+class PipelineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole pipeline: one section per stage."""
+
+    sources: tuple[SourceConfig, ...] = ()
+    detect: DetectConfig = field(default_factory=DetectConfig)
+    classify: ClassifyConfig = field(default_factory=ClassifyConfig)
+    overlay: OverlayConfig = field(default_factory=OverlayConfig)
+    run: RunConfig = field(default_factory=RunConfig)

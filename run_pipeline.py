@@ -1,0 +1,243 @@
+"""Start the pipeline: `python run_pipeline.py --source 0`; `maskstream` is the same program with all commands."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from msgspec.structs import replace
+
+try:
+    import cv2  # noqa: F401
+except ImportError as error:  # a bare Debian lacks what its wheel does not bring
+    sys.exit(f"maskstream: error: OpenCV cannot start ({error}): apt-get install libxcb1 libgl1 libglib2.0-0")
+
+from capture.redact import redact
+from capture.sources import check_source, stream_name
+from capture.stage import capture
+from configs.errors import InputError
+from configs.load import as_yaml, load_config
+from configs.schema import PipelineConfig, SourceConfig
+from export.__main__ import export
+from inference.classify import classify
+from inference.detect import detect
+from overlay.sinks import check_sinks
+from overlay.stage import overlay
+from train.__main__ import train
+from train.evaluate import evaluate
+from transport.cores import model_threads, usable_cores
+from transport.progress import Progress, print_ledger
+from transport.stage import Stage
+from transport.supervisor import Failure, Supervisor
+
+_REPORTED = ("maskstream", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "torch", "pyzmq", "av")
+
+
+def stages(config: PipelineConfig) -> list[Stage]:
+    """The pipeline, in the order a frame walks it. Each line is one kind of process."""
+    sources = {source.name: source for source in config.sources}
+    detecting, classifying, overlaying = config.detect, config.classify, config.overlay
+    return [
+        Stage("capture", capture, sources),  # one process per source
+        Stage("detect", detect, detecting, listen=detecting.listen),
+        Stage("classify", classify, classifying, classifying.max_batch, classifying.wait_ms, classifying.listen),
+        Stage("overlay", overlay, overlaying, listen=overlaying.listen),
+    ]
+
+
+def run(
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="0, /dev/video0, rtsp://..., a video file, a folder of images, or demo; repeatable"),
+    ] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(help="window, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, contact:OUT.png, null; repeatable"),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with any of the options; see --print-config")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="classifier, .onnx or .pth; the one that ships if not given")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="class names a,b,c in output order, if the model has none")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N, or auto")] = None,
+    realtime: Annotated[bool, typer.Option("--realtime", help="play files at their own rate, newest wins")] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="play files again and again")] = False,
+    mirror: Annotated[bool | None, typer.Option(help="flip left and right; webcams are mirrored by default")] = None,
+    width: Annotated[int | None, typer.Option(help="picture width to ask of a webcam, px")] = None,
+    height: Annotated[int | None, typer.Option(help="picture height to ask of a webcam, px")] = None,
+    fps: Annotated[float | None, typer.Option(help="frame rate to ask of a webcam")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="keep trying when a camera is not there at the start")] = False,
+    tickets: Annotated[int | None, typer.Option(help="frames of a source under way at once; fewer are fresher")] = None,
+    corner: Annotated[bool | None, typer.Option(help="stream name, rate and age in a corner of the picture")] = None,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="run on when one of several sources fails")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="any option: section.key=value; repeatable")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="end with the run as one JSON object on one line")] = False,
+    print_config: Annotated[bool, typer.Option("--print-config", help="print all options as YAML and end")] = False,
+) -> None:
+    """Show and record who wears a mask, live from cameras or from files.
+
+    The run ends with the sources, or with Ctrl-C. Examples: `--source 0` (webcam, in a window);
+    `--source rtsp://user:pass@host/path --sink file:out.mp4`; `--source clip.mp4 --sink jsonl:out.jsonl --json`.
+    """
+    flags = {
+        "sources": (
+            source or [],
+            _given(
+                realtime=realtime or None,
+                loop=loop or None,
+                mirror=mirror,
+                width=width,
+                height=height,
+                fps=fps,
+                wait=wait or None,
+                tickets=tickets,
+            ),
+        ),
+        "classify": _given(model=model, classes=classes.split(",") if classes else None, device=device),
+        "overlay": _given(sinks=sink, corner=corner),
+        "run": _given(keep_going=keep_going or None),
+    }
+    options = load_config(config, settings or (), flags)
+    if print_config:
+        typer.echo(as_yaml(options), nl=False)
+        return
+    options, refused = _checked(options)
+    supervisor = _supervise(options)
+    refused |= supervisor.refused
+    print_ledger({stream: supervisor.ledger(stream) for stream in supervisor.streams})
+    if json_:
+        typer.echo(json.dumps(_report(supervisor, refused)))
+    if refused:
+        raise typer.Exit(1)  # what could be done was done, but not all of it: as make --keep-going says it
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
+    """The options with all that is left open filled in, and the sources refused; raises InputError early."""
+    if not options.sources:
+        raise InputError("no source: give --source 0, rtsp://..., a video file, a folder of images, or demo")
+    refused: dict[str, str] = {}
+    sources: list[SourceConfig] = []
+    for source in options.sources:
+        try:
+            check_source(source)
+        except InputError as error:
+            if not options.run.keep_going or len(options.sources) == 1:
+                raise
+            refused[source.name or source.source] = str(error)
+            typer.echo(f"maskstream: {redact(str(error))}; the other sources go on", err=True)
+        else:
+            sources.append(replace(source, name=_free_name(stream_name(source), [s.name for s in sources])))
+    if not sources:
+        raise InputError("none of the sources can be used")
+    for section in ("detect", "classify", "overlay"):
+        _check_listen(section, getattr(options, section).listen)
+    sinks = tuple(_per_stream(sink) if len(sources) > 1 else sink for sink in options.overlay.sinks)
+    check_sinks(sinks, [source.source for source in sources])
+    threads = options.classify.threads or model_threads(options.run.cores or usable_cores())
+    checked = replace(
+        options,
+        sources=tuple(sources),
+        classify=replace(options.classify, threads=threads),
+        overlay=replace(options.overlay, sinks=sinks),
+    )
+    return checked, refused
+
+
+def _free_name(name: str, taken: list[str]) -> str:
+    """The name, with a number behind it if another stream has it."""
+    names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
+    return next(candidate for candidate in names if candidate not in taken)
+
+
+def _per_stream(sink: str) -> str:
+    """With several streams each gets a video of its own: out.mp4 becomes out-{stream}.mp4."""
+    kind, _, path = sink.partition(":")
+    if kind != "file" or "{stream}" in path:
+        return sink
+    return f"file:{Path(path).with_suffix('')}-{{stream}}{Path(path).suffix}"
+
+
+def _check_listen(section: str, address: str) -> None:
+    """Frames may cross a tcp link on this host; beyond it they would go unencrypted."""
+    if address != "ipc" and not re.fullmatch(r"tcp://(127\.0\.0\.1|localhost):\d{1,5}", address):
+        raise InputError(f"{section}.listen: {address!r} is neither ipc nor tcp://127.0.0.1:PORT")
+
+
+def _supervise(options: PipelineConfig) -> Supervisor:
+    """Run the pipeline; returns its supervisor, all processes ended."""
+    with Progress() as progress:
+        supervisor = Supervisor(
+            stages(options), options.run, lambda name, line: progress.say(name, redact(line)), progress.tick
+        )
+        supervisor.run()
+    return supervisor
+
+
+def _report(supervisor: Supervisor, refused: dict[str, str]) -> dict[str, Any]:
+    """The run as one JSON object."""
+    facts = supervisor.facts()
+    return {
+        "streams": {stream: supervisor.ledger(stream).as_json() for stream in supervisor.streams},
+        "stages": supervisor.stage_figures(),
+        "refused": {name: redact(reason) for name, reason in refused.items()},
+        "model": facts.get("model"),
+        "detector": facts.get("detector"),
+        "provider": facts.get("provider"),
+        "versions": {"python": sys.version.split()[0]} | _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {dist.name.lower(): dist.version for dist in importlib.metadata.distributions()}
+    return {name: found[name] for name in _REPORTED if name in found}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """`maskstream`: all commands. What the user did wrong is one line on standard error, exit code 1 or 2."""
+    app = typer.Typer(name="maskstream", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback(help="Live face-mask video pipeline: capture, detect, classify, overlay.")(lambda: None)
+    for command in (run, train, evaluate, export):
+        app.command()(command)
+    try:
+        _check_install()
+        code = app(
+            sys.argv[1:] if arguments is None else list(arguments), prog_name="maskstream", standalone_mode=False
+        )
+    except (InputError, Failure) as error:
+        code = _refuse(str(error), 1)
+    except typer.TyperException as error:
+        code = _refuse(f"{error.format_message()} (see --help)", 2)
+    except (typer.Abort, KeyboardInterrupt):
+        code = 130
+    sys.exit(code)
+
+
+def _refuse(reason: str, code: int) -> int:
+    typer.echo(f"maskstream: error: {redact(' '.join(reason.split()))}", err=True)
+    return code
+
+
+def _check_install() -> None:
+    """Another distribution's top-level `inference` or `train` must not have come in between."""
+    here = Path(__file__).resolve().parent
+    for module in (sys.modules[name] for name in ("capture", "inference", "overlay", "train", "export")):
+        if Path(str(module.__file__)).resolve().parent.parent != here:
+            raise InputError(f"{module.__file__} is not maskstream's own: uninstall the package that brought it")
+
+
+if __name__ == "__main__":
+    main(["run", *sys.argv[1:]])

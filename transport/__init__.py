@@ -1,0 +1,1 @@
+"""How frames move between the processes; knows nothing of cameras, models or windows."""

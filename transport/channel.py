@@ -1,0 +1,87 @@
+"""Inbox and outbox: one-way links between processes over ZeroMQ.
+
+The receiver binds, the sender connects: so what waits in the sender's queue survives the death of the receiver
+and is delivered to the one that replaces it, in order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import zmq
+
+from configs.errors import InputError
+from transport.codec import Message, Pixels, WireError, decode, encode
+
+_LINGER_MS = 500  # the default, -1, can hang a process for ever on exit when the other side is gone
+_RECONNECT_MS = 20  # the default of 100 ms is most of what a restart would cost
+
+
+class _Link:
+    _socket: zmq.Socket[bytes]
+
+    def close(self) -> None:
+        """Close the socket; what is queued is still sent, for up to half a second after."""
+        self._socket.close(_LINGER_MS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Inbox(_Link):
+    """Where messages arrive. `wake_fd` is a file descriptor that ends a wait early when it becomes readable."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, wake_fd: int | None = None) -> None:
+        self._socket = context.socket(zmq.PULL)
+        try:
+            self._socket.bind(address)
+        except zmq.ZMQError as error:
+            self._socket.close(0)
+            raise InputError(f"cannot listen on {address}: {error.strerror}; choose another port") from None
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        if wake_fd is not None:
+            self._poller.register(wake_fd, zmq.POLLIN)
+
+    def receive(
+        self, timeout_s: float = 0.0, pixels: Pixels | None = None, on_junk: Callable[[WireError], None] | None = None
+    ) -> Message | None:
+        """The next message, or None if none came in time. What is no message is given to `on_junk`, or raised."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left_ms = max(0, int((deadline - time.monotonic()) * 1000))
+            if not self._socket.poll(0) and self._socket not in dict(self._poller.poll(left_ms)):
+                return None
+            parts = self._socket.recv_multipart(copy=False)
+            try:
+                message = decode([part.buffer for part in parts], pixels)
+            except WireError as error:
+                if on_junk is None:
+                    raise
+                on_junk(error)
+                continue
+            if message is not None:
+                return message
+
+
+class Outbox(_Link):
+    """Where messages leave. Over tcp a frame takes its pixels along."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
+        self._socket = context.socket(zmq.PUSH)
+        self._socket.reconnect_ivl = _RECONNECT_MS
+        self._socket.connect(address)
+        self._with_pixels = address.startswith("tcp://")
+
+    def send(self, message: Message) -> None:
+        """Queue a message; it waits there if the receiver is away."""
+        parts = encode(message, self._with_pixels)
+        self._socket.send_multipart(parts, copy=len(parts) == 1)

@@ -1,0 +1,38 @@
+"""How many cores there are to share out, and the one budget of threads made from it."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+_MAX_MODEL_THREADS = 8  # a batch of face crops is too little work to keep more busy
+
+
+def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Cores that this process may use: its affinity, and the quota of its container (cgroup v2 or v1)."""
+    cores = len(os.sched_getaffinity(0))
+    for quota_file, period_file in (("cpu.max", None), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            words = (cgroup / quota_file).read_text().split()
+            period = words[1] if period_file is None else (cgroup / period_file).read_text()
+            quota = int(words[0])
+        except (OSError, ValueError, IndexError):  # no such limit, or "max"
+            continue
+        if quota > 0:
+            cores = min(cores, math.ceil(quota / int(period)))
+    return max(1, cores)
+
+
+def model_threads(cores: int) -> int:
+    """Threads for the classifier: the cores that capture, detect and overlay leave, at least one.
+
+    On 2 cores one thread each gives 8 times the pictures of the libraries' own defaults (torch, ResNet50).
+    """
+    return min(_MAX_MODEL_THREADS, max(1, cores - 3))
+
+
+def thread_limits() -> dict[str, str]:
+    """Environment of a worker: no library makes threads of its own, and none spins while it waits."""
+    one = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+    return dict.fromkeys(one, "1") | {"OMP_WAIT_POLICY": "PASSIVE"}

@@ -1,0 +1,77 @@
+"""The one thing that walks through the pipeline: a picture of one stream, and what is known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from msgspec import Struct
+
+
+class Box(Struct, frozen=True, array_like=True):
+    """A rectangle in pixels of the frame. x, y is its upper left corner; it may reach outside the frame."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Prediction(Struct, frozen=True):
+    """What the classifier says of one face. Confidence is the calibrated probability of `label`."""
+
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+
+
+class Face(Struct, frozen=True):
+    """A face that was found. `box` bounds the face as an annotator would draw it: forehead to chin."""
+
+    box: Box
+    prediction: Prediction | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Frame:
+    """One captured picture and what the stages have attached to it.
+
+    `image` is (H, W, 3) uint8, BGR as OpenCV reads it, and read-only: draw on a copy.
+    `captured_ns` is `time.monotonic_ns()` at the moment the picture left the source.
+    `media_ms` is the position in a video file, None for cameras and pictures.
+    `name` is the file name of a picture from a folder, else empty.
+    `slot` is where the pixels lie in the stream's shared memory, None where they came in the message.
+
+    >>> Frame("door", 7, 0, np.zeros((480, 640, 3), np.uint8))
+    Frame(door #7, 640x480, 0 faces)
+    """
+
+    stream: str
+    seq: int
+    captured_ns: int
+    image: np.ndarray
+    faces: tuple[Face, ...] = ()
+    media_ms: float | None = None
+    name: str = ""
+    slot: int | None = None
+
+    def __post_init__(self) -> None:
+        image = self.image
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+            raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return f"Frame({self.stream} #{self.seq}, {width}x{height}, {len(self.faces)} faces)"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A frame whose way ends here: `outcome` is `shown`, or the reason why it was dropped (transport/pool.py).
+
+    `age_ns` is its age when it was drawn; where it is None, its age when its ticket goes back.
+    """
+
+    frame: Frame
+    outcome: str
+    age_ns: int | None = None

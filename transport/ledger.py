@@ -1,0 +1,72 @@
+"""What became of the frames: captured = shown + dropped by reason + in flight; rates and ages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from transport.pool import AGE_STEP, FLYING, OUTCOMES, PENDING, STATES, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The account of one stream at one moment. `ages` counts shown frames by age (transport/pool.py)."""
+
+    captured: int = 0
+    shown: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+    faces: int = 0
+    state: str = "opening"
+    span_s: float = 0.0
+    ages: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every captured frame is accounted for."""
+        return self.captured == self.shown + sum(self.dropped.values()) + self.in_flight
+
+    @property
+    def fps(self) -> float:
+        """Shown frames per second, from the first shown frame to the last."""
+        return (self.shown - 1) / self.span_s if self.span_s > 0 else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The stream's part of the run's JSON."""
+        return {
+            "captured": self.captured,
+            "shown": self.shown,
+            "dropped": self.dropped,
+            "in_flight": self.in_flight,
+            "faces": self.faces,
+            "fps": round(self.fps, 2),
+            "age_ms": {f"p{p}": percentile_ms(self.ages, p) for p in (50, 95, 99)},
+        }
+
+
+def read_ledger(pool: Pool) -> Ledger:
+    """The account as it stands. While frames move, `in_flight` may be off by those that moved during the reading."""
+    header, slots = pool.header, pool.slots
+    counts = {name: int(count) for name, count in zip(OUTCOMES, header["counts"], strict=True)}
+    span_ns = int(header["last_shown_ns"]) - int(header["first_shown_ns"])
+    return Ledger(
+        captured=int(header["captured"]),
+        shown=counts["shown"],
+        dropped={name: count for name, count in counts.items() if count and name not in ("", "shown")},
+        in_flight=int(np.count_nonzero((slots["state"] == FLYING) | (slots["state"] == PENDING))),
+        faces=int(header["faces"]),
+        state=STATES[int(header["state"])],
+        span_s=span_ns / 1e9,
+        ages=header["ages"].copy(),
+    )
+
+
+def percentile_ms(ages: np.ndarray, percent: float) -> float | None:
+    """The age in ms that `percent` of the shown frames did not exceed; buckets are 6 % wide. None if none was shown."""
+    total = int(ages.sum())
+    if total == 0:
+        return None
+    bucket = int(np.searchsorted(np.cumsum(ages), total * percent / 100))
+    return float(f"{0.1 * AGE_STEP ** (bucket - 0.5):.3g}")

@@ -1,0 +1,130 @@
+"""One worker process as its supervisor sees it: start, heart, last words, end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from transport.codec import Beat
+from transport.cores import thread_limits
+from transport.worker import Spec
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+Say = Callable[[str, str], None]
+"""(process, line): show a line that a worker wrote."""
+
+
+class Process:
+    """A worker, over all its lives. Counts are added up over the lives."""
+
+    def __init__(self, spec: Spec, say: Say) -> None:
+        self.spec, self._say = spec, say
+        self.name = spec.process
+        self.restarts = 0
+        self.ready = self.done = False
+        self.refusal = ""
+        self.facts: dict[str, str] = {}
+        self.deaths: deque[float] = deque()
+        self.deaths_unready = 0
+        self.restart_at_s: float | None = None
+        self.started_s = self.heard_s = 0.0
+        self.beat = Beat(self.name, 0, 0, 0, 0, 0)
+        self._earlier = (0, 0, 0)
+        self._closing = False
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pump: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start a life. Call from the main thread: a worker dies with the thread that started it."""
+        self._bury()
+        self.ready, self._closing, self.restart_at_s, self.refusal = False, False, None, ""
+        self.started_s = self.heard_s = time.monotonic()
+        environment = os.environ | thread_limits()
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+        # -P: a folder `inference` or `train` where the user happens to stand must not be imported instead of ours
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "transport.worker", self.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
+        assert self._child.stdin is not None
+        spec = msgspec.structs.replace(self.spec, restarts=self.restarts, parent=os.getpid())
+        try:
+            self._child.stdin.write(msgspec.json.encode(spec))
+            self._child.stdin.close()
+        except BrokenPipeError:  # it died at once; its exit code tells
+            pass
+        self._pump = threading.Thread(target=self._relay, args=(self._child,), name=f"pump-{self.name}", daemon=True)
+        self._pump.start()
+
+    def _relay(self, child: subprocess.Popen[bytes]) -> None:
+        assert child.stdout is not None
+        for line in child.stdout:
+            self._say(self.name, line.decode(errors="replace").rstrip())
+
+    def _bury(self) -> None:
+        """Add the counts of the life that ended to those of the earlier ones."""
+        self._earlier = self.counts
+        self.beat = Beat(self.name, 0, 0, 0, 0, 0)
+        if self._pump is not None:
+            self._pump.join(1)
+        if self._child is not None and self._child.stdout is not None:
+            self._child.stdout.close()
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """(frames, batches, busy_ns) of all lives."""
+        frames, batches, busy_ns = self._earlier
+        return frames + self.beat.frames, batches + self.beat.batches, busy_ns + self.beat.busy_ns
+
+    @property
+    def pid(self) -> int:
+        """The process id; 0 before the first start."""
+        return self._child.pid if self._child else 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._child is not None and self._child.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """As subprocess gives it: negative for a signal; None while it runs or before its first start."""
+        return self._child.poll() if self._child else None
+
+    def close(self) -> None:
+        """Ask it to finish: no more frames come, close what is open. Asked once in each life."""
+        if self.alive and not self._closing and self._child is not None:
+            self._closing = True
+            self._child.terminate()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.alive and self._child is not None:
+            self._child.kill()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for the end, and for its last words."""
+        if self._child is not None:
+            self._child.wait(timeout_s)
+        if self._pump is not None:
+            self._pump.join(1)
+
+    def how_it_ended(self) -> str:
+        """The exit code in words."""
+        code = self.exit_code
+        if code is not None and code < 0:
+            return f"killed by {signal.Signals(-code).name}"
+        return f"exit code {code}"

@@ -1,0 +1,109 @@
+"""What the person at the terminal sees: the streams while they run, the ledger at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from transport.ledger import Ledger, percentile_ms
+from transport.supervisor import Supervisor
+
+_TERMINAL_S = 0.25
+_LINES_S = 5.0
+
+
+class Progress:
+    """Per stream: state, rate, faces, age, drops. Redrawn in place on a terminal, else a line now and then."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._every_s = _TERMINAL_S if self._console.is_terminal else _LINES_S
+        self._drawn_s = time.monotonic()
+        self._before: dict[str, tuple[float, Ledger]] = {}
+
+    def say(self, process: str, line: str) -> None:
+        """Show a line of a process above the streams. Workers write name, level and message with tabs between."""
+        parts = line.split("\t", 2)
+        text = parts[2] if len(parts) == 3 else line
+        style = {"WARNING": "yellow", "ERROR": "red"}.get(parts[1] if len(parts) == 3 else "", "")
+        self._console.print(Text.assemble((f"{process}: ", "bold"), (text, style)))
+
+    def tick(self, supervisor: Supervisor) -> None:
+        """Called often; draws when it is time."""
+        if time.monotonic() - self._drawn_s < self._every_s or not supervisor.started_s:
+            return
+        self._drawn_s = time.monotonic()
+        rows = [self._row(stream, supervisor.ledger(stream), supervisor.started_s) for stream in supervisor.streams]
+        if self._console.is_terminal:
+            table = Table.grid(padding=(0, 2))
+            for row in rows:
+                table.add_row(*row)
+            self._live.update(table, refresh=True)
+        else:
+            for row in rows:
+                self._console.print("  ".join(row))
+
+    def _row(self, stream: str, ledger: Ledger, started_s: float) -> tuple[str, ...]:
+        """What happened since about a second ago."""
+        now_s = time.monotonic()
+        then_s, then = self._before.get(stream, (started_s, Ledger()))
+        if now_s - then_s > 1:
+            self._before[stream] = (now_s, ledger)
+        ages = ledger.ages - then.ages if then.ages.size else ledger.ages
+        shown = ledger.shown - then.shown
+        faces = (ledger.faces - then.faces) / shown if shown else 0.0
+        return (
+            stream,
+            ledger.state,
+            f"{ledger.shown} frames",
+            f"{shown / max(now_s - then_s, 1e-3):.1f}/s",
+            f"{faces:.1f} faces",
+            f"age p50 {_ms(ages, 50)} p95 {_ms(ages, 95)}",
+            f"dropped {sum(ledger.dropped.values())}",
+        )
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+
+def print_ledger(ledgers: dict[str, Ledger]) -> None:
+    """The account of the run on standard output: captured = shown + dropped by reason + in flight."""
+    table = Table(title="ledger", title_justify="left")
+    reasons = sorted({reason for ledger in ledgers.values() for reason in ledger.dropped})
+    columns = ["captured", "shown", *reasons, "in flight", "frames/s", "age p50", "p95", "p99"]
+    table.add_column("stream", overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    for stream, ledger in ledgers.items():
+        counts = [
+            ledger.captured,
+            ledger.shown,
+            *(ledger.dropped.get(reason, 0) for reason in reasons),
+            ledger.in_flight,
+        ]
+        ages = [_ms(ledger.ages, percent) for percent in (50, 95, 99)]
+        table.add_row(stream, *map(str, counts), f"{ledger.fps:.1f}", *ages)
+    width = None if sys.stdout.isatty() else 160  # in a pipe there is no width to fit into
+    Console(highlight=False, width=width).print(table)
+
+
+def _ms(ages: np.ndarray, percent: float) -> str:
+    value = percentile_ms(ages, percent)
+    return "-" if value is None else f"{value:.3g} ms" if value < 1000 else f"{value / 1000:.3g} s"

@@ -1,0 +1,56 @@
+"""What a stage is: one row of the process table, and what its function is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from transport.frame import Ended, Frame
+
+Batches = Iterable[list[Frame]]
+StageFunction = Callable[..., Iterator[Frame | Ended]]
+
+
+@dataclass(slots=True)
+class StageContext:
+    """What a stage's function is told of its run, and what it tells of itself.
+
+    `restarts` counts how often this stage died before in this run: a sink that finds its own
+    half-written file goes on with it instead of starting over.
+    `facts` is filled by the function before it asks for its first batch (`model`, `provider`, ...);
+    it is printed when the stage is ready and stands in the run's JSON.
+
+    The rest is for the worker and for capture, which has no batches: `busy_since_ns` (0: waiting) tells a long
+    piece of work from a hang; `ready` is called when the source is open; `wake` ends the wait of the thread that
+    collects tickets.
+    """
+
+    restarts: int = 0
+    facts: dict[str, str] = field(default_factory=dict)
+    busy_since_ns: int = 0
+    busy_ns: int = 0
+    ready: Callable[[], None] = lambda: None
+    wake: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One kind of process: a name, a generator function, its section of the options.
+
+    `function(config, batches, context)` yields each frame that goes on, or `Ended` for one that does not.
+    It yields all frames of a batch, in order, before it asks for the next batch. Asking for the first batch
+    says that it is ready (model loaded, warmed up); the end of `batches` says that it must close what it opened.
+    An empty batch means that nothing came for a while.
+    `batch` and `wait_ms` say how many frames are gathered; `listen` is where they arrive: `ipc`, or a tcp address.
+
+    The first row is capture: its config is a mapping of stream names to sources, and it gets the stream's tickets
+    where the others get batches; one process runs for each source.
+    """
+
+    name: str
+    function: StageFunction
+    config: Any
+    batch: int = 1
+    wait_ms: float = 0.0
+    listen: str = "ipc"

@@ -1,0 +1,319 @@
+"""Starts what the stage table says, watches it, restarts what dies, and ends it in order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import msgspec
+import zmq
+
+from configs.errors import InputError
+from configs.schema import RunConfig
+from transport.channel import Inbox, Outbox
+from transport.codec import Beat, Ready, Refused, SweepRequest
+from transport.ledger import Ledger, read_ledger
+from transport.pool import STATES, Pool, create_segment
+from transport.process import Process, Say
+from transport.run_folder import run_folder
+from transport.stage import Stage
+from transport.tickets import settle_rest
+from transport.worker import Spec, StreamPlace
+
+_POLL_S = 0.05
+_DRAIN_S = 1.5  # after Ctrl-C: time for the frames under way, then the sinks are closed without them
+_KILL_S = 2.6  # after Ctrl-C: whoever still runs is killed, so that all is gone within 3 s
+_BACK_OFF_S = (0.05, 5.0)
+_WINDOW_S = 60.0
+_MAX_UNREADY_DEATHS = 3  # a stage that cannot even start will not learn to
+
+STARTING, RUNNING, DRAINING, CLOSING = range(4)
+
+
+class Failure(Exception):
+    """The run cannot go on; the text says why, in one line."""
+
+
+class Supervisor:
+    """The processes of one run. `run()` returns when all have ended; then `ledgers` and `stages` tell what was."""
+
+    def __init__(self, stages: list[Stage], run: RunConfig, say: Say, on_tick: Callable[[Supervisor], None]) -> None:
+        self._table, self._run, self._say, self._on_tick = stages, run, say, on_tick
+        self.streams: list[str] = list(stages[0].config)
+        self.processes: dict[str, Process] = {}
+        self.refused: dict[str, str] = {}
+        self.phase = STARTING
+        self.started_s = 0.0
+        self.ended_s = 0.0
+        self._pools: dict[str, Pool] = {}
+        self._requests: dict[str, Outbox] = {}
+        self._told_s: float | None = None
+        self._interrupts = 0
+        self._failure: Exception | None = None
+
+    def run(self) -> None:
+        """Run until the sources end, a signal comes or something fails.
+
+        Raises InputError if a stage refused what the user gave, Failure if a stage kept dying.
+        """
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(run_folder())
+            segments = {stream: create_segment(stream, self._slots(stream)) for stream in self.streams}
+            for stream, fd in segments.items():
+                stack.callback(os.close, fd)
+                self._pools[stream] = stack.enter_context(Pool(fd))
+            context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+            stack.callback(context.term)
+            control = stack.enter_context(Inbox(context, f"ipc://{folder}/control"))
+            self._plan(folder, segments)
+            for stream in self.streams:
+                self._requests[stream] = stack.enter_context(Outbox(context, self._returns(folder, stream)))
+            stack.enter_context(self._signals())
+            try:
+                self._supervise(control)
+            finally:
+                self._kill_all()
+            self._settle()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """End the run in order, as Ctrl-C does; a second time, at once."""
+        self._interrupts += 1
+
+    def ledger(self, stream: str) -> Ledger:
+        """The account of a stream, now or at the end."""
+        return read_ledger(self._pools[stream])
+
+    def stage_figures(self) -> dict[str, dict[str, Any]]:
+        """Per stage: frames per second, busy share, mean frames in a batch, restarts."""
+        wall_s = max(1e-9, (self.ended_s or time.monotonic()) - (self.started_s or time.monotonic()))
+        figures = {}
+        for row in self._table:
+            members = self._members(row)
+            frames, batches, busy_ns = (sum(column) for column in zip(*(p.counts for p in members), strict=True))
+            figures[row.name] = {
+                "fps": round(frames / wall_s, 2),
+                "busy": round(busy_ns / 1e9 / wall_s / len(members), 4),
+                "batch_mean": round(frames / batches, 2) if batches else 0.0,
+                "restarts": sum(p.restarts for p in members),
+            }
+        return figures
+
+    def facts(self) -> dict[str, str]:
+        """What the stages said of themselves when they became ready: model, provider, detector, ..."""
+        return {key: value for row in self._table[1:] for p in self._members(row) for key, value in p.facts.items()}
+
+    def _slots(self, stream: str) -> int:
+        return int(self._table[0].config[stream].tickets) + 2
+
+    @staticmethod
+    def _returns(folder: Path, stream: str) -> str:
+        return f"ipc://{folder}/returns-{stream}"
+
+    def _plan(self, folder: Path, segments: dict[str, int]) -> None:
+        """Write the table as one Spec per process, each knowing where the next one listens."""
+        places = {
+            stream: StreamPlace(f"/proc/{os.getpid()}/fd/{fd}", self._returns(folder, stream))
+            for stream, fd in segments.items()
+        }
+        inboxes = [f"ipc://{folder}/{row.name}" if row.listen == "ipc" else row.listen for row in self._table[1:]]
+        for row, inbox, outbox in zip(self._table, ["", *inboxes], [*inboxes, ""], strict=True):
+            of_source = row is self._table[0]
+            for stream in self.streams if of_source else [""]:
+                spec = Spec(
+                    process=f"{row.name}-{stream}" if of_source else row.name,
+                    function=f"{row.function.__module__}:{row.function.__qualname__}",
+                    config=msgspec.Raw(msgspec.json.encode(row.config[stream] if of_source else row.config)),
+                    inbox=places[stream].returns if of_source else inbox,
+                    outbox=outbox,
+                    control=f"ipc://{folder}/control",
+                    streams={stream: places[stream]} if of_source else places,
+                    stream=stream,
+                    batch=row.batch,
+                    wait_ms=row.wait_ms,
+                )
+                self.processes[spec.process] = Process(spec, self._say)
+
+    def _members(self, row: Stage) -> list[Process]:
+        if row is self._table[0]:
+            return [self.processes[f"{row.name}-{stream}"] for stream in self.streams]
+        return [self.processes[row.name]]
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self.stop()
+
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, interrupt) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @property
+    def _captures(self) -> list[Process]:
+        return self._members(self._table[0])
+
+    @property
+    def _others(self) -> list[Process]:
+        return [process for row in self._table[1:] for process in self._members(row)]
+
+    def _supervise(self, control: Inbox) -> None:
+        for process in self._others:
+            process.start()
+        looked_s = time.monotonic()
+        while not all(process.done for process in self.processes.values()):
+            self._listen(control)
+            now_s = time.monotonic()
+            if now_s - looked_s > 1:  # we were stopped (Ctrl-Z) or starved, and so perhaps was everyone
+                for process in self.processes.values():
+                    process.heard_s = now_s
+            looked_s = now_s
+            for process in list(self.processes.values()):
+                self._watch(process, control)
+            self._advance()
+            self._on_tick(self)
+
+    def _listen(self, control: Inbox, timeout_s: float = _POLL_S) -> None:
+        message = control.receive(timeout_s)
+        while message is not None:
+            if isinstance(message, Beat | Ready | Refused):
+                self._hear(self.processes[message.process], message)
+            message = control.receive(0)
+
+    def _hear(self, process: Process, message: Beat | Ready | Refused) -> None:
+        if isinstance(message, Refused):
+            process.refusal = message.reason
+        elif message.pid == process.pid:  # not the last words of an earlier life
+            process.heard_s = time.monotonic()
+            if isinstance(message, Beat):
+                process.beat = message
+            else:
+                self._became_ready(process, message)
+
+    def _became_ready(self, process: Process, message: Ready) -> None:
+        process.ready, process.facts, process.deaths_unready = True, message.facts, 0
+        facts = ", ".join(f"{key} {value}" for key, value in message.facts.items())
+        self._say(process.name, f"ready (pid {message.pid}{'; ' if facts else ''}{facts})")
+        if process.restarts and process not in self._captures:
+            for capture in self._captures:
+                if not capture.done:
+                    self._requests[capture.spec.stream].send(SweepRequest(capture.spec.stream))
+
+    def _watch(self, process: Process, control: Inbox) -> None:
+        """What a process's exit, silence or long work means now."""
+        if process.done:
+            return
+        now_s = time.monotonic()
+        if process.restart_at_s is not None:
+            if now_s >= process.restart_at_s:
+                process.start()
+        elif process.pid and not process.alive:
+            self._listen(control, 0.1)  # its last words may still be on their way
+            self._ended(process)
+        elif process.alive:
+            busy_s = now_s - process.beat.busy_since_ns / 1e9 if process.beat.busy_since_ns else 0.0
+            if not process.ready and now_s - process.started_s > self._run.start_timeout_s:
+                self._kill(process, f"was not ready after {self._run.start_timeout_s:g} s")
+            elif process.ready and now_s - process.heard_s > self._run.heartbeat_timeout_s:
+                self._kill(process, f"gave no sign of life for {self._run.heartbeat_timeout_s:g} s")
+            elif process.ready and busy_s > self._run.hang_timeout_s:
+                self._kill(process, f"was stuck in one piece of work for {self._run.hang_timeout_s:g} s")
+
+    def _kill(self, process: Process, why: str) -> None:
+        self._say(process.name, f"{why}: killed")
+        process.kill()
+        process.wait(1)
+
+    def _ended(self, process: Process) -> None:
+        """A process is gone: it may, it was refused, or it is started again."""
+        is_capture = process in self._captures
+        if process.refusal:
+            self._refuse(process, is_capture)
+        elif is_capture and (self.phase >= DRAINING or self._pools[process.spec.stream].header["finished"]):
+            process.done = True
+        elif self.phase == CLOSING and process.exit_code in (0, -signal.SIGTERM):
+            process.done = True
+        else:
+            self._restart(process)
+
+    def _refuse(self, process: Process, is_capture: bool) -> None:
+        process.done = True
+        if is_capture and self._run.keep_going and len(self.streams) > 1:
+            self._say(process.name, process.refusal)
+            self.refused[process.spec.stream] = process.refusal
+            self._pools[process.spec.stream].header["state"] = STATES.index("failed")
+        else:
+            self._fail(InputError(process.refusal))
+
+    def _restart(self, process: Process) -> None:
+        now_s = time.monotonic()
+        process.deaths.append(now_s)
+        process.deaths_unready += not process.ready
+        while process.deaths[0] < now_s - _WINDOW_S:
+            process.deaths.popleft()
+        deaths, how = len(process.deaths), process.how_it_ended()
+        if deaths > self._run.max_restarts or process.deaths_unready >= _MAX_UNREADY_DEATHS:
+            process.done = True
+            self._fail(Failure(f"{process.name} died {deaths} times within a minute, last: {how}"))
+            return
+        delay_s = min(_BACK_OFF_S[0] * 2 ** (deaths - 1), _BACK_OFF_S[1])
+        self._say(process.name, f"died ({how}), starting it again in {delay_s:.2g} s")
+        process.restarts += 1
+        process.restart_at_s = now_s + delay_s
+
+    def _fail(self, error: Exception) -> None:
+        if self._failure is None:
+            self._failure = error
+
+    def _advance(self) -> None:
+        """From starting over running and draining to closing."""
+        now_s = time.monotonic()
+        told_to_end = bool(self._interrupts or self._failure)
+        if told_to_end and self._told_s is None:
+            self._told_s = now_s
+        told_for_s = now_s - self._told_s if self._told_s is not None else 0.0
+        if self.phase < DRAINING and told_to_end:
+            self.phase = DRAINING
+            for process in self._captures:
+                process.close()
+                process.done = process.done or not process.alive
+        elif self.phase == STARTING and all(process.ready for process in self._others):
+            self.phase, self.started_s = RUNNING, now_s
+            for process in self._captures:
+                process.start()
+        if self.phase in (RUNNING, DRAINING) and all(process.done for process in self._captures):
+            self.phase, self.ended_s = CLOSING, now_s
+        elif self.phase == DRAINING and told_for_s > _DRAIN_S:
+            self.phase, self.ended_s = CLOSING, now_s
+            for process in self._captures:
+                process.kill()  # it waits for tickets that would come too late; their slots say what became of them
+        if self.phase == CLOSING:
+            for process in self._others:
+                if process.ready or told_to_end:
+                    process.close()
+                process.done = process.done or (told_to_end and not process.alive)
+        if told_to_end and (self._interrupts > 1 or told_for_s > _KILL_S):
+            self._kill_all()
+
+    def _kill_all(self) -> None:
+        for process in self.processes.values():
+            process.kill()
+            process.done = True
+        for process in self.processes.values():
+            process.wait(5)
+
+    def _settle(self) -> None:
+        for stream, pool in self._pools.items():
+            rest = settle_rest(pool)
+            if rest:
+                self._say(stream, f"{rest} frames were still under way when the run was stopped")

@@ -1,0 +1,209 @@
+"""The tickets of one stream: who may send a frame, what became of each, and what a dead stage took with it.
+
+captured = shown + dropped by reason + in flight, at every moment and across the death of any process: every
+step writes first what loses nothing if the process dies right after it.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from transport.codec import End, Return, Sweep, SweepRequest
+from transport.frame import Frame
+from transport.pool import AGE_BUCKETS, AGE_STEP, FLYING, FREE, OUTCOMES, PENDING, STATES, WRITING, Pool
+
+_LOST, _SHOWN = OUTCOMES.index("lost"), OUTCOMES.index("shown")
+_POLL_S = 0.1
+
+Receive = Callable[[float], Iterable[Return | Sweep | End | SweepRequest]]
+"""Waits up to so many seconds for what comes back; ends early when the pipeline must stop or was woken."""
+
+
+class Stopping(Exception):
+    """The pipeline was told to stop while capture waited for something."""
+
+
+class Tickets:
+    """What capture holds of a stream: slots to write into, tickets to send with, and the ledger.
+
+    `receive` brings returned tickets, `forward` sends a Sweep or End behind the frames, `stopping` says that
+    the run must stop. One thread (the one that built this) collects returns; a reader thread may take rooms and
+    number pictures.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        pool: Pool,
+        receive: Receive,
+        forward: Callable[[Sweep | End], None],
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.stream = stream
+        self.limit = len(pool.slots) - 2
+        self._pool, self._receive, self._forward, self.stopping = pool, receive, forward, stopping
+        self._changed = threading.Condition()
+        self._collector = threading.get_ident()
+        self._end_sent = False
+        self._end_returned = False
+        self._recover()
+
+    @property
+    def captured(self) -> int:
+        """Pictures taken from the source so far, in all lives of this process: the next seq."""
+        return int(self._pool.header["captured"])
+
+    @property
+    def in_flight(self) -> int:
+        """Frames that were sent and are not back."""
+        return int(np.count_nonzero(self._pool.slots["state"] == FLYING))
+
+    def state(self, name: str) -> None:
+        """Say how the source is: opening, flowing, away, ended, failed."""
+        self._pool.header["state"] = STATES.index(name)
+
+    def room(self, height: int, width: int) -> np.ndarray:
+        """A free slot to write a picture into, (height, width, 3) uint8. Called again, it gives the same slot.
+
+        A picture larger than the slots waits until all frames are back, then the slots grow. Raises Stopping.
+        """
+        slots, nbytes = self._pool.slots, height * width * 3
+        if nbytes > self._pool.slot_bytes:
+            self.wait(lambda: not np.any((slots["state"] == PENDING) | (slots["state"] == FLYING)))
+            slots["state"] = FREE
+            self._pool.grow(nbytes)
+        writing = np.flatnonzero(slots["state"] == WRITING)
+        if len(writing) == 0:
+            self.wait(lambda: bool(np.any(slots["state"] == FREE)))
+            writing = np.flatnonzero(slots["state"] == FREE)
+            slots["state"][writing[0]] = WRITING
+        return self._pool.pixels(int(writing[0]), height, width)
+
+    def number(self, image: np.ndarray, captured_ns: int, media_ms: float | None = None, name: str = "") -> Frame:
+        """The picture just written into the room, as a frame: it is captured now, and pending."""
+        with self._changed:
+            slot, seq = int(np.flatnonzero(self._pool.slots["state"] == WRITING)[0]), self.captured
+            row = self._pool.slots[slot : slot + 1]
+            row["seq"], row["outcome"], row["state"] = seq, 0, PENDING
+            self._pool.header["captured"] = seq + 1
+            self._changed.notify_all()
+        image.setflags(write=False)
+        return Frame(self.stream, seq, captured_ns, image, media_ms=media_ms, name=name, slot=slot)
+
+    def fly(self, frame: Frame) -> Frame:
+        """Mark a pending frame as under way, right before it is sent."""
+        self._pool.slots["state"][frame.slot] = FLYING
+        return frame
+
+    def drop(self, frame: Frame, outcome: str) -> None:
+        """End a pending frame that was not sent."""
+        with self._changed:
+            self._count(int(frame.slot or 0), OUTCOMES.index(outcome))
+
+    def skip(self, outcome: str) -> None:
+        """Count a picture that gave no frame (undecodable)."""
+        with self._changed:
+            self._pool.header["captured"] += 1
+            self._pool.header["counts"][OUTCOMES.index(outcome)] += 1
+
+    def wait(self, until: Callable[[], bool], patience_s: float = math.inf) -> bool:
+        """Wait until something holds, taking in returned tickets; False if out of patience. Raises Stopping."""
+        deadline = time.monotonic() + patience_s
+        while not until():
+            if self.stopping():
+                raise Stopping
+            if time.monotonic() > deadline:
+                return False
+            if threading.get_ident() == self._collector:
+                self.collect(_POLL_S)
+            else:
+                with self._changed:
+                    self._changed.wait(_POLL_S)
+        return True
+
+    def has_free(self) -> bool:
+        """Whether a frame may be sent."""
+        return self.in_flight < self.limit
+
+    def finish(self) -> None:
+        """Send End and wait until all that was sent is back: then nothing is in flight. Raises Stopping never."""
+        self._end_sent = True
+        self._forward(End(self.stream))
+        while not (self._end_returned and self.in_flight == 0):
+            self.collect(_POLL_S)
+        self.state("ended")
+        self._pool.header["finished"] = 1
+
+    def collect(self, timeout_s: float) -> None:
+        """Take in what has come back."""
+        for message in self._receive(timeout_s):
+            if isinstance(message, Return):
+                self._settle(message)
+            elif isinstance(message, Sweep):
+                self._swept(message)
+            elif isinstance(message, SweepRequest):
+                self._sweep()
+            else:
+                self._end_returned = True
+
+    def _settle(self, ticket: Return) -> None:
+        slots = self._pool.slots
+        for slot in np.flatnonzero((slots["seq"] == ticket.seq) & (slots["state"] == FLYING)):
+            slots["age_ns"][slot], slots["faces"][slot] = ticket.age_ns, ticket.faces
+            with self._changed:
+                self._count(int(slot), OUTCOMES.index(ticket.outcome))
+
+    def _sweep(self) -> None:
+        self._forward(Sweep(self.stream, self.captured))
+        if self._end_sent:
+            self._forward(End(self.stream))  # the one sent before may have died with the stage
+
+    def _swept(self, sweep: Sweep) -> None:
+        """The way is first in, first out: what was sent before the sweep and is not back will not come."""
+        slots = self._pool.slots
+        for slot in np.flatnonzero((slots["state"] == FLYING) & (slots["seq"] < sweep.before_seq)):
+            with self._changed:
+                self._count(int(slot), int(slots["outcome"][slot]) or _LOST)
+
+    def _count(self, slot: int, outcome: int) -> None:
+        header, row = self._pool.header, self._pool.slots[slot]
+        row["state"] = FREE  # before the counter: a death in between is found by _recover, a second count would not be
+        header["counts"][outcome] += 1
+        if outcome == _SHOWN:
+            now_ns = time.monotonic_ns()
+            header["first_shown_ns"] = header["first_shown_ns"] or now_ns
+            header["last_shown_ns"] = now_ns
+            header["faces"] += row["faces"]
+            header["ages"][age_bucket(int(row["age_ns"]))] += 1
+        self._changed.notify_all()
+
+    def _recover(self) -> None:
+        """Go on where an earlier life of this process stood: frames under way are swept for, the rest is lost."""
+        header, slots = self._pool.header, self._pool.slots
+        slots["state"][slots["state"] != FLYING] = FREE
+        missing = self.captured - int(header["counts"].sum()) - self.in_flight
+        header["counts"][_LOST] += missing
+        if self.in_flight:
+            self._sweep()
+
+
+def settle_rest(pool: Pool) -> int:
+    """After the end of all processes: frames that were still under way are `stopped`. Returns how many."""
+    header, slots = pool.header, pool.slots
+    known = slots["outcome"][slots["state"] == FLYING]
+    for outcome in known[known > 0]:
+        header["counts"][outcome] += 1
+    slots["state"] = FREE
+    rest = int(header["captured"]) - int(header["counts"].sum())
+    header["counts"][OUTCOMES.index("stopped")] += rest
+    return rest
+
+
+def age_bucket(age_ns: int) -> int:
+    """The bucket of the age histogram that an age falls into."""
+    return min(AGE_BUCKETS - 1, max(0, math.ceil(math.log(max(age_ns, 1) / 1e5, AGE_STEP))))
