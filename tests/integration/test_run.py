@@ -1,0 +1,213 @@
+"""The whole program on real input: what goes in comes out, whatever dies in between."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import av
+import cv2
+import psutil
+import pytest
+
+STAGES = ("capture-clip", "detect", "classify", "overlay")
+TICKETS = 6
+
+
+def frames_in(path: Path) -> int:
+    """The pictures that a player finds in a video."""
+    with av.open(str(path)) as video:
+        return sum(1 for _ in video.decode(video=0))
+
+
+def balanced(stream: dict) -> bool:
+    return stream["captured"] == stream["shown"] + sum(stream["dropped"].values()) + stream["in_flight"]
+
+
+def test_a_file_loses_no_frame(maskstream, clip):
+    run = maskstream("--source", clip(count=60), "--sink", "file:o.mp4", "--sink", "jsonl:o.jsonl", "--json")
+    assert run.wait() == 0
+    stream = run.report["streams"]["clip"]
+    assert (stream["captured"], stream["shown"], stream["dropped"], stream["in_flight"]) == (60, 60, {}, 0)
+    assert [line["seq"] for line in run.lines()] == list(range(60))
+    assert frames_in(run.folder / "o.mp4") == 60
+    assert set(run.report["stages"]) == {"capture", "detect", "classify", "overlay"}
+    assert run.report["detector"]
+    assert run.report["provider"]
+    assert run.report["versions"]["opencv-python"].startswith("4.")
+
+
+@pytest.mark.skipif(not shutil.which("ffprobe"), reason="needs ffprobe (Debian package ffmpeg)")
+def test_ffprobe_counts_the_same_and_finds_what_browsers_play(maskstream, clip):
+    run = maskstream("--source", clip(count=30), "--sink", "file:o.mp4")
+    assert run.wait() == 0
+    words = ["-count_frames", "-show_entries", "stream=codec_name,pix_fmt,nb_frames,nb_read_frames"]
+    probe = ["ffprobe", "-v", "error", *words, "-of", "csv=p=0", str(run.folder / "o.mp4")]
+    assert subprocess.check_output(probe, text=True).strip() == "h264,yuv420p,30,30"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_kill_9_of_a_stage_loses_only_what_it_held(maskstream, clip, stage):
+    run = maskstream("--source", clip(count=900), "--sink", "file:o.mp4", "--sink", "jsonl:o.jsonl", "--json")
+    run.until(lambda: len(run.lines()) > 30)
+    psutil.Process(run.stage(stage)).kill()
+    assert run.wait() == 0, run.stderr
+    stream = run.report["streams"]["clip"]
+    assert stream["captured"] == 900
+    assert balanced(stream)
+    assert stream["in_flight"] == 0
+    lost = stream["dropped"].get("lost", 0)
+    assert lost <= TICKETS
+    seqs = [line["seq"] for line in run.lines()]
+    assert len(seqs) == stream["shown"] == 900 - lost
+    assert seqs == sorted(set(seqs))
+    assert frames_in(run.folder / "o.mp4") >= 900 - lost - 1
+    assert run.report["stages"][stage.split("-")[0]]["restarts"] == 1
+
+
+def test_kill_9_of_the_supervisor_leaves_nothing_and_a_video_that_plays(maskstream, clip):
+    run = maskstream("--source", clip(count=900), "--sink", "file:o.mp4", "--sink", "jsonl:o.jsonl")
+    run.until(lambda: len(run.lines()) > 30)
+    processes = run.processes()
+    assert len(processes) >= 5
+    run.kill()
+    deadline = time.monotonic() + 3
+    while any(psutil.pid_exists(pid) for pid in processes):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert frames_in(run.folder / "o.mp4") >= len(run.lines()) - 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_all_within_3_s_and_the_video_plays(maskstream, clip, number):
+    source = ("--source", clip(count=50), "--loop", "--realtime")
+    run = maskstream(*source, "--sink", "file:o.mp4", "--sink", "jsonl:o.jsonl", "--json")
+    run.until(lambda: len(run.lines()) > 20)
+    processes = run.processes()
+    began_s = time.monotonic()
+    run.signal(number)
+    assert run.wait() == 0
+    assert time.monotonic() - began_s < 3
+    assert not any(psutil.pid_exists(pid) for pid in processes)
+    stream = run.report["streams"]["clip"]
+    assert balanced(stream)
+    assert stream["in_flight"] == 0
+    assert stream["shown"] == len(run.lines()) == frames_in(run.folder / "o.mp4")
+
+
+def test_a_stopped_stage_is_found_by_its_silence(maskstream, clip):
+    limits = ("--set", "run.heartbeat_timeout_s=1.5")
+    run = maskstream("--source", clip(count=600), "--sink", "jsonl:o.jsonl", "--json", *limits)
+    run.until(lambda: len(run.lines()) > 30)
+    psutil.Process(run.stage("classify")).suspend()
+    assert run.wait() == 0
+    stream = run.report["streams"]["clip"]
+    assert stream["shown"] + stream["dropped"]["lost"] == 600
+    assert run.report["stages"]["classify"]["restarts"] == 1
+
+
+def test_two_sources_share_detection_and_one_may_fail(maskstream, clip):
+    run = maskstream("--source", clip("a.mp4"), "--source", "gone.mp4", "--source", clip("b.mp4", count=20),
+                     "--keep-going", "--sink", "file:o.mp4", "--sink", "jsonl:o.jsonl", "--json")  # fmt: skip
+    assert run.wait() == 1
+    assert {name: stream["shown"] for name, stream in run.report["streams"].items()} == {"a": 30, "b": 20}
+    assert "gone.mp4" in run.report["refused"]
+    assert frames_in(run.folder / "o-a.mp4") == 30
+    assert frames_in(run.folder / "o-b.mp4") == 20
+    for stream in ("a", "b"):
+        seqs = [line["seq"] for line in run.lines() if line["stream"] == stream]
+        assert seqs == sorted(seqs)
+
+
+def test_two_sources_of_the_same_name_are_told_apart(maskstream, clip):
+    run = maskstream("--source", clip("a.mp4"), "--source", clip("a.mp4"), "--sink", "null", "--json")
+    assert run.wait() == 0
+    assert set(run.report["streams"]) == {"a", "a-2"}
+
+
+def test_a_tcp_link_carries_the_pixels(maskstream, clip):
+    ports = [free_port() for _ in range(2)]
+    detect, overlay = (f"listen=tcp://127.0.0.1:{port}" for port in ports)
+    run = maskstream("--source", clip(count=60), "--set", f"detect.{detect}", "--set", f"overlay.{overlay}",
+                     "--no-corner", "--sink", "file:o.mp4", "--json")  # fmt: skip
+    assert run.wait() == 0, run.stderr
+    stream = run.report["streams"]["clip"]
+    assert (stream["captured"], stream["shown"]) == (60, 60)
+    with av.open(str(run.folder / "o.mp4")) as video:
+        numbers = [clip.index_of(frame.to_ndarray(format="bgr24")) for frame in video.decode(video=0)]
+    assert numbers == list(range(60))
+
+
+def test_junk_on_a_tcp_link_is_ignored(maskstream, clip):
+    import zmq
+
+    port = free_port()
+    source = ("--source", clip(count=50), "--loop", "--realtime")
+    run = maskstream(*source, "--set", f"classify.listen=tcp://127.0.0.1:{port}", "--sink", "jsonl:o.jsonl", "--json")
+    run.until(lambda: len(run.lines()) > 5)
+    with zmq.Context() as context, context.socket(zmq.PUSH) as socket_:
+        socket_.connect(f"tcp://127.0.0.1:{port}")
+        for junk in (b"hello", b"", b"\x80\x04\x95K\x01.", b"\x01" + bytes(1000)):
+            socket_.send_multipart([junk, b"more"])
+    seen = len(run.lines())
+    run.until(lambda: len(run.lines()) > seen + 20)
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+    assert run.report["stages"]["classify"]["restarts"] == 0
+    assert run.stderr.count("ignored a message") == 4
+
+
+def test_a_broken_picture_of_a_folder_is_skipped_counted_and_named(maskstream, tmp_path, clip):
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for index in range(3):
+        cv2.imwrite(str(folder / f"{index}.png"), clip.picture(index))
+    (folder / "1b.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    run = maskstream("--source", folder, "--sink", "jsonl:o.jsonl", "--sink", "images:drawn/", "--json")
+    assert run.wait() == 0
+    stream = run.report["streams"]["faces"]
+    assert (stream["captured"], stream["shown"], stream["dropped"]) == (4, 3, {"undecodable": 1})
+    assert "1b.jpg" in run.stderr
+    assert [line["name"] for line in run.lines()] == ["0.png", "1.png", "2.png"]
+    assert sorted(path.name for path in (run.folder / "drawn").iterdir()) == ["0.png", "1.png", "2.png"]
+
+
+def test_an_rtsp_camera_that_goes_away_comes_back(maskstream, rtsp_server):
+    server = rtsp_server(auth="me:s3cret")
+    run = maskstream("--source", server.url, "--sink", "jsonl:o.jsonl", "--sink", "file:o.mp4", "--json")
+    run.until(lambda: len(run.lines()) > 20)
+    server.kill()
+    run.until(lambda: "away" in run.stderr)
+    time.sleep(3)
+    seen = len(run.lines())
+    server.start()
+    began_s = time.monotonic()
+    run.until(lambda: len(run.lines()) > seen + 5)
+    assert time.monotonic() - began_s < 5
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+    [stream] = run.report["streams"].values()
+    assert balanced(stream)
+    everything = run.stdout + run.stderr + (run.folder / "o.jsonl").read_text()
+    assert "s3cret" not in everything
+
+
+def test_the_password_is_in_no_stage_s_command_line(maskstream, rtsp_server):
+    server = rtsp_server(auth="me:s3cret")
+    run = maskstream("--source", server.url, "--sink", "jsonl:o.jsonl")
+    run.until(lambda: len(run.lines()) > 0)
+    for stage in ("detect", "classify", "overlay"):
+        assert "s3cret" not in " ".join(psutil.Process(run.stage(stage)).cmdline())
+    capture = [pid for pid in run.processes() if "capture" in " ".join(psutil.Process(pid).cmdline()[-1:])]
+    assert len(capture) == 1
+    assert "s3cret" not in " ".join(psutil.Process(capture[0]).cmdline())
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,97 @@
+"""The supervisor over stages of a few lines: bounded age, restarts, giving up."""
+
+import os
+from pathlib import Path
+
+import pytest
+import tiny_stages
+
+from capture.stage import capture
+from configs.schema import DetectConfig, OverlayConfig, RunConfig, SourceConfig
+from transport.stage import Stage
+from transport.supervisor import Failure, Supervisor
+
+
+@pytest.fixture(autouse=True)
+def _workers_find_the_tiny_stages(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(tiny_stages.__file__).parent))
+
+
+def supervise(source, middle=tiny_stages.pass_on, last=tiny_stages.show, on_tick=lambda supervisor: None, **run):
+    said = []
+    table = [
+        Stage("capture", capture, {"s": source}),
+        Stage("detect", middle, DetectConfig()),
+        Stage("overlay", last, OverlayConfig()),
+    ]
+    supervisor = Supervisor(table, RunConfig(**run), lambda name, line: said.append(f"{name}: {line}"), on_tick)
+    supervisor.said = said
+    return supervisor
+
+
+def test_every_frame_of_a_file_comes_through(clip):
+    supervisor = supervise(SourceConfig(source=str(clip(count=300))))
+    supervisor.run()
+    ledger = supervisor.ledger("s")
+    assert (ledger.captured, ledger.shown, ledger.dropped, ledger.in_flight) == (300, 300, {}, 0)
+
+
+def test_a_slow_sink_bounds_the_age_by_the_tickets(clip):
+    source = SourceConfig(source=str(clip(count=60, fps=30)), realtime=True, loop=True, tickets=4)
+    halves = []
+
+    def tick(supervisor):
+        ledger = supervisor.ledger("s")
+        if ledger.shown >= 25 * (len(halves) + 1):
+            halves.append(ledger.as_json()["age_ms"]["p99"])
+        if len(halves) == 2:
+            supervisor.stop()
+
+    supervisor = supervise(source, last=tiny_stages.slow_show, on_tick=tick)
+    supervisor.run()
+    ledger = supervisor.ledger("s")
+    assert ledger.balanced
+    assert ledger.dropped["superseded"] > 4 * ledger.shown
+    assert halves[0] < 4 * 200
+    assert halves[1] < 4 * 200
+
+
+def test_a_stage_that_hangs_is_killed_and_the_run_goes_on(clip):
+    supervisor = supervise(SourceConfig(source=str(clip(count=100))), middle=tiny_stages.stuck, hang_timeout_s=1.5)
+    supervisor.run()
+    ledger = supervisor.ledger("s")
+    assert ledger.captured == ledger.shown + ledger.dropped["lost"] == 100
+    assert 1 <= ledger.dropped["lost"] <= 6
+    assert supervisor.stage_figures()["detect"]["restarts"] == 1
+    assert any("stuck in one piece of work" in line for line in supervisor.said)
+
+
+def test_a_stage_that_cannot_start_is_given_up(clip):
+    supervisor = supervise(SourceConfig(source=str(clip())), middle=tiny_stages.crash_at_start)
+    with pytest.raises(Failure, match="detect died"):
+        supervisor.run()
+    assert supervisor.ledger("s").captured == 0
+
+
+def test_a_stage_that_keeps_a_frame_is_found_out(clip):
+    supervisor = supervise(SourceConfig(source=str(clip())), middle=tiny_stages.keep_one, max_restarts=1)
+    with pytest.raises(Failure, match="detect died 2 times"):
+        supervisor.run()
+    assert any("asked for the next batch but kept" in line for line in supervisor.said)
+    assert supervisor.ledger("s").balanced
+
+
+def test_a_picture_larger_than_all_before_finds_room(tmp_path, clip):
+    import cv2
+
+    for index, size in enumerate([(64, 48), (640, 480), (32, 32), (1280, 720)]):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), clip.picture(index, size))
+    supervisor = supervise(SourceConfig(source=str(tmp_path)))
+    supervisor.run()
+    assert supervisor.ledger("s").shown == 4
+
+
+def test_memory_is_given_back(clip):
+    before = len(os.listdir("/proc/self/fd"))
+    supervise(SourceConfig(source=str(clip()))).run()
+    assert len(os.listdir("/proc/self/fd")) <= before

@@ -1,0 +1,48 @@
+"""Stages of a few lines, for what no real stage does on purpose: to be slow, to crash, to misbehave."""
+
+import time
+
+from configs.schema import DetectConfig, OverlayConfig
+from transport.frame import Ended
+
+
+def slow_show(config: OverlayConfig, batches, context):
+    """Shows 5 frames per second."""
+    for frames in batches:
+        for frame in frames:
+            age_ns = time.monotonic_ns() - frame.captured_ns
+            time.sleep(0.2)
+            yield Ended(frame, "shown", age_ns)
+
+
+def show(config: OverlayConfig, batches, context):
+    """Shows at once."""
+    for frames in batches:
+        for frame in frames:
+            yield Ended(frame, "shown")
+
+
+def pass_on(config: DetectConfig, batches, context):
+    """Adds nothing."""
+    for frames in batches:
+        yield from frames
+
+
+def crash_at_start(config: DetectConfig, batches, context):
+    """Never gets ready."""
+    raise RuntimeError("rtsp://user:s3cret@door/ is broken")
+    yield
+
+
+def keep_one(config: DetectConfig, batches, context):
+    """Breaks the contract: holds the last frame of each batch back."""
+    for frames in batches:
+        yield from frames[:-1]
+
+
+def stuck(config: DetectConfig, batches, context):
+    """Hangs at the tenth frame of its first life."""
+    for count, frames in enumerate(batches):
+        if count == 10 and context.restarts == 0:
+            time.sleep(1000)
+        yield from frames

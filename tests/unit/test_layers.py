@@ -1,0 +1,46 @@
+"""Imports point down only; a room that reaches up is found here."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MAY_IMPORT = {
+    "configs": set(),
+    "transport": {"configs"},
+    "capture": {"transport", "configs"},
+    "inference": {"transport", "configs"},
+    "overlay": {"transport", "configs"},
+    "train": {"inference", "transport", "configs"},
+    "export": {"inference", "transport", "configs"},
+}
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """The project's rooms that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module)
+    return {name.split(".")[0] for name in names} & {*MAY_IMPORT, "run_pipeline"}
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_rooms_below_it(room):
+    files = list((ROOT / room).rglob("*.py"))
+    assert files
+    for path in files:
+        above = imported_rooms(path) - MAY_IMPORT[room] - {room}
+        assert not above, f"{path.relative_to(ROOT)} imports {', '.join(above)}"
+
+
+@pytest.mark.parametrize("path", [*(ROOT / "inference").glob("*.py"), *(ROOT / "transport").glob("*.py")], ids=str)
+def test_heavy_libraries_are_imported_where_they_are_used(path):
+    heavy = {"torch", "torchvision", "onnx", "onnxruntime", "matplotlib", "av"}
+    top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in top if isinstance(node, ast.ImportFrom) and node.module}
+    assert not {name.split(".")[0] for name in names} & heavy
