@@ -112,11 +112,21 @@ def run(
         typer.echo(as_yaml(options), nl=False)
         return
     options, refused = _checked(options)
-    supervisor = _supervise(options)
-    refused |= supervisor.refused
-    print_ledger({stream: supervisor.ledger(stream) for stream in supervisor.streams})
-    if json_:
-        typer.echo(json.dumps(_report(supervisor, refused)))
+    progress = Progress()
+
+    def say(process: str, line: str) -> None:
+        progress.say(process, redact(line))
+
+    supervisor = Supervisor(stages(options), options.run, say, progress.tick)
+    try:
+        with progress:
+            supervisor.run()
+    finally:  # what went wrong is said after the account, not instead of it
+        refused |= supervisor.refused
+        if supervisor.started_s:
+            print_ledger({stream: supervisor.ledger(stream) for stream in supervisor.streams})
+        if json_:
+            typer.echo(json.dumps(_report(supervisor, refused)))
     if refused:
         raise typer.Exit(1)  # what could be done was done, but not all of it: as make --keep-going says it
 
@@ -175,16 +185,6 @@ def _check_listen(section: str, address: str) -> None:
     """Frames may cross a tcp link on this host; beyond it they would go unencrypted."""
     if address != "ipc" and not re.fullmatch(r"tcp://(127\.0\.0\.1|localhost):\d{1,5}", address):
         raise InputError(f"{section}.listen: {address!r} is neither ipc nor tcp://127.0.0.1:PORT")
-
-
-def _supervise(options: PipelineConfig) -> Supervisor:
-    """Run the pipeline; returns its supervisor, all processes ended."""
-    with Progress() as progress:
-        supervisor = Supervisor(
-            stages(options), options.run, lambda name, line: progress.say(name, redact(line)), progress.tick
-        )
-        supervisor.run()
-    return supervisor
 
 
 def _report(supervisor: Supervisor, refused: dict[str, str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from transport.tickets import Stopping, Tickets
 
 log = logging.getLogger("capture")
 
-_BACK_OFF_S = (0.25, 4.0)  # first and longest wait before a camera is tried again; each wait is jittered
+_BACK_OFF_S = (0.25, 2.0)  # first and longest wait before a camera is tried again; each is jittered by a quarter
 _SETTLED_S = 10.0  # a connection that held this long starts the back-off from its beginning
 _MAX_NAMED = 5  # broken pictures that are named in the log; the rest is only counted
 

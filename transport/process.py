@@ -16,7 +16,7 @@ import msgspec
 
 from transport.codec import Beat
 from transport.cores import thread_limits
-from transport.worker import Spec
+from transport.spec import Spec
 
 _ROOT = Path(__file__).resolve().parent.parent
 

@@ -22,9 +22,9 @@ from transport.ledger import Ledger, read_ledger
 from transport.pool import STATES, Pool, create_segment
 from transport.process import Process, Say
 from transport.run_folder import run_folder
+from transport.spec import Spec, StreamPlace
 from transport.stage import Stage
 from transport.tickets import settle_rest
-from transport.worker import Spec, StreamPlace
 
 _POLL_S = 0.05
 _DRAIN_S = 1.5  # after Ctrl-C: time for the frames under way, then the sinks are closed without them
@@ -89,7 +89,7 @@ class Supervisor:
 
     def ledger(self, stream: str) -> Ledger:
         """The account of a stream, now or at the end."""
-        return read_ledger(self._pools[stream])
+        return read_ledger(self._pools[stream]) if stream in self._pools else Ledger()
 
     def stage_figures(self) -> dict[str, dict[str, Any]]:
         """Per stage: frames per second, busy share, mean frames in a batch, restarts."""

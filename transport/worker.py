@@ -18,17 +18,17 @@ import threading
 import time
 import typing
 from collections.abc import Iterator
-from typing import Self
 
 import msgspec
-import numpy as np
 import zmq
 
 from configs.errors import InputError
 from transport.channel import Inbox, Outbox
-from transport.codec import Beat, End, Message, Ready, Refused, Return, Sweep, SweepRequest, WireError
-from transport.frame import Ended, Frame
+from transport.codec import Beat, End, Ready, Refused, Return, Sweep, SweepRequest
+from transport.frame import Frame
 from transport.pool import Pool
+from transport.post import Post, warn
+from transport.spec import Spec
 from transport.stage import StageContext, StageFunction
 from transport.tickets import Stopping, Tickets
 
@@ -36,30 +36,6 @@ REFUSED_EXIT = 2
 _BEAT_S = 0.5
 _TICK_S = 0.5
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
-
-
-class StreamPlace(msgspec.Struct, frozen=True):
-    """Where a stream's shared memory is, and where its tickets go back to."""
-
-    segment: str
-    returns: str
-
-
-class Spec(msgspec.Struct, frozen=True):
-    """All that a worker is told by the supervisor. An empty `outbox`: the last stage."""
-
-    process: str
-    function: str
-    config: msgspec.Raw
-    inbox: str
-    outbox: str
-    control: str
-    streams: dict[str, StreamPlace]
-    stream: str = ""
-    batch: int = 1
-    wait_ms: float = 0.0
-    restarts: int = 0
-    parent: int = 0
 
 
 class Heart:
@@ -150,68 +126,6 @@ def _run_stage(
             post.pass_on(result)
 
 
-class Post:
-    """A stage's place in the way of the frames: its inbox, the next one's, and the tickets' way back."""
-
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], spec: Spec) -> None:
-        self._pools = {name: Pool(place.segment) for name, place in spec.streams.items()}
-        self._inbox = Inbox(context, spec.inbox)
-        self._outbox = Outbox(context, spec.outbox) if spec.outbox else None
-        self._returns = {name: Outbox(context, place.returns) for name, place in spec.streams.items()}
-        self._shares_memory = not spec.inbox.startswith("tcp://")
-        self.held: dict[tuple[str, int], Frame] = {}
-
-    def receive(self, timeout_s: float) -> Message | None:
-        """The next frame, End or Sweep of a stream of this run."""
-        message = self._inbox.receive(timeout_s, self._pixels if self._shares_memory else None, on_junk=_warn)
-        if isinstance(message, Frame | End | Sweep) and message.stream in self._pools:
-            return message
-        if message is not None:
-            _warn(WireError(f"{message} does not belong here"))
-        return None
-
-    def _pixels(self, stream: str, slot: int, seq: int, height: int, width: int) -> np.ndarray | None:
-        pool = self._pools.get(stream)
-        if pool is None:
-            raise WireError(f"frame of a stream that is not of this run: {stream}")
-        try:
-            return pool.read(slot, seq, height, width)
-        except ValueError as error:
-            raise WireError(str(error)) from None
-
-    def pass_on(self, result: Frame | Ended) -> None:
-        """Send a frame to the next stage, or its ticket back; not if its slot was given away meanwhile."""
-        frame = result.frame if isinstance(result, Ended) else result
-        del self.held[frame.stream, frame.seq]  # KeyError: the stage yielded a frame that it was not given
-        pool = self._pools[frame.stream]
-        if frame.slot is not None and not pool.holds(frame.slot, frame.seq):
-            return
-        if isinstance(result, Ended):
-            age_ns = time.monotonic_ns() - frame.captured_ns if result.age_ns is None else result.age_ns
-            if frame.slot is not None:
-                pool.end(frame.slot, frame.seq, result.outcome, age_ns, len(frame.faces))
-            ticket = Return(frame.stream, frame.seq, result.outcome, age_ns, len(frame.faces))
-            self._returns[frame.stream].send(ticket)
-        elif self._outbox is None:
-            raise TypeError(f"the last stage must end each frame, but passed on {frame}")
-        else:
-            self._outbox.send(frame)
-
-    def forward(self, message: End | Sweep) -> None:
-        """Pass on what walks behind the frames; the last stage gives it back to capture."""
-        (self._outbox or self._returns[message.stream]).send(message)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._inbox.close()  # first: context.term() waits for every open socket
-        for link in [*self._returns.values(), *([self._outbox] if self._outbox else [])]:
-            link.close()
-        for pool in self._pools.values():
-            pool.close()
-
-
 def _batches(
     spec: Spec, post: Post, stage: StageContext, heart: Heart, control: Outbox, stopping: threading.Event
 ) -> Iterator[list[Frame]]:
@@ -268,12 +182,12 @@ def _run_source(
     ):
 
         def receive(timeout_s: float) -> Iterator[Return | Sweep | End | SweepRequest]:
-            message = inbox.receive(timeout_s, on_junk=_warn)
+            message = inbox.receive(timeout_s, on_junk=warn)
             _drain(wake_fd)
             while message is not None:
                 if isinstance(message, Return | Sweep | End | SweepRequest) and message.stream == spec.stream:
                     yield message
-                message = inbox.receive(0, on_junk=_warn)
+                message = inbox.receive(0, on_junk=warn)
 
         tickets = Tickets(spec.stream, pool, receive, outbox.send, stopping.is_set)
         stage.ready = lambda: control.send(Ready(spec.process, os.getpid(), stage.facts))
@@ -281,6 +195,7 @@ def _run_source(
             for frame in function(config, tickets, stage):
                 heart.frames += 1
                 heart.batches += 1
+                assert isinstance(frame, Frame), "capture numbers its pictures; it ends none itself"
                 outbox.send(frame)
         except Stopping:
             pass
@@ -290,10 +205,6 @@ def _run_source(
 def _drain(fd: int) -> None:
     with contextlib.suppress(BlockingIOError):
         os.eventfd_read(fd)
-
-
-def _warn(error: WireError) -> None:
-    logging.getLogger("transport").warning("ignored a message: %s", error)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,83 @@
+"""A stage's post in the way of the frames: takes them in, passes them on, sends the tickets back."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Self
+
+import numpy as np
+import zmq
+
+from transport.channel import Inbox, Outbox
+from transport.codec import End, Message, Return, Sweep, WireError
+from transport.frame import Ended, Frame
+from transport.pool import Pool
+from transport.spec import Spec
+
+
+class Post:
+    """A stage's place in the way of the frames: its inbox, the next one's, and the tickets' way back."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], spec: Spec) -> None:
+        self._pools = {name: Pool(place.segment) for name, place in spec.streams.items()}
+        self._inbox = Inbox(context, spec.inbox)
+        self._outbox = Outbox(context, spec.outbox) if spec.outbox else None
+        self._returns = {name: Outbox(context, place.returns) for name, place in spec.streams.items()}
+        self._shares_memory = not spec.inbox.startswith("tcp://")
+        self.held: dict[tuple[str, int], Frame] = {}
+
+    def receive(self, timeout_s: float) -> Message | None:
+        """The next frame, End or Sweep of a stream of this run."""
+        message = self._inbox.receive(timeout_s, self._pixels if self._shares_memory else None, on_junk=warn)
+        if isinstance(message, Frame | End | Sweep) and message.stream in self._pools:
+            return message
+        if message is not None:
+            warn(WireError(f"{message} does not belong here"))
+        return None
+
+    def _pixels(self, stream: str, slot: int, seq: int, height: int, width: int) -> np.ndarray | None:
+        pool = self._pools.get(stream)
+        if pool is None:
+            raise WireError(f"frame of a stream that is not of this run: {stream}")
+        try:
+            return pool.read(slot, seq, height, width)
+        except ValueError as error:
+            raise WireError(str(error)) from None
+
+    def pass_on(self, result: Frame | Ended) -> None:
+        """Send a frame to the next stage, or its ticket back; not if its slot was given away meanwhile."""
+        frame = result.frame if isinstance(result, Ended) else result
+        del self.held[frame.stream, frame.seq]  # KeyError: the stage yielded a frame that it was not given
+        pool = self._pools[frame.stream]
+        if frame.slot is not None and not pool.holds(frame.slot, frame.seq):
+            return
+        if isinstance(result, Ended):
+            age_ns = time.monotonic_ns() - frame.captured_ns if result.age_ns is None else result.age_ns
+            if frame.slot is not None:
+                pool.end(frame.slot, frame.seq, result.outcome, age_ns, len(frame.faces))
+            ticket = Return(frame.stream, frame.seq, result.outcome, age_ns, len(frame.faces))
+            self._returns[frame.stream].send(ticket)
+        elif self._outbox is None:
+            raise TypeError(f"the last stage must end each frame, but passed on {frame}")
+        else:
+            self._outbox.send(frame)
+
+    def forward(self, message: End | Sweep) -> None:
+        """Pass on what walks behind the frames; the last stage gives it back to capture."""
+        (self._outbox or self._returns[message.stream]).send(message)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._inbox.close()  # first: context.term() waits for every open socket
+        for link in [*self._returns.values(), *([self._outbox] if self._outbox else [])]:
+            link.close()
+        for pool in self._pools.values():
+            pool.close()
+
+
+def warn(error: WireError) -> None:
+    """Say that something came which is no message of this run; it is ignored."""
+    logging.getLogger("transport").warning("ignored a message: %s", error)

@@ -1,0 +1,29 @@
+"""All that a worker is told by its supervisor, as JSON over the worker's standard input."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class StreamPlace(msgspec.Struct, frozen=True):
+    """Where a stream's shared memory is, and where its tickets go back to."""
+
+    segment: str
+    returns: str
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """All that a worker is told by the supervisor. An empty `outbox`: the last stage."""
+
+    process: str
+    function: str
+    config: msgspec.Raw
+    inbox: str
+    outbox: str
+    control: str
+    streams: dict[str, StreamPlace]
+    stream: str = ""
+    batch: int = 1
+    wait_ms: float = 0.0
+    restarts: int = 0
+    parent: int = 0
