@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import cv2
 
-from capture.sources import Picture, Source, SourceLost, Undecodable, open_source
+from capture.sources import Picture, Source, SourceLost, Undecodable, kind_of, open_source
 from configs.errors import InputError
 from configs.schema import SourceConfig
 from transport.frame import Frame
@@ -32,7 +32,7 @@ def capture(config: SourceConfig, tickets: Tickets, context: StageContext) -> It
     """
     source = _open_first(config, tickets, context)
     newest_wins = source.live if config.mode == "auto" else config.mode == "latest"
-    context.facts |= {"source": type(source).__name__, "mode": "latest" if newest_wins else "every"}
+    context.facts |= {"source": kind_of(config.source), "mode": "latest" if newest_wins else "every"}
     tickets.state("flowing")
     context.ready()
     pictures = _frames(config, source, tickets, context, every=not newest_wins)
@@ -57,13 +57,13 @@ def _frames(
     config: SourceConfig, source: Source, tickets: Tickets, context: StageContext, every: bool
 ) -> Iterator[Frame]:
     """Numbered frames of a source over all its reconnections; with `every` each waits for its ticket first."""
-    mirrored = _is_camera(source) if config.mirror is None else config.mirror
+    mirrored = kind_of(config.source) == "webcam" if config.mirror is None else config.mirror
     delays, connected_s, broken = _delays(), time.monotonic(), 0
     while True:
+        if tickets.stopping():
+            raise Stopping
         if every:
             tickets.wait(tickets.has_free)
-        elif tickets.stopping():
-            raise Stopping
         try:
             picture = _read(source, tickets, context)
         except Undecodable as error:
@@ -173,7 +173,3 @@ def _delays() -> Iterator[float]:
     while True:
         yield delay_s * random.uniform(0.75, 1.25)
         delay_s = min(2 * delay_s, longest_s)
-
-
-def _is_camera(source: Source) -> bool:
-    return type(source).__name__ == "Webcam"

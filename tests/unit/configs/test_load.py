@@ -78,11 +78,11 @@ def test_a_wrong_file_is_refused_with_line_and_path(yaml_file, text, said):
     ],
 )
 def test_a_wrong_setting_is_refused(setting, said):
-    with pytest.raises(InputError, match="detect|section") as error:
+    with pytest.raises(InputError, match=r"detect|section") as error:
         load_config(None, [setting])
     assert said in str(error.value)
 
 
 def test_a_missing_file_is_one_line(tmp_path):
-    with pytest.raises(InputError, match="cannot read .*nowhere.yaml: No such file"):
+    with pytest.raises(InputError, match=r"cannot read .*nowhere\.yaml: No such file"):
         load_config(tmp_path / "nowhere.yaml")

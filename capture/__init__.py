@@ -1,0 +1,1 @@
+"""Where pictures come from: webcams, network cameras, video files, folders of images and the embedded demo."""

@@ -1,0 +1,69 @@
+"""Pictures of a folder: each image file one frame, in the order of their names."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from capture.picture import Picture, Room, Source, Undecodable
+from configs.errors import InputError
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+class ImageFolder(Source):
+    """The images that lie directly in a folder, from number `start` on; with `loop` again and again.
+
+    Grey, 16 bit and transparent images become 8 bit BGR; photographs are turned upright as their EXIF data say.
+    Raises InputError if there is no image.
+    """
+
+    live = False
+    fps = 0.0
+
+    def __init__(self, path: Path, loop: bool = False, start: int = 0) -> None:
+        self._files = images_of(path)
+        self._loop = loop
+        self._next = start
+
+    def read(self, room: Room) -> Picture | None:
+        """The next image, or None behind the last. Raises Undecodable for a broken one."""
+        if self._next >= len(self._files) and not self._loop:
+            return None
+        file = self._files[self._next % len(self._files)]
+        self._next += 1
+        image = _decoded(file)
+        slot = room(*image.shape[:2])
+        np.copyto(slot, image)
+        return Picture(slot, time.monotonic_ns(), name=file.name)
+
+    def close(self) -> None: ...
+
+
+def images_of(path: Path) -> list[Path]:
+    """The image files of a folder, sorted by name, without hidden ones. Raises InputError if there is none."""
+    files = sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+    )
+    if not files:
+        raise InputError(f"{path}: no images in this folder (looked for {', '.join(SUFFIXES)})")
+    return files
+
+
+def _decoded(file: Path) -> np.ndarray:
+    """(H, W, 3) uint8 BGR. From memory, because cv2.imread takes half a JPEG for a whole one and greys the rest."""
+    try:
+        data = np.fromfile(file, np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except OSError as error:
+        raise Undecodable(file.name, (error.strerror or "cannot be read").lower()) from None
+    except cv2.error:  # more pixels than OpenCV takes
+        raise Undecodable(file.name, "too large an image") from None
+    if image is None:
+        raise Undecodable(file.name, "not a whole image" if data.size else "the file is empty")
+    return image

@@ -1,0 +1,58 @@
+"""What a source gives: one picture after the other, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
+
+Room = Callable[[int, int], np.ndarray]
+"""(height, width) -> (height, width, 3) uint8 to be filled: a slot of shared memory. Asked again, it gives the same."""
+
+
+class Picture(NamedTuple):
+    """`image` is (H, W, 3) uint8 BGR, the array that the room gave; `captured_ns` is `time.monotonic_ns()`."""
+
+    image: np.ndarray
+    captured_ns: int
+    media_ms: float | None = None
+    name: str = ""
+
+
+class SourceLost(Exception):
+    """A live source went away; its text says why. Open it again after a while."""
+
+
+class Undecodable(Exception):
+    """One picture of a source is broken. The next `read` goes on behind it."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class Source(Protocol):
+    """One camera, film or folder. Use it from one thread at a time; closes itself as a context manager.
+
+    `live`: the newest picture is the one that matters; otherwise every picture counts.
+    `fps`: the nominal rate in pictures/s; 0 where there is none, as in a folder of images.
+    """
+
+    live: bool
+    fps: float
+
+    def read(self, room: Room) -> Picture | None:
+        """The next picture, written into the room; None at the end. Raises SourceLost or Undecodable."""
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

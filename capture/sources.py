@@ -1,0 +1,156 @@
+"""Opens what the user named: a webcam, a network camera, a video file, a folder of images or the demo."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+from typing import Literal
+
+from capture.demo import HEIGHT, WIDTH, DemoScene
+from capture.folder import ImageFolder, images_of
+from capture.network import NetworkCamera
+from capture.picture import Picture, Room, Source, SourceLost, Undecodable
+from capture.realtime import Realtime
+from capture.video import VideoFile
+from capture.webcam import Webcam, check_camera
+from configs.errors import InputError
+from configs.redact import redact
+from configs.schema import SourceConfig
+
+__all__ = [
+    "Kind", "Picture", "Room", "Source", "SourceLost", "Undecodable",
+    "check_source", "kind_of", "open_source", "stream_name",
+]  # fmt: skip
+
+Kind = Literal["webcam", "network", "video", "folder", "demo"]
+
+_CALLED = {
+    "webcam": "a webcam", "network": "a network camera", "video": "a video file",
+    "folder": "a folder of images", "demo": "the demo",
+}  # fmt: skip
+_FITS = {  # which kinds of source an option is for; those not listed are for all
+    "width": ("webcam",),
+    "height": ("webcam",),
+    "fps": ("webcam",),
+    "realtime": ("video", "demo"),
+    "loop": ("video", "folder", "demo"),
+    "wait": ("webcam", "network"),
+    "open_timeout_s": ("network",),
+    "read_timeout_s": ("network",),
+    "rtsp_transport": ("network",),
+}
+_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp", "tcp", "rtmp", "rtmps")  # what PyAV's wheel receives
+_LAST_CAMERA = 255  # minor numbers of Video4Linux devices
+_LONGEST_NAME = 64  # it becomes part of socket paths, which must stay below 108 bytes
+_NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9._-]{{0,{_LONGEST_NAME - 1}}}")
+_NOT_HOST_OR_PATH = re.compile(r"^.*?://(\*{3}@)?|:\d+(?=[/?#]|$)|[?#].*")  # of a redacted URL: scheme, port, query
+
+
+def open_source(config: SourceConfig, start: int = 0) -> Source:
+    """The source, opened, after `start` pictures of it were read in an earlier life of this process.
+
+    Files, folders and the demo go on exactly there; a camera has nothing to go back to. The caller closes it.
+    Raises InputError if it cannot be opened.
+    """
+    check_source(config)
+    kind = kind_of(config.source)
+    if kind == "webcam":
+        return Webcam(config)
+    if kind == "network":
+        return NetworkCamera(config)
+    if kind == "folder":
+        return ImageFolder(Path(config.source), config.loop, start)
+    film = Demo(config.loop, start) if kind == "demo" else VideoFile(Path(config.source), config.loop, start)
+    return Realtime(film) if config.realtime else film
+
+
+def check_source(config: SourceConfig) -> None:
+    """Refuse what cannot work, without opening it. Raises InputError that names the source or the option."""
+    kind, source = kind_of(config.source), config.source
+    stream_name(config)
+    usual = SourceConfig(source=source)
+    for option, kinds in _FITS.items():
+        if kind not in kinds and getattr(config, option) != getattr(usual, option):
+            fitting = " or ".join(_CALLED[fit] for fit in kinds)
+            raise InputError(f"{option} is for {fitting}; {redact(source)} is {_CALLED[kind]}")
+    if kind == "webcam" and source.isdecimal() and int(source) > _LAST_CAMERA:
+        raise InputError(f"no camera {source}: camera numbers are 0 to {_LAST_CAMERA}; for a file write ./{source}")
+    if kind == "webcam" and not config.wait:
+        check_camera(source)
+    if kind == "network" and source.split("://")[0].lower() not in _SCHEMES:
+        raise InputError(f"{redact(source)}: unknown kind of URL; known are {', '.join(_SCHEMES)}")
+    if kind in ("video", "folder"):
+        _check_path(source)
+    if kind == "folder":
+        images_of(Path(source))
+
+
+def kind_of(source: str) -> Kind:
+    """What kind of source this is, told from its text and, for a folder, from the disk.
+
+    >>> [kind_of(source) for source in ("0", "/dev/video2", "rtsp://door/ch0", "walk.mp4", "demo")]
+    ['webcam', 'webcam', 'network', 'video', 'demo']
+    """
+    if source == "demo":
+        return "demo"
+    if source.isdecimal() or source.startswith(("/dev/video", "/dev/v4l/")):
+        return "webcam"
+    if "://" in source:
+        return "network"
+    return "folder" if os.path.isdir(source) else "video"  # Path.is_dir raises where a name is too long
+
+
+def stream_name(config: SourceConfig) -> str:
+    """The name of the stream: the one given, else one made from the source that is safe in a file name.
+
+    Two sources may give the same one. Raises InputError if the given name is not safe.
+
+    >>> stream_name(SourceConfig(source="rtsp://me:secret@door.local:554/live/ch0?token=1"))
+    'door.local-live-ch0'
+    """
+    if config.name and not _NAME.fullmatch(config.name):
+        raise InputError(f"name {config.name!r}: letters, digits, . _ - only, 64 at most, the first a letter or digit")
+    kind, source = kind_of(config.source), config.source
+    if kind == "network":
+        title = _NOT_HOST_OR_PATH.sub("", redact(source))
+    elif kind == "webcam":
+        title = f"camera{source}" if source.isdecimal() else Path(source).name.replace("video", "camera")
+    else:
+        title = Path(os.path.abspath(source)).name if kind == "folder" else Path(source).stem
+    return config.name or re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-.")[:_LONGEST_NAME] or kind
+
+
+def _check_path(source: str) -> None:
+    if not source:
+        raise InputError("source is empty: give a camera number, URL, video file, folder of images, or demo")
+    if not os.path.exists(source):
+        raise InputError(f"{source}: no such file or folder")
+    if not (os.path.isfile(source) or os.path.isdir(source)):
+        raise InputError(f"{source}: neither a file nor a folder")
+    if not os.access(source, os.R_OK):
+        raise InputError(f"{source}: no permission to read it")
+
+
+class Demo(Source):
+    """The embedded scene as a film; with `loop` it begins again at its end, and `media_ms` goes on growing."""
+
+    live = False
+
+    def __init__(self, loop: bool = False, start: int = 0) -> None:
+        self._scene = DemoScene()
+        self._loop = loop
+        self._next = start
+        self.fps = self._scene.fps
+
+    def read(self, room: Room) -> Picture | None:
+        """The next picture, or None at the end."""
+        index, self._next = self._next, self._next + 1
+        if index >= len(self._scene) and not self._loop:
+            return None
+        slot = room(HEIGHT, WIDTH)
+        self._scene.picture(index % len(self._scene), slot)
+        return Picture(slot, time.monotonic_ns(), 1000 * index / self.fps)
+
+    def close(self) -> None: ...

@@ -1,0 +1,83 @@
+"""Pictures of a camera at this computer, by Video4Linux."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from capture.picture import Picture, Room, Source, SourceLost
+from configs.errors import InputError
+from configs.schema import SourceConfig
+
+_USUAL_FPS = 30.0  # taken where a camera does not tell its rate
+
+
+class Webcam(Source):
+    """A camera, opened with the size and rate asked for; it may choose others near them.
+
+    Raises InputError if there is none, or if it gives no picture.
+    """
+
+    live = True
+
+    def __init__(self, config: SourceConfig) -> None:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # ten lines for a camera that is not there
+        check_camera(config.source)
+        self._camera = cv2.VideoCapture(str(device(config.source)), cv2.CAP_V4L2, _wishes(config))
+        self._waiting = self._camera.isOpened() and self._camera.grab()  # one that is busy opens, and gives nothing
+        if not self._waiting:
+            self._camera.release()
+            raise InputError(f"camera {config.source} gives no picture: is another program using it?")
+        self.fps = self._camera.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
+
+    def read(self, room: Room) -> Picture:
+        """The next picture. Raises SourceLost when the camera is unplugged or stops."""
+        if not self._waiting and not self._camera.grab():
+            raise SourceLost("the camera gives no more pictures")
+        captured_ns = time.monotonic_ns()
+        self._waiting = False
+        height, width = (int(self._camera.get(side)) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
+        slot = room(height, width)
+        decoded, image = self._camera.retrieve(slot)
+        if not decoded:
+            raise SourceLost("the camera sent a picture that cannot be decoded")
+        if image is not slot:  # OpenCV writes elsewhere when the size is not what the camera had told
+            slot = room(*image.shape[:2])
+            np.copyto(slot, image)
+        return Picture(slot, captured_ns)
+
+    def close(self) -> None:
+        self._camera.release()
+
+
+def device(source: str) -> Path:
+    """The device file of a camera number or path.
+
+    >>> device("1")
+    PosixPath('/dev/video1')
+    """
+    return Path(f"/dev/video{int(source)}" if source.isdecimal() else source)
+
+
+def check_camera(source: str) -> None:
+    """Raises InputError, with the cameras that there are, if this one does not exist or may not be used."""
+    path = device(source)
+    if not path.exists():
+        found = ", ".join(sorted(str(other) for other in Path("/dev").glob("video*"))) or "none"
+        raise InputError(f"no camera {source}: {path} does not exist; cameras found: {found}")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise InputError(f"camera {source}: no permission to use {path}; join its group (mostly `video`), log in again")
+
+
+def _wishes(config: SourceConfig) -> list[int]:
+    """Property, value, property, value, ... of what was asked for."""
+    asked = {
+        cv2.CAP_PROP_FRAME_WIDTH: config.width,
+        cv2.CAP_PROP_FRAME_HEIGHT: config.height,
+        cv2.CAP_PROP_FPS: config.fps,
+    }
+    return [number for key, value in asked.items() if value is not None for number in (key, round(value))]

@@ -1,0 +1,167 @@
+"""What many tests need: clips whose pictures tell their own number, a room for pictures, a real RTSP server."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from program import maskstream
+
+__all__ = ["maskstream"]
+
+
+@pytest.fixture
+def room() -> Callable[[int, int], np.ndarray]:
+    """Stands in for a slot: always the same memory, in the height and width asked for."""
+    memory = np.zeros(1920 * 1080 * 3, np.uint8)
+    return lambda height, width: memory[: height * width * 3].reshape(height, width, 3)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Clips:
+    """`clip("walk.mp4", count=30)` makes a video, gives its path; `clip.index_of(image)` tells which picture it is."""
+    return Clips(tmp_path)
+
+
+class Clips:
+    """Videos of pictures that spell their own number, as ten black and white blocks along the upper edge."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(
+        self,
+        name: str = "clip.mp4",
+        count: int = 30,
+        size: tuple[int, int] = (320, 240),
+        fps: int = 25,
+        codec: str = "libx264",
+        turned: int = 0,
+        times_ms: list[int] | None = None,
+        container: dict[str, str] | None = None,
+        **options: str,
+    ) -> Path:
+        """A video of size (width, height).
+
+        `times_ms` places the pictures where the rate is not even, `turned` is the rotation that a player must make,
+        degrees against the clock; `container` and `options` are FFmpeg's for the container and the encoder.
+        """
+        import av
+
+        path = self._folder / name
+        with av.open(str(path), "w", options=container or {}) as output:
+            track = output.add_stream(codec, rate=fps)
+            track.width, track.height, track.pix_fmt = *size, "yuv420p"
+            track.thread_count = 1
+            track.options = ({"preset": "ultrafast"} if codec == "libx264" else {}) | options
+            track.codec_context.time_base = Fraction(1, 1000) if times_ms else Fraction(1, fps)
+            if turned:
+                track.set_display_rotation(turned)
+            for index in range(count):
+                frame = av.VideoFrame.from_ndarray(self.picture(index, size), format="bgr24")
+                frame.pts = times_ms[index] if times_ms else index
+                frame.time_base = track.codec_context.time_base
+                output.mux(track.encode(frame))
+            output.mux(track.encode(None))
+        return path
+
+    @staticmethod
+    def picture(index: int, size: tuple[int, int] = (320, 240)) -> np.ndarray:
+        """Picture `index`: (H, W, 3) uint8, blue below the blocks."""
+        width, height = size
+        image = np.full((height, width, 3), (200, 60, 20), np.uint8)
+        for bit in range(10):
+            image[: height // 8, bit * width // 10 : (bit + 1) * width // 10] = 255 * (index >> bit & 1)
+        return image
+
+    @staticmethod
+    def index_of(image: np.ndarray) -> int:
+        """The number that a picture spells, also after it was encoded and scaled."""
+        height, width = image.shape[:2]
+        middles = [(2 * bit + 1) * width // 20 for bit in range(10)]
+        return sum(1 << bit for bit, x in enumerate(middles) if image[height // 16, x].mean() > 127)
+
+
+@pytest.fixture
+def rtsp_server() -> Iterator[Callable[..., RtspServer]]:
+    """`rtsp_server(file=..., auth="user:password")` starts a real RTSP server on loopback and gives it.
+
+    Without a file it serves a clock. Skips where the Debian packages are not installed.
+    """
+    missing = _missing_for_rtsp()
+    if missing:
+        pytest.skip(f"the RTSP server needs Debian's gst-rtsp-server: {missing}")
+    servers: list[RtspServer] = []
+
+    def serve(file: Path | None = None, auth: str = "") -> RtspServer:
+        servers.append(RtspServer(file, auth))
+        servers[-1].start()
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.kill()
+
+
+class RtspServer:
+    """tests/integration/rtsp_server.py as a process. `url` holds the user and password, if it asks for them."""
+
+    def __init__(self, file: Path | None, auth: str) -> None:
+        self._file, self._auth, self.port = file, auth, _free_port()
+        self._process: subprocess.Popen[str] | None = None
+        self.url = f"rtsp://{auth + '@' if auth else ''}127.0.0.1:{self.port}/live"
+
+    def start(self) -> None:
+        """Start it, again too, on the same port; returns when it serves."""
+        options = ["--port", str(self.port)]
+        options += ["--file", str(self._file)] if self._file else []
+        options += ["--auth", self._auth] if self._auth else []
+        self._process = subprocess.Popen([*_RTSP_SERVER, *options], stdout=subprocess.PIPE, text=True)
+        assert select.select([self._process.stdout], [], [], 20)[0], "the RTSP server did not start within 20 s"
+        assert self._process.stdout.readline() == "ready\n", "the RTSP server ended; its stderr says why"
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye to the clients."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process.stdout.close()
+            self._process = None
+
+    def pause(self) -> None:
+        """It hangs: connections stay open, nothing comes."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    @staticmethod
+    def clock_ns(image: np.ndarray) -> int:
+        """When a picture of the clock was made, as time.monotonic_ns(), to the millisecond."""
+        blocks = image[8:24, 8:640:16].mean(axis=(0, 2))
+        return sum(1 << bit for bit, block in enumerate(blocks) if block > 127) * 1_000_000
+
+
+_RTSP_SERVER = ("/usr/bin/python3", str(Path(__file__).parent / "integration" / "rtsp_server.py"))
+
+
+def _missing_for_rtsp() -> str:
+    """What keeps the RTSP server from running here; empty: nothing."""
+    if not Path(_RTSP_SERVER[0]).exists():
+        return f"no {_RTSP_SERVER[0]}"
+    check = subprocess.run([*_RTSP_SERVER, "--check"], capture_output=True, text=True, timeout=60)
+    return "" if check.returncode == 0 else check.stderr.strip().splitlines()[-1]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

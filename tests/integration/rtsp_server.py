@@ -1,0 +1,121 @@
+"""A real RTSP server for tests, on loopback: run with Debian's /usr/bin/python3.
+
+/live is a clock, whose pictures carry the time at which they were made, or with --file a video over and over.
+Debian packages: gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good
+gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import signal
+import sys
+import time
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+WIDTH, HEIGHT, FPS = 640, 480, 25
+TIME_BITS, BLOCK_PX = 40, 16  # 40 bits of milliseconds as black and white blocks along the upper edge
+NEEDED = ("appsrc", "decodebin", "intervideosink", "intervideosrc", "x264enc", "rtph264pay", "avdec_h264", "qtdemux")
+ENCODE = (
+    f"video/x-raw,format=I420,width={WIDTH},height={HEIGHT},framerate={FPS}/1 ! x264enc tune=zerolatency"
+    f" speed-preset=ultrafast key-int-max={4 * FPS} bitrate=3000 ! rtph264pay name=pay0 pt=96 config-interval=1 )"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=8554)
+    parser.add_argument("--file", help="serve this video instead of the clock")
+    parser.add_argument("--auth", help="USER:PASSWORD that clients must give")
+    parser.add_argument("--check", action="store_true", help="only say which GStreamer elements are missing")
+    arguments = parser.parse_args()
+
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: never outlives the test that started it
+    Gst.init(None)
+    missing = [name for name in NEEDED if Gst.ElementFactory.find(name) is None]
+    if missing or arguments.check:
+        sys.exit(f"missing: {', '.join(missing)}" if missing else 0)
+
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(str(arguments.port))
+    factory = Film(arguments.file) if arguments.file else Clock()
+    if arguments.auth:
+        demand_password(server, factory, *arguments.auth.split(":", 1))
+    server.get_mount_points().add_factory("/live", factory)
+    if not server.attach(None):
+        sys.exit(f"port {arguments.port} is in use")
+    print("ready", flush=True)
+    GLib.MainLoop().run()
+
+
+class Clock(GstRtspServer.RTSPMediaFactory):
+    """A live picture of time.monotonic(), which all processes of a host share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_shared(True)
+
+    def do_create_element(self, url: object) -> Gst.Element:
+        return Gst.parse_launch(
+            "( appsrc name=source is-live=true format=time do-timestamp=true"
+            f" caps=video/x-raw,format=GRAY8,width={WIDTH},height={HEIGHT},framerate={FPS}/1 ! videoconvert ! " + ENCODE
+        )
+
+    def do_configure(self, media: GstRtspServer.RTSPMedia) -> None:
+        source = media.get_element().get_child_by_name("source")
+
+        def push() -> bool:
+            return source.emit("push-buffer", Gst.Buffer.new_wrapped(clock_picture())) == Gst.FlowReturn.OK
+
+        GLib.timeout_add(1000 // FPS, push)
+
+
+def clock_picture() -> bytes:
+    """Grey, WIDTH x HEIGHT; bit i of the time in ms is block i of the upper edge, white for 1."""
+    now_ms = time.monotonic_ns() // 1_000_000
+    row = b"".join((b"\xff" if now_ms >> bit & 1 else b"\x00") * BLOCK_PX for bit in range(TIME_BITS))
+    return row * 2 * BLOCK_PX + b"\x80" * (WIDTH * (HEIGHT - 2 * BLOCK_PX))
+
+
+class Film(GstRtspServer.RTSPMediaFactory):
+    """A video over and over. It plays in a pipeline of its own: so the time stamps of the stream never jump back."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.set_shared(True)
+        self._player = Gst.parse_launch(
+            f'filesrc location="{path}" ! decodebin ! videoconvert ! videoscale ! videorate ! video/x-raw,format=I420,'
+            f"width={WIDTH},height={HEIGHT},framerate={FPS}/1 ! intervideosink channel=film sync=true"
+        )
+        bus = self._player.get_bus()
+        bus.add_signal_watch()
+        bus.connect("message::eos", lambda *_: self._player.seek_simple(Gst.Format.TIME, Gst.SeekFlags.FLUSH, 0))
+        self._player.set_state(Gst.State.PLAYING)
+
+    def do_create_element(self, url: object) -> Gst.Element:
+        return Gst.parse_launch("( intervideosrc channel=film ! " + ENCODE)
+
+
+def demand_password(
+    server: GstRtspServer.RTSPServer, factory: GstRtspServer.RTSPMediaFactory, user: str, password: str
+) -> None:
+    token = GstRtspServer.RTSPToken.new()
+    token.set_string("media.factory.role", "user")
+    auth = GstRtspServer.RTSPAuth()
+    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    server.set_auth(auth)
+    permissions = GstRtspServer.RTSPPermissions()
+    permissions.add_permission_for_role("user", "media.factory.access", True)
+    permissions.add_permission_for_role("user", "media.factory.construct", True)
+    factory.set_permissions(permissions)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""An overlay that is killed with SIGKILL, and what its files hold then and after it has been started again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Shows 30 frames from number `first`, writing the number of each shown one, and then waits to be killed.
+PROGRAM = """
+import sys, time
+import numpy as np
+from configs.schema import OverlayConfig
+from overlay.stage import overlay
+from transport.frame import Frame
+from transport.stage import StageContext
+
+first, restarts, *sinks = sys.argv[1:]
+def batches():
+    for seq in range(int(first), int(first) + 30):
+        yield [Frame("clip", seq, time.monotonic_ns(), np.full((120, 160, 3), seq, np.uint8), media_ms=40.0 * seq)]
+for ended in overlay(OverlayConfig(sinks=tuple(sinks)), batches(), StageContext(restarts=int(restarts))):
+    print(ended.frame.seq, ended.outcome, flush=True)
+    if ended.frame.seq == 29:
+        time.sleep(60)
+"""
+
+
+def start(first: int, restarts: int, sinks: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PROGRAM, str(first), str(restarts), *sinks]
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
+
+
+def seqs_in_video(path: Path) -> list[int]:
+    with av.open(str(path)) as video:
+        return [round(frame.time * 25) for frame in video.decode(video=0)]
+
+
+def seqs_in_lines(path: Path) -> list[int]:
+    return [json.loads(line)["seq"] for line in path.read_text().splitlines()]
+
+
+def test_what_was_shown_before_the_kill_is_kept_and_the_next_life_goes_on(tmp_path: Path):
+    video, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    sinks = [f"file:{video}", f"jsonl:{lines}"]
+
+    killed = start(0, 0, sinks)
+    assert killed.stdout is not None
+    while killed.stdout.readline() != "29 shown\n":
+        assert killed.poll() is None
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+
+    assert seqs_in_video(video) == list(range(29))  # the muxer holds the last one until it knows how long it lasts
+    assert seqs_in_lines(lines) == list(range(30))
+
+    again = start(30, 1, sinks)
+    again.communicate(timeout=60)
+    assert again.returncode == 0
+    assert seqs_in_video(video) == [*range(29), *range(30, 60)]
+    assert seqs_in_lines(lines) == list(range(60))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.mp4"]

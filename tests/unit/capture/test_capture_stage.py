@@ -1,0 +1,186 @@
+"""The capture stage: numbers pictures, keeps the newest or all, comes back after a loss, and stops when told."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import capture.stage
+from capture.picture import Picture, Source, SourceLost, Undecodable
+from capture.stage import capture as capture_stage
+from configs.errors import InputError
+from configs.schema import SourceConfig
+from transport.frame import Frame
+from transport.stage import StageContext
+
+
+class Script(Source):
+    """Gives what a list says: numbers are pictures, exceptions are raised, the end is the end."""
+
+    def __init__(self, steps, live):
+        self.steps, self.live, self.fps, self.closed = list(steps), live, 25.0, False
+
+    def read(self, room):
+        if not self.steps:
+            return None
+        step = self.steps.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        image = room(4, 6)
+        image[:] = 0
+        image[:, 0] = step
+        return Picture(image, 1000 * step)
+
+    def close(self):
+        self.closed = True
+
+
+class Desk:
+    """Tickets without memory to share: what capture asks for, noted down."""
+
+    stream = "s"
+
+    def __init__(self, free=True):
+        self.free, self.captured, self.states, self.ended = free, 0, [], []
+        self.told_to_stop = False
+        self.waits = 0
+
+    def stopping(self):
+        return self.told_to_stop
+
+    def state(self, name):
+        self.states.append(name)
+
+    def room(self, height, width):
+        return np.zeros((height, width, 3), np.uint8)
+
+    def number(self, image, captured_ns, media_ms=None, name=""):
+        self.captured += 1
+        return Frame("s", self.captured - 1, captured_ns, image, media_ms=media_ms, name=name)
+
+    def fly(self, frame):
+        return frame
+
+    def drop(self, frame, outcome):
+        self.ended.append((frame.seq, outcome))
+
+    def skip(self, outcome):
+        self.captured += 1
+        self.ended.append((self.captured - 1, outcome))
+
+    def has_free(self):
+        return self.free
+
+    def wait(self, until, patience_s=1e9):
+        self.waits += 1
+        while patience_s > 100 and not until():
+            threading.Event().wait(0.001)
+        return True
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """`opened(source, error, source...)`: what each opening gives."""
+
+    def script(*openings):
+        left = list(openings)
+
+        def open_source(config, start=0):
+            opening = left.pop(0)
+            if isinstance(opening, Exception):
+                raise opening
+            return opening
+
+        monkeypatch.setattr(capture.stage, "open_source", open_source)
+
+    return script
+
+
+def first_column(frames):
+    return [int(frame.image[0, 0, 0]) for frame in frames]
+
+
+def run(desk, context=None, **options):
+    return list(capture_stage(SourceConfig(**({"source": "x.mp4"} | options)), desk, context or StageContext()))
+
+
+def test_every_picture_of_a_file_is_numbered_in_order(opened):
+    opened(Script([1, 2, 3], live=False))
+    frames = run(Desk())
+    assert first_column(frames) == [1, 2, 3]
+    assert [frame.seq for frame in frames] == [0, 1, 2]
+
+
+def test_a_broken_picture_is_counted_and_the_next_one_comes(opened):
+    opened(Script([1, Undecodable("b.jpg", "broken"), 3], live=False))
+    desk = Desk()
+    assert first_column(run(desk)) == [1, 3]
+    assert desk.ended == [(1, "undecodable")]
+
+
+def test_of_a_live_source_the_newest_wins_and_the_others_are_superseded(opened):
+    opened(Script([1, 2, 3], live=True))
+    desk = Desk(free=False)
+    frames = capture_stage(
+        SourceConfig(source="rtsp://x/y"), desk, StageContext(wake=lambda: setattr(desk, "free", desk.captured == 3))
+    )
+    assert first_column(frames) == [3]
+    assert desk.ended == [(0, "superseded"), (1, "superseded")]
+
+
+def test_a_lost_camera_is_opened_until_it_is_back(opened):
+    first = Script([1, SourceLost("gone")], live=True)
+    opened(first, InputError("refused"), InputError("refused"), Script([2], live=True))
+    desk = Desk()
+    frames = run(desk, source="rtsp://x/y", mode="every")
+    assert first_column(frames) == [1, 2]
+    assert first.closed
+    assert desk.states == ["flowing", "away", "away", "away", "flowing"]
+
+
+def test_a_source_that_cannot_be_opened_is_refused(opened):
+    opened(InputError("no such camera"))
+    desk = Desk()
+    with pytest.raises(InputError, match="no such camera"):
+        run(desk)
+    assert desk.states == ["failed"]
+
+
+@pytest.mark.parametrize(("options", "restarts"), [({"wait": True}, 0), ({}, 1)])
+def test_with_wait_or_after_a_restart_the_camera_is_waited_for(opened, options, restarts):
+    opened(InputError("not yet"), Script([1], live=False))
+    assert first_column(run(Desk(), StageContext(restarts=restarts), source="0", **options)) == [1]
+
+
+def test_a_fast_source_stops_when_told_though_tickets_are_free(opened):
+    opened(Script([1, 2, 3], live=False))
+    desk = Desk()
+    frames = capture_stage(SourceConfig(source="x.mp4"), desk, StageContext())
+    next(frames)
+    desk.told_to_stop = True
+    with pytest.raises(capture.stage.Stopping):
+        next(frames)
+
+
+@pytest.mark.parametrize(
+    ("source", "mirror", "column"), [("0", None, 5), ("0", False, 0), ("x.mp4", None, 0), ("x.mp4", True, 5)]
+)
+def test_webcams_are_mirrored_and_others_are_not(opened, source, mirror, column):
+    opened(Script([9], live=False))
+    [frame] = run(Desk(), source=source, mirror=mirror)
+    assert frame.image[:, column].min() == 9
+    assert frame.image.sum() == 9 * 4 * 3
+
+
+def test_a_bug_in_the_reader_thread_ends_the_process(opened):
+    opened(Script([ZeroDivisionError()], live=True))
+    with pytest.raises(ZeroDivisionError):
+        run(Desk(), source="rtsp://x/y")
+
+
+def test_it_is_ready_when_the_source_is_open(opened):
+    opened(Script([], live=False))
+    told = []
+    context = StageContext(ready=lambda: told.append(dict(context.facts)))
+    run(Desk(), context)
+    assert told == [{"source": "video", "mode": "every"}]

@@ -1,0 +1,112 @@
+"""The classify stage: each face gets its own answer, faces share passes, and frames keep their order."""
+
+import numpy as np
+import pytest
+
+from configs.errors import InputError
+from configs.schema import ClassifyConfig
+from inference.backends import Backend
+from inference.checkpoint import ModelInfo
+from inference.classify import classify, classify_frames
+from inference.preprocess import Preprocessing
+from transport.frame import Box, Face, Frame
+from transport.stage import StageContext
+
+
+class RedOrBlue(Backend):
+    """Says which colour a face has, and remembers how many faces came at once."""
+
+    info = ModelInfo(("red", "blue"), Preprocessing(4, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), margin=1.0))
+    provider = "test"
+
+    def __init__(self):
+        self.passes = []
+
+    def logits(self, faces_nchw):
+        self.passes.append(len(faces_nchw))
+        return 9 * faces_nchw.mean(axis=(2, 3))[:, [0, 2]]
+
+
+RED, BLUE = (0, 0, 255), (255, 0, 0)
+
+
+def frame_of(seq, *colours):
+    image = np.zeros((40, 40 * max(len(colours), 1), 3), np.uint8)
+    faces = []
+    for place, colour in enumerate(colours):
+        image[:, 40 * place : 40 * place + 40] = colour
+        faces.append(Face(Box(40 * place + 10, 10, 20, 20)))
+    image.setflags(write=False)
+    return Frame("door", seq, 0, image, tuple(faces))
+
+
+def labels_of(frame):
+    return [face.prediction.label for face in frame.faces]
+
+
+def test_every_face_gets_its_own_prediction():
+    given = frame_of(0, RED, BLUE, RED)
+    [out] = classify_frames([given], RedOrBlue(), ClassifyConfig())
+    assert labels_of(out) == ["red", "blue", "red"]
+    assert [face.box for face in out.faces] == [face.box for face in given.faces]
+    assert out.image is given.image
+
+
+def test_faces_of_many_frames_share_passes_of_at_most_max_batch():
+    backend = RedOrBlue()
+    frames = [frame_of(0, RED, BLUE), frame_of(1), frame_of(2, BLUE, BLUE, RED)]
+    out = list(classify_frames(frames, backend, ClassifyConfig(max_batch=3)))
+    assert backend.passes == [3, 2]
+    assert [labels_of(frame) for frame in out] == [["red", "blue"], [], ["blue", "blue", "red"]]
+    assert [frame.seq for frame in out] == [0, 1, 2]
+
+
+def test_frames_without_faces_need_no_pass():
+    backend = RedOrBlue()
+    given = frame_of(0)
+    assert list(classify_frames([given], backend, ClassifyConfig())) == [given]
+    assert backend.passes == []
+
+
+def test_confidence_is_the_probability_of_the_label():
+    [out] = classify_frames([frame_of(0, BLUE)], RedOrBlue(), ClassifyConfig())
+    prediction = out.faces[0].prediction
+    assert prediction.confidence == prediction.probabilities["blue"] == max(prediction.probabilities.values())
+    assert sum(prediction.probabilities.values()) == pytest.approx(1)
+
+
+def test_a_box_outside_the_picture_is_answered_too():
+    given = Frame(
+        "door", 0, 0, np.zeros((48, 64, 3), np.uint8), (Face(Box(-500, -500, 0, 0)), Face(Box(60, 40, 99, 99)))
+    )
+    [out] = classify_frames([given], RedOrBlue(), ClassifyConfig())
+    assert len(labels_of(out)) == 2
+
+
+def test_the_stage_tells_its_model_before_it_asks_for_frames():
+    context = StageContext()
+
+    def batches():
+        assert context.facts == {
+            "model": "face_mask.onnx",
+            "provider": "CPUExecutionProvider",
+            "classes": "mask, no_mask, wrong_mask",
+        }
+        yield [frame_of(0, RED)]
+        yield []
+        yield [frame_of(1), frame_of(2, BLUE, RED)]
+
+    out = list(classify(ClassifyConfig(), batches(), context))
+    assert [frame.seq for frame in out] == [0, 1, 2]
+    assert all(set(face.prediction.probabilities) == {"mask", "no_mask", "wrong_mask"} for f in out for face in f.faces)
+
+
+def test_a_model_that_cannot_be_used_is_refused_before_frames_are_asked_for(tmp_path):
+    (tmp_path / "bad.onnx").write_text("hello")
+
+    def batches():
+        raise AssertionError("frames were asked for")
+        yield
+
+    with pytest.raises(InputError, match=r"bad\.onnx"):
+        list(classify(ClassifyConfig(model=str(tmp_path / "bad.onnx")), batches(), StageContext()))

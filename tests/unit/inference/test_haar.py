@@ -1,0 +1,91 @@
+"""Haar finds the faces of the demo, boxes them like an annotator, and says what is wrong with an installation."""
+
+import cv2
+import numpy as np
+import pytest
+
+from capture.demo import DemoScene
+from configs.errors import InputError
+from configs.schema import DetectConfig
+from inference import haar
+from inference.haar import HaarDetector
+from transport.frame import Box
+
+
+@pytest.fixture(scope="module")
+def scene() -> DemoScene:
+    return DemoScene()
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
+    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
+    both = max(width, 0.0) * max(height, 0.0)
+    return both / (a.width * a.height + b.width * b.height - both)
+
+
+def test_faces_of_the_demo_are_found_in_every_state(scene):
+    detector = HaarDetector(DetectConfig())
+    found: dict[str, list[bool]] = {"mask": [], "no_mask": [], "wrong_mask": []}
+    false_boxes = 0
+    indices = range(5, len(scene), 20)
+    for index in indices:
+        boxes = detector.find(scene.picture(index))
+        truth = scene.truth(index)
+        for face, label in truth:
+            found[label].append(any(overlap(face, box) > 0.5 for box in boxes))
+        false_boxes += sum(all(overlap(face, box) < 0.2 for face, _ in truth) for box in boxes)
+    for label, hits in found.items():
+        assert np.mean(hits) >= 0.95, f"{label}: {sum(hits)} of {len(hits)} faces found"
+    assert false_boxes <= 0.1 * len(indices)
+
+
+@pytest.mark.parametrize("cascade", ["default", "alt", "alt2"])
+def test_boxes_sit_on_the_face(scene, cascade):
+    detector = HaarDetector(DetectConfig(cascade=cascade))
+    face, _ = scene.truth(25)[0]
+    [box] = detector.find(scene.picture(25))
+    assert overlap(face, box) > 0.6
+
+
+def test_boxes_are_in_pixels_of_the_picture_that_was_given(scene):
+    detector = HaarDetector(DetectConfig(width=320))
+    [small] = detector.find(scene.picture(25))
+    [large] = detector.find(cv2.resize(scene.picture(25), (1280, 960)))
+    assert overlap(small, Box(large.x / 2, large.y / 2, large.width / 2, large.height / 2)) > 0.85
+
+
+def test_faces_below_min_face_are_not_found(scene):
+    picture = scene.picture(25)  # its face is a third of the picture's height
+    assert HaarDetector(DetectConfig(min_face=0.2)).find(picture)
+    assert HaarDetector(DetectConfig(min_face=0.6)).find(picture) == ()
+
+
+def test_faces_above_max_face_are_not_found(scene):
+    picture = scene.picture(25)
+    assert HaarDetector(DetectConfig(max_face=0.15)).find(picture) == ()
+
+
+def test_min_face_is_a_share_of_the_picture_also_when_it_is_shrunk(scene):
+    large = cv2.resize(scene.picture(25), (1280, 960))
+    assert HaarDetector(DetectConfig(min_face=0.2, width=320)).find(large)
+
+
+def test_a_grey_wall_has_no_face():
+    assert HaarDetector(DetectConfig()).find(np.full((480, 640, 3), 128, np.uint8)) == ()
+
+
+def test_a_picture_smaller_than_the_cascade_has_no_face():
+    assert HaarDetector(DetectConfig()).find(np.full((10, 12, 3), 128, np.uint8)) == ()
+
+
+def test_opencv_5_is_refused_in_words(monkeypatch):
+    monkeypatch.delattr(cv2, "CascadeClassifier")
+    with pytest.raises(InputError, match=r"has no Haar cascades.*opencv-python>=4\.10,<5"):
+        HaarDetector(DetectConfig())
+
+
+def test_a_missing_cascade_is_named():
+    with pytest.raises(InputError, match=r"haarcascade_nobody\.xml is missing"):
+        haar.load_cascade("haarcascade_nobody.xml")

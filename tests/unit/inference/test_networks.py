@@ -1,0 +1,88 @@
+"""The networks: shapes, names of their weights, and which layers learn."""
+
+import pytest
+
+from configs.errors import InputError
+from inference.networks import BACKBONES, HEADS, PREPROCESSING, build_network, freeze, load_pretrained, training_mode
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("torchvision")
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    return build_network("ResNet", 3)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_network_takes_its_size_and_has_an_output_per_class(backbone):
+    size = PREPROCESSING[backbone].size
+    network = build_network(backbone, 4).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(2, 3, size, size)).shape == (2, 4)
+    assert network.state_dict()[f"{HEADS[backbone]}.weight"].shape[0] == 4
+
+
+def test_basic_cnn_has_the_weights_of_the_original_under_the_same_names():
+    shapes = {name: tuple(weight.shape) for name, weight in build_network("BasicCNN", 3).state_dict().items()}
+    assert shapes == {
+        "0.weight": (64, 3, 5, 5),
+        "0.bias": (64,),
+        "3.weight": (128, 64, 3, 3),
+        "3.bias": (128,),
+        "7.weight": (512, 128 * 18 * 18),
+        "7.bias": (512,),
+        "9.weight": (64, 512),
+        "9.bias": (64,),
+        "12.weight": (3, 64),
+        "12.bias": (3,),
+    }
+
+
+@pytest.mark.parametrize(
+    ("mode", "learning"), [("not_retrain", {"fc"}), ("retrain", {"layer3", "layer4", "fc"}), ("all", None)]
+)
+def test_exactly_the_layers_of_the_retrain_mode_learn(resnet, mode, learning):
+    freeze(resnet, mode)
+    learns = {name.split(".")[0] for name, weight in resnet.named_parameters() if weight.requires_grad}
+    frozen = {name.split(".")[0] for name, weight in resnet.named_parameters() if not weight.requires_grad}
+    assert learns == (learning or {"conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "fc"})
+    assert not learns & frozen
+
+
+def test_batch_norm_of_frozen_layers_keeps_its_statistics(resnet):
+    freeze(resnet, "retrain")
+    training_mode(resnet)
+    before = {name: value.clone() for name, value in resnet.state_dict().items() if "running_mean" in name}
+    with torch.no_grad():
+        resnet(torch.randn(2, 3, 64, 64))
+    moved = {name.split(".")[0] for name in before if not torch.equal(resnet.state_dict()[name], before[name])}
+    assert moved == {"layer3", "layer4"}
+
+
+def test_a_weights_file_fills_everything_but_the_head(tmp_path):
+    given, network = build_network("MobileNetV3", 1000), build_network("MobileNetV3", 3)
+    torch.save(given.state_dict(), tmp_path / "imagenet.pth")
+    head = network.classifier[3].weight.clone()
+    load_pretrained(network, "MobileNetV3", str(tmp_path / "imagenet.pth"))
+    assert torch.equal(network.features[0][0].weight, given.features[0][0].weight)
+    assert torch.equal(network.classifier[3].weight, head)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    torch.save(build_network("MobileNetV3", 3).state_dict(), tmp_path / "other.pth")
+    with pytest.raises(InputError, match="not weights of BasicCNN"):
+        load_pretrained(build_network("BasicCNN", 3), "BasicCNN", str(tmp_path / "other.pth"))
+
+
+def test_imagenet_weights_that_cannot_be_downloaded_name_the_other_ways(tmp_path, monkeypatch, resnet):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
+    with pytest.raises(InputError, match=r"--weights FILE.*--weights none") as refusal:
+        load_pretrained(resnet, "ResNet", "imagenet")
+    assert "\n" not in str(refusal.value)
+
+
+def test_there_are_no_imagenet_weights_of_basic_cnn():
+    with pytest.raises(InputError, match="none for BasicCNN"):
+        load_pretrained(build_network("BasicCNN", 3), "BasicCNN", "imagenet")

@@ -1,0 +1,190 @@
+"""The video that is recorded: every frame at its time, whatever size it has and whatever became of its recorder."""
+
+import logging
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from configs.errors import InputError
+from overlay.draw import BLUE, GREEN, RED
+from overlay.sinks.video import PICTURE_MS, Clock, Video, VideoSink, fit
+from transport.frame import Frame
+
+
+def frame(seq: int, stream: str = "clip", size=(160, 120), value=0, **known) -> Frame:
+    known.setdefault("captured_ns", time.monotonic_ns())
+    image = np.full((size[1], size[0], 3), value, np.uint8)
+    return Frame(stream, seq, image=image, **known)
+
+
+def record(path: Path, frames: list[Frame], goes_on: bool = False) -> None:
+    sink = VideoSink(str(path), goes_on)
+    for one in frames:
+        sink.show(one, one.image, 0)
+    sink.close()
+
+
+def playback(path: Path) -> tuple[list[int], list[np.ndarray]]:
+    """The times, ms, and pictures (BGR) of a video."""
+    with av.open(str(path)) as video:
+        frames = list(video.decode(video=0))
+    return [round(1000 * frame.time) for frame in frames], [frame.to_ndarray(format="bgr24") for frame in frames]
+
+
+def of_file(count: int, start: int = 0, **known) -> list[Frame]:
+    return [frame(i, media_ms=40.0 * i, value=i % 10 * 20, **known) for i in range(start, start + count)]
+
+
+def test_every_frame_is_in_the_video_at_its_time(tmp_path):
+    record(tmp_path / "new" / "out.mp4", of_file(75))
+    times_ms, pictures = playback(tmp_path / "new" / "out.mp4")
+    assert times_ms == [40 * i for i in range(75)]
+    assert [round(picture.mean() / 20) for picture in pictures] == [i % 10 for i in range(75)]
+
+
+def test_the_finished_video_is_an_ordinary_mp4(tmp_path):
+    if not shutil.which("ffprobe"):
+        pytest.skip("needs ffprobe (Debian package ffmpeg)")
+    record(tmp_path / "out.mp4", of_file(30))
+    entries = "stream=codec_name,pix_fmt,nb_frames,nb_read_frames,avg_frame_rate"
+    ffprobe = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", entries, "-of", "csv=p=0"]
+    probed = subprocess.run([*ffprobe, tmp_path / "out.mp4"], capture_output=True, text=True, check=True).stdout
+    assert probed.strip().split(",") == ["h264", "yuv420p", "25/1", "30", "30"]
+    assert b"moof" not in (tmp_path / "out.mp4").read_bytes()[:64]
+
+
+@pytest.mark.parametrize("colour", [GREEN, RED, BLUE])
+def test_colours_come_back_as_they_were(colour, tmp_path):
+    record(tmp_path / "out.mp4", [frame(i, media_ms=40.0 * i, value=colour) for i in range(3)])
+    with av.open(str(tmp_path / "out.mp4")) as video:
+        assert video.streams.video[0].codec_context.colorspace == 6  # BT.601, else players take HD for BT.709
+    assert np.abs(playback(tmp_path / "out.mp4")[1][-1].astype(int) - colour).max() <= 8
+
+
+@pytest.mark.parametrize("size", [(161, 121), (160, 121), (1, 1), (5000, 40)])
+def test_odd_sizes_are_padded_to_even(size, tmp_path):
+    record(tmp_path / "out.mp4", of_file(3, size=size))
+    height, width = playback(tmp_path / "out.mp4")[1][0].shape[:2]
+    assert (width, height) == (size[0] + size[0] % 2, size[1] + size[1] % 2)
+
+
+def test_a_picture_of_another_size_is_fitted_into_the_first(tmp_path):
+    frames = [
+        frame(i, size=size, value=200, name=f"{i}.png") for i, size in enumerate([(160, 120), (60, 120), (640, 240)])
+    ]
+    record(tmp_path / "out.mp4", frames)
+    times_ms, pictures = playback(tmp_path / "out.mp4")
+    assert times_ms == [0, PICTURE_MS, 2 * PICTURE_MS]
+    middle, left, top = [picture[60, 80].mean() for picture in pictures], pictures[1][60, 10], pictures[2][10, 80]
+    assert min(middle) > 190
+    assert max(left.max(), top.max()) < 20
+
+
+def test_fitting_keeps_the_shape_of_the_picture():
+    fitted = fit(np.full((100, 50, 3), 255, np.uint8), 200, 100)
+    assert fitted.shape == (100, 200, 3)
+    assert np.flatnonzero(fitted[50, :, 0])[[0, -1]].tolist() == [75, 124]
+
+
+def test_a_stream_has_its_own_video_where_asked_for(tmp_path):
+    frames = [frame(i, stream=stream, media_ms=40.0 * i) for i in range(5) for stream in ("door", "hall")]
+    record(tmp_path / "{stream}.mp4", frames)
+    assert {path.name: len(playback(path)[0]) for path in tmp_path.iterdir()} == {"door.mp4": 5, "hall.mp4": 5}
+
+
+def test_a_camera_frame_stands_at_its_time_of_capture():
+    clock = Clock()
+    places = [clock.place(frame(0, captured_ns=ns)) for ns in (5_000_000_000, 5_033_000_000, 5_500_000_000)]
+    assert places == pytest.approx([0, 33, 500])
+
+
+def test_time_in_the_video_never_goes_back():
+    clock = Clock()
+    places = [clock.place(frame(0, media_ms=ms)) for ms in (0.0, 40.0, 40.0, 20.0, 60.0, 100.0)]
+    assert places == pytest.approx([0, 40, 80, 120, 160, 200])
+
+
+def test_a_restarted_recorder_keeps_what_was_recorded_before(tmp_path):
+    """The second life may even find another picture size; frames lost between the two leave a gap in time."""
+    path = tmp_path / "out.mp4"
+    record(path, of_file(20))
+    record(path, of_file(10, start=25, size=(320, 120)), goes_on=True)
+    times_ms, pictures = playback(path)
+    assert times_ms == [40 * i for i in [*range(20), *range(25, 35)]]
+    assert {picture.shape for picture in pictures} == {(120, 160, 3)}
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_a_recorder_killed_while_it_took_over_loses_nothing(tmp_path):
+    record(tmp_path / "out.earlier.mp4", of_file(20))
+    record(tmp_path / "out.mp4", of_file(3))  # what had been copied when it was killed
+    record(tmp_path / "out.mp4", of_file(10, start=25), goes_on=True)
+    assert len(playback(tmp_path / "out.mp4")[0]) == 30
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_a_camera_video_goes_on_right_after_the_earlier_part(tmp_path):
+    path = tmp_path / "out.mp4"
+    record(path, [frame(i, captured_ns=1_000_000_000 + i * 40_000_000) for i in range(5)])
+    record(path, [frame(i, captured_ns=9_000_000_000 + i * 40_000_000) for i in range(5)], goes_on=True)
+    assert playback(path)[0] == [40 * i for i in range(10)]
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0, 0), (0.01, 0), (0.5, 5), (0.999, 9), (1, 10)])
+def test_a_recorder_killed_in_the_middle_of_writing_loses_the_torn_frame_only(share, kept, tmp_path):
+    """Ten frames are out when the eleventh comes; the kill leaves this share of them."""
+    pixels = np.random.default_rng(0).integers(0, 255, (11, 120, 160, 3), np.uint8)
+    frames = [Frame("clip", i, 0, picture, media_ms=40.0 * i) for i, picture in enumerate(pixels)]
+    sink, path = VideoSink(str(tmp_path / "killed.mp4")), tmp_path / "new" / "out.mp4"
+    for one in frames:
+        sink.show(one, one.image, 0)
+    written = (tmp_path / "killed.mp4").read_bytes()
+    sink.close()
+    path.parent.mkdir()
+    path.write_bytes(written[: round(share * len(written))])
+    record(path, of_file(5, start=20), goes_on=True)
+    assert abs(len(playback(path)[0]) - 5 - kept) <= (share == 0.5)
+    assert [path.name for path in path.parent.iterdir()] == ["out.mp4"]
+
+
+def test_a_new_run_starts_the_video_over(tmp_path):
+    record(tmp_path / "out.mp4", of_file(20))
+    record(tmp_path / "out.mp4", of_file(5))
+    assert len(playback(tmp_path / "out.mp4")[0]) == 5
+
+
+def test_without_libx264_it_records_mpeg4_and_says_so(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libx264"})
+    with caplog.at_level(logging.WARNING):
+        record(tmp_path / "out.mp4", of_file(20))
+    record(tmp_path / "out.mp4", of_file(10, start=20), goes_on=True)
+    assert "no libx264" in caplog.text
+    assert playback(tmp_path / "out.mp4")[0] == [40 * i for i in range(30)]
+
+
+def test_a_video_that_cannot_be_written_is_named_in_one_line(tmp_path):
+    (tmp_path / "out.mp4").mkdir()
+    with pytest.raises(InputError, match=r"out\.mp4: cannot be written \(Is a directory\)"):
+        record(tmp_path / "out.mp4", of_file(1))
+
+
+def test_all_videos_are_closed_also_when_one_fails_to(tmp_path, monkeypatch):
+    sink = VideoSink(str(tmp_path / "{stream}.mp4"))
+    for stream in ("a", "b", "c"):
+        sink.show(frame(0, stream, media_ms=0.0), frame(0).image, 0)
+    closed = []
+
+    def close(video: Video) -> None:
+        closed.append(video.path.stem)
+        if video.path.stem == "b":
+            raise InputError("b.mp4: cannot be written")
+
+    monkeypatch.setattr(Video, "close", close)
+    with pytest.raises(InputError, match=r"b\.mp4"):
+        sink.close()
+    assert sorted(closed) == ["a", "b", "c"]
