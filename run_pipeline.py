@@ -18,11 +18,11 @@ try:
 except ImportError as error:  # a bare Debian lacks what its wheel does not bring
     sys.exit(f"maskstream: error: OpenCV cannot start ({error}): apt-get install libxcb1 libgl1 libglib2.0-0")
 
-from capture.redact import redact
 from capture.sources import check_source, stream_name
 from capture.stage import capture
 from configs.errors import InputError
 from configs.load import as_yaml, load_config
+from configs.redact import redact
 from configs.schema import PipelineConfig, SourceConfig
 from export.__main__ import export
 from inference.classify import classify

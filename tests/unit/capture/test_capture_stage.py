@@ -149,7 +149,7 @@ def test_a_source_that_cannot_be_opened_is_refused(opened):
 @pytest.mark.parametrize(("options", "restarts"), [({"wait": True}, 0), ({}, 1)])
 def test_with_wait_or_after_a_restart_the_camera_is_waited_for(opened, options, restarts):
     opened(InputError("not yet"), Script([1], live=False))
-    assert first_column(run(Desk(), StageContext(restarts=restarts), source="0", **options)) == [1]
+    assert first_column(run(Desk(), StageContext(restarts=restarts), **options)) == [1]
 
 
 def test_a_fast_source_stops_when_told_though_tickets_are_free(opened):
