@@ -43,10 +43,10 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     cascade: Annotated[
         Literal["default", "alt", "alt2"], option("frontal face cascade of OpenCV: haarcascade_frontalface_*")
-    ] = "default"
-    width: Annotated[int, option("pictures wider than this are shrunk before the search, px", ge=64)] = 480
+    ] = "alt2"
+    width: Annotated[int, option("pictures wider than this are shrunk before the search, px", ge=64)] = 320
     scale_factor: Annotated[float, option("step between face sizes searched; nearer to 1 finds more", gt=1, le=2)] = 1.1
-    neighbours: Annotated[int, option("hits needed to call it a face; more means fewer false ones", ge=0)] = 4
+    neighbours: Annotated[int, option("hits needed to call it a face; more means fewer false ones", ge=0)] = 2
     min_face: Annotated[float, option("smallest face, as a share of the picture's height", gt=0, le=1)] = 0.1
     max_face: Annotated[float, option("largest face, as a share of the picture's height", gt=0, le=1)] = 1.0
     listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"
@@ -74,7 +74,7 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     sinks: Annotated[
         tuple[str, ...],
-        option("window, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, null; empty: window where there is a display"),
+        option("window, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, contact:OUT.png, null; empty: window"),
     ] = ()
     corner: Annotated[bool, option("stream name, frame rate and age in a corner of the picture")] = True
     max_age_ms: Annotated[float, option("drop a live frame that is older than this, ms; 0: never", ge=0)] = 0.0

@@ -152,7 +152,7 @@ def test_a_new_run_starts_the_jsonl_over_and_a_restarted_stage_goes_on(tmp_path)
     path.write_text("of an earlier run\n")
     show_all(JsonlSink(str(path)), [frame(0)])
     with path.open("a") as file:
-        file.write('{"stream": "torn by a ki')
+        file.write('{"stream": "torn by a kill' + 1000 * ".")
     show_all(JsonlSink(str(path), goes_on=True), [frame(2)])
     assert [json.loads(line)["seq"] for line in path.read_text().splitlines()] == [0, 2]
 

@@ -1,0 +1,1 @@
+"""Finding faces in frames and saying how they wear their mask."""

@@ -1,0 +1,216 @@
+"""Running a trained network on prepared faces: by PyTorch (.pth) or ONNX Runtime (.onnx), on CPU or CUDA."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from configs.errors import InputError
+from configs.schema import ClassifyConfig
+from inference.checkpoint import ModelInfo, load_checkpoint
+from inference.preprocess import Preprocessing
+
+if TYPE_CHECKING:
+    import onnxruntime
+    import torch
+
+log = logging.getLogger("classify")
+
+SHIPPED_MODEL = Path(__file__).parent / "pretrained" / "face_mask.onnx"
+METADATA_KEY = "maskstream"  # in the metadata of an ONNX file: its ModelInfo as JSON
+
+
+def open_backend(config: ClassifyConfig) -> Backend:
+    """The model of the configuration, loaded, on the device asked for, and warmed up.
+
+    Raises InputError for a file that is no model, for class names that are missing or do not fit, and for a
+    device that is not really in use: there is no silent fall-back to the CPU.
+    """
+    path = Path(config.model) if config.model else SHIPPED_MODEL
+    if not path.is_file():
+        raise InputError(f"{path}: no such model file")
+    if path.suffix == ".onnx":
+        backend: Backend = OnnxBackend(path, config)
+    elif path.suffix in (".pth", ".pt"):
+        backend = TorchBackend(path, config)
+    else:
+        raise InputError(f"{path}: a model file ends in .onnx or .pth")
+    size = backend.preprocessing.size
+    answer = backend.logits(np.zeros((1, 3, size, size), np.float32))
+    if answer.shape != (1, len(backend.classes)):
+        outputs = answer.shape[1] if answer.ndim == 2 else f"{answer.shape}-shaped"
+        raise InputError(f"{path}: the model has {outputs} outputs, but {len(backend.classes)} class names are given")
+    return backend
+
+
+class Backend(ABC):
+    """A network ready to run. `provider` names what runs it: `torch cpu`, `CUDAExecutionProvider`, ..."""
+
+    info: ModelInfo
+    provider: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names in the order of the columns of `probabilities`."""
+        return self.info.classes
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How `inference.preprocess.prepare` must make the batches."""
+        return self.info.preprocessing
+
+    def probabilities(self, faces_nchw: np.ndarray) -> np.ndarray:
+        """(N, classes) float32, rows sum to 1, calibrated by the temperature; for (N, 3, size, size) float32 RGB."""
+        return softmax(self.logits(faces_nchw) / np.float32(self.info.temperature))
+
+    @abstractmethod
+    def logits(self, faces_nchw: np.ndarray) -> np.ndarray:
+        """(N, classes) float32: the raw outputs of the network."""
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Rows to probabilities.
+
+    >>> softmax(np.array([[1000.0, 1000.0]]))
+    array([[0.5, 0.5]])
+    """
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+class OnnxBackend(Backend):
+    """An ONNX file whose input is (batch, 3, size, size) float32 and whose first output is the logits."""
+
+    def __init__(self, path: Path, config: ClassifyConfig) -> None:
+        self.session, self.provider = open_session(path, config)
+        self.input, size = checked_input(path, self.session)
+        self.info = onnx_info(path, self.session, config, size)
+
+    def logits(self, faces_nchw: np.ndarray) -> np.ndarray:
+        return self.session.run(None, {self.input: faces_nchw})[0]
+
+
+def open_session(path: Path, config: ClassifyConfig) -> tuple[onnxruntime.InferenceSession, str]:
+    """An ONNX Runtime session and the execution provider that it really uses."""
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    unusable = (errors.InvalidProtobuf, errors.InvalidGraph, errors.InvalidArgument, errors.NotImplemented, errors.Fail)
+    cuda_number = parse_device(config.device)
+    cuda_built_in = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    if cuda_number is not None and not cuda_built_in:
+        raise InputError(f"--device {config.device}: {missing_cuda_provider()}; or use --device cpu")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # it prints pages about what we say in one line
+    options.intra_op_num_threads = config.threads or 1
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # else it burns the other stages' cores
+    providers: list[str | tuple[str, dict[str, int]]] = ["CPUExecutionProvider"]
+    if cuda_number is not None or (config.device == "auto" and cuda_built_in):
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": cuda_number or 0}))
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except unusable as error:
+        raise InputError(f"{path}: not a model that ONNX Runtime can load: {str(error).splitlines()[0]}") from error
+    used = session.get_providers()[0]
+    if cuda_number is not None and used != "CUDAExecutionProvider":
+        raise InputError(
+            f"--device {config.device}: ONNX Runtime could not start CUDA and would run on {used}; "
+            "check the driver and the CUDA libraries, or use --device cpu"
+        )
+    if config.device == "auto":
+        log.info("--device auto: chose %s", used)
+    return session, used
+
+
+def parse_device(device: str) -> int | None:
+    """Number of the CUDA device asked for by name; None for cpu and auto. Raises InputError for any other name.
+
+    >>> [parse_device(name) for name in ("cpu", "auto", "cuda", "cuda:1")]
+    [None, None, 0, 1]
+    """
+    kind, _, number = device.partition(":")
+    if device in ("cpu", "auto"):
+        return None
+    if kind == "cuda" and (device == "cuda" or number.isdecimal()):
+        return int(number or 0)
+    raise InputError(f"--device {device}: known are cpu, cuda, cuda:N and auto")
+
+
+def missing_cuda_provider() -> str:
+    """Why ONNX Runtime has no CUDA here, in words. Its two packages overwrite each other's files unnoticed."""
+    installed = {dist.name for dist in metadata.distributions() if dist.name.startswith("onnxruntime")}
+    if {"onnxruntime", "onnxruntime-gpu"} <= installed:
+        return "onnxruntime has overwritten onnxruntime-gpu: uninstall both, then install onnxruntime-gpu again"
+    return "this ONNX Runtime is built without CUDA: install onnxruntime-gpu instead of onnxruntime"
+
+
+def checked_input(path: Path, session: onnxruntime.InferenceSession) -> tuple[str, int]:
+    """Name and size of the one input, (batch, 3, size, size) float32 with a free batch."""
+    inputs = session.get_inputs()
+    shape = inputs[0].shape
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(shape) != 4 or shape[1] != 3:
+        described = ", ".join(f"{given.type} {given.shape}" for given in inputs)
+        raise InputError(f"{path}: its input must be one float tensor (batch, 3, size, size), it is {described}")
+    if isinstance(shape[0], int):
+        raise InputError(f"{path}: its batch is fixed at {shape[0]}; export it again with a dynamic batch")
+    if not isinstance(shape[2], int) or shape[2] != shape[3]:
+        raise InputError(f"{path}: its input must be square and of one size, it is {shape[2]} x {shape[3]}")
+    return inputs[0].name, shape[2]
+
+
+def onnx_info(path: Path, session: onnxruntime.InferenceSession, config: ClassifyConfig, size: int) -> ModelInfo:
+    """What the file says of itself; of a file made elsewhere, the classes given and ImageNet's mean and deviation."""
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        if not config.classes:
+            raise InputError(f"{path}: holds no class names; give them in order: --classes a,b,c")
+        return ModelInfo(config.classes, Preprocessing(size))
+    try:
+        info = msgspec.json.decode(text, type=ModelInfo)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"{path}: its {METADATA_KEY} metadata cannot be read: {error}") from error
+    return msgspec.structs.replace(info, classes=config.classes or info.classes)
+
+
+class TorchBackend(Backend):
+    """A checkpoint, or a bare state dict with class names given, run by PyTorch."""
+
+    def __init__(self, path: Path, config: ClassifyConfig) -> None:
+        try:
+            import torch
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"{path}: .pth models need PyTorch: install maskstream[train], or use a model exported to .onnx"
+            ) from error
+        self.device = torch_device(config.device)
+        torch.set_num_threads(config.threads or 1)
+        self.network, self.info = load_checkpoint(path, config.classes, config.backbone)
+        self.network.to(self.device)
+        self.provider = f"torch {self.device}"
+
+    def logits(self, faces_nchw: np.ndarray) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            return self.network(torch.from_numpy(faces_nchw).to(self.device)).float().cpu().numpy()
+
+
+def torch_device(device: str) -> torch.device:
+    """The PyTorch device asked for by name. Raises InputError where there is no such device."""
+    import torch
+
+    cuda_number = parse_device(device)
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if cuda_number is not None and cuda_number >= found:
+        raise InputError(f"--device {device}: PyTorch finds {found or 'no'} CUDA devices here; use --device cpu")
+    if device == "auto":
+        cuda_number = 0 if found else None
+        log.info("--device auto: chose %s", "cuda:0" if found else "cpu")
+    return torch.device("cpu") if cuda_number is None else torch.device("cuda", cuda_number)

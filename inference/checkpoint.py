@@ -1,0 +1,168 @@
+"""Model files of PyTorch: weights together with everything that is needed to use them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import msgspec
+from msgspec import Struct
+
+from configs.errors import InputError
+from inference.networks import BACKBONES, HEADS, PREPROCESSING, Backbone, build_network
+from inference.preprocess import Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+FORMAT = "maskstream-checkpoint-1"
+
+DAMAGED = (  # what torch.load raised on 6,000 files with some bytes changed or the end cut off
+    RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, struct.error
+)  # fmt: skip
+
+
+class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True):
+    """What belongs to the weights: `classes` in the order of the outputs, and how to prepare faces for them.
+
+    Probabilities are softmax(logits / temperature). `backbone` is empty for ONNX files of unknown making.
+    """
+
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    backbone: str = ""
+    temperature: float = 1.0
+
+
+def save_checkpoint(path: Path, network: nn.Module, info: ModelInfo) -> None:
+    """Write weights and info; the file appears when it is complete, and an older one stays until then."""
+    import torch
+
+    content = {
+        "format": FORMAT,
+        "info": msgspec.to_builtins(info),
+        "weights": {key: value.cpu() for key, value in network.state_dict().items()},
+    }
+    write_whole(path, lambda partial: torch.save(content, partial))
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Have `write` fill a file beside `path`, then rename it: nobody ever sees half of it, even on a full disk."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    os.close(handle)
+    partial = Path(name)
+    try:
+        write(partial)
+        os.chmod(partial, 0o666 & ~current_umask())  # mkstemp makes it 0600
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+        raise InputError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def current_umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def load_checkpoint(path: Path, classes: Sequence[str] = (), backbone: str = "") -> tuple[nn.Module, ModelInfo]:
+    """The network in eval mode on the CPU, and its info.
+
+    A bare state dict loads too when `classes` are given; its backbone is told by its keys. Raises InputError for
+    a file that is no model, that holds pickled objects, whose weights do not fit, or whose classes are not known.
+    """
+    content = read_content(path)
+    if content.get("format") == FORMAT:
+        try:
+            info = msgspec.convert(content.get("info"), ModelInfo)
+        except msgspec.ValidationError as error:
+            raise InputError(f"{path}: damaged checkpoint: {error}") from error
+        if classes and len(classes) != len(info.classes):
+            raise InputError(f"{path}: it has {len(info.classes)} classes, --classes gives {len(classes)}")
+        info = msgspec.structs.replace(info, classes=tuple(classes) or info.classes)
+        weights = content.get("weights")
+    else:
+        weights = content
+        info = info_of_bare_weights(path, weights, classes, backbone)
+    network = build_network(known_backbone(path, info.backbone), len(info.classes))
+    if not is_state_dict(weights) or not fits(network, weights):
+        raise InputError(f"{path}: these are not weights of {info.backbone} with {len(info.classes)} classes")
+    network.load_state_dict(weights)
+    return network.eval(), info
+
+
+def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
+    """The state dict in a file: of a checkpoint, or bare."""
+    content = read_content(path)
+    weights = content.get("weights") if content.get("format") == FORMAT else content
+    if not is_state_dict(weights):
+        raise InputError(f"{path}: not a model file: it holds no weights")
+    return weights
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """What `torch.save` put into the file, tensors and plain values only: no code in it is ever run."""
+    import torch
+
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if start != b"PK" and start[:1] != b"\x80":  # torch.save writes a zip file; before 1.6 it was a pickle
+        raise InputError(f"{path}: not a PyTorch model file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(f"{path}: refused: it holds pickled objects, which could run code") from error
+    except DAMAGED as error:
+        raise InputError(f"{path}: not a PyTorch model file, or a damaged one") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not a model file: it holds a {type(content).__name__}, not weights")
+    return content
+
+
+def info_of_bare_weights(path: Path, weights: Mapping[str, Any], classes: Sequence[str], backbone: str) -> ModelInfo:
+    """The original project saved weights alone: the keys tell the network, the user tells the classes."""
+    found = next((name for name in BACKBONES if f"{HEADS[name]}.weight" in weights), backbone)
+    if backbone and found != backbone:
+        raise InputError(f"{path}: these are weights of {found}, not of {backbone}")
+    if not found:
+        raise InputError(f"{path}: holds no network that is known here: {', '.join(BACKBONES)}")
+    if not classes:
+        raise InputError(f"{path}: holds weights without class names; give them in order: --classes a,b,c")
+    name = known_backbone(path, found)
+    outputs = weights.get(f"{HEADS[name]}.bias")
+    if outputs is not None and len(outputs) != len(classes):
+        raise InputError(f"{path}: the network has {len(outputs)} outputs, --classes gives {len(classes)} names")
+    return ModelInfo(tuple(classes), PREPROCESSING[name], name)
+
+
+def known_backbone(path: Path, backbone: str) -> Backbone:
+    for name in BACKBONES:
+        if name == backbone:
+            return name
+    raise InputError(f"{path}: unknown backbone {backbone!r}; known are {', '.join(BACKBONES)}")
+
+
+def is_state_dict(weights: object) -> TypeGuard[dict[str, torch.Tensor]]:
+    import torch
+
+    return isinstance(weights, dict) and all(isinstance(value, torch.Tensor) for value in weights.values())
+
+
+def fits(network: nn.Module, weights: Mapping[str, torch.Tensor]) -> bool:
+    own = network.state_dict()
+    return own.keys() == weights.keys() and all(own[key].shape == value.shape for key, value in weights.items())

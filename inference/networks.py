@@ -1,0 +1,120 @@
+"""The networks that tell how a mask is worn: BasicCNN, ResNet50 and the small MobileNetV3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from configs.errors import InputError
+from inference.preprocess import Preprocessing
+
+if TYPE_CHECKING:  # torch takes seconds to import, and the serving install has none
+    import torch
+    from torch import nn
+
+Backbone = Literal["ResNet", "BasicCNN", "MobileNetV3"]
+RetrainMode = Literal["not_retrain", "retrain", "all"]
+BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
+
+PREPROCESSING: dict[Backbone, Preprocessing] = {
+    "ResNet": Preprocessing(224),
+    "BasicCNN": Preprocessing(256, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
+    "MobileNetV3": Preprocessing(112),
+}
+
+HEADS: dict[Backbone, str] = {"ResNet": "fc", "BasicCNN": "12", "MobileNetV3": "classifier.3"}
+"""Name of the last layer of each network: the one with an output for each class."""
+
+
+def build_network(backbone: Backbone, classes: int) -> nn.Module:
+    """The network with random weights: (N, 3, size, size) float32 RGB, normalised, to (N, classes) logits."""
+    from torch import nn
+    from torchvision import models
+
+    if backbone == "BasicCNN":
+        return basic_cnn(classes)
+    if backbone == "ResNet":
+        network = models.resnet50(weights=None)
+        network.fc = nn.Linear(2048, classes)
+        return network
+    # torchvision's momentum of 0.01 is for long training: after 190 steps eval mode still gave every face one class
+    norm = partial(nn.BatchNorm2d, eps=0.001, momentum=0.1)
+    return models.mobilenet_v3_small(weights=None, num_classes=classes, norm_layer=norm)
+
+
+def basic_cnn(classes: int) -> nn.Sequential:
+    """The original project's own network, for 3 x 256 x 256. One Sequential: its bare state dicts load by index."""
+    from torch import nn
+
+    return nn.Sequential(
+        nn.Conv2d(3, 64, kernel_size=5),  # 0: 64 x 252 x 252
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(kernel_size=7, stride=7),  # 64 x 36 x 36
+        nn.Conv2d(64, 128, kernel_size=3, padding=1),  # 3: 128 x 36 x 36
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(kernel_size=2),  # 128 x 18 x 18
+        nn.Flatten(),
+        nn.Linear(128 * 18 * 18, 512),  # 7
+        nn.ReLU(inplace=True),
+        nn.Linear(512, 64),  # 9
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.5),
+        nn.Linear(64, classes),  # 12
+    )
+
+
+def load_pretrained(network: nn.Module, backbone: Backbone, weights: str) -> None:
+    """Start from `weights`: `imagenet` (downloaded by torchvision) or a state dict file. The head stays as it is.
+
+    Raises InputError where the download is impossible or the file holds another network.
+    """
+    from inference.checkpoint import read_weights
+
+    state = imagenet_weights(backbone) if weights == "imagenet" else read_weights(Path(weights))
+    own = network.state_dict()
+    head = HEADS[backbone]
+    body = {key: value for key, value in state.items() if not key.startswith(f"{head}.")}
+    if body.keys() != {key for key in own if not key.startswith(f"{head}.")} or any(
+        value.shape != own[key].shape for key, value in body.items()
+    ):
+        raise InputError(f"--weights {weights}: these are not weights of {backbone}; choose the --backbone they are of")
+    network.load_state_dict(body, strict=False)
+
+
+def imagenet_weights(backbone: Backbone) -> Mapping[str, torch.Tensor]:
+    """Torchvision's ImageNet state dict of the network, from its cache or its site."""
+    from torchvision import models
+
+    if backbone == "BasicCNN":
+        raise InputError("--weights imagenet: there are none for BasicCNN; use --weights none or --weights FILE")
+    weights = (
+        models.ResNet50_Weights.IMAGENET1K_V2
+        if backbone == "ResNet"
+        else models.MobileNet_V3_Small_Weights.IMAGENET1K_V1
+    )
+    try:
+        return weights.get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError) as error:  # no network, disk full; a wrong hash is a RuntimeError
+        raise InputError(
+            f"--weights imagenet: cannot download {weights.url} ({error}); "
+            "give a local copy by --weights FILE, or start from scratch by --weights none"
+        ) from error
+
+
+def freeze(network: nn.Module, mode: RetrainMode) -> None:
+    """Let only some of a ResNet learn: its `fc` (not_retrain), `layer3`, `layer4` and `fc` (retrain), or all of it."""
+    learning = {"not_retrain": ("fc",), "retrain": ("layer3", "layer4", "fc"), "all": None}[mode]
+    for name, part in network.named_children():
+        part.requires_grad_(learning is None or name in learning)
+
+
+def training_mode(network: nn.Module) -> None:
+    """`network.train()`, but batch norm of frozen layers keeps its statistics: they are part of the frozen weights."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    network.train()
+    for module in network.modules():
+        if isinstance(module, _BatchNorm) and not any(weight.requires_grad for weight in module.parameters()):
+            module.eval()

@@ -1,0 +1,1 @@
+"""Drawing, and where the result goes: the last stage of the pipeline."""

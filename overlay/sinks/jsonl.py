@@ -1,0 +1,93 @@
+"""Writes what is known about each frame as one line of JSON: the results for another program to read."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import msgspec
+import numpy as np
+
+from overlay.sinks.sink import Sink
+from overlay.sinks.target import left_by_this_run, target, writing
+from transport.frame import Face, Frame
+
+
+class JsonlSink(Sink):
+    """One line per shown frame, in order, complete in the file as soon as the frame is shown.
+
+    `faces` is empty when no face was found, which is not the same as no mask; `label` is null for a face that
+    was not classified. `box` is [x, y, width, height] in pixels of the frame.
+    """
+
+    wants_pixels = False
+
+    def __init__(self, template: str, goes_on: bool = False) -> None:
+        self._template = template
+        self._goes_on = goes_on
+        self._files: dict[Path, IO[bytes]] = {}
+        self._closing = ExitStack()
+
+    def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
+        path = target(self._template, frame.stream)
+        with writing(path):
+            if path not in self._files:
+                self._files[path] = self._closing.enter_context(_open(path, goes_on=self._goes_on))
+            self._files[path].write(line(frame, age_ms))
+            self._files[path].flush()
+
+    def close(self) -> None:
+        with writing(Path(self._template)):
+            self._closing.close()
+
+
+def line(frame: Frame, age_ms: float) -> bytes:
+    """The frame as a line of JSON, its end of line included."""
+    captured_s = time.time() - (time.monotonic_ns() - frame.captured_ns) / 1e9
+    captured = datetime.fromtimestamp(captured_s, UTC).isoformat(timespec="milliseconds")
+    height, width = frame.image.shape[:2]
+    record = {
+        "stream": frame.stream,
+        "seq": frame.seq,
+        "name": frame.name,
+        "captured": captured.replace("+00:00", "Z"),
+        "media_ms": frame.media_ms,
+        "age_ms": round(age_ms, 3),
+        "width": width,
+        "height": height,
+        "faces": [_face(face) for face in frame.faces],
+    }
+    return msgspec.json.encode(record) + b"\n"
+
+
+def _face(face: Face) -> dict[str, object]:
+    prediction = face.prediction
+    return {
+        "box": face.box,
+        "label": prediction.label if prediction else None,
+        "confidence": prediction.confidence if prediction else None,
+        "probabilities": prediction.probabilities if prediction else None,
+    }
+
+
+def _open(path: Path, goes_on: bool) -> IO[bytes]:
+    """A new file, or the one that an earlier life of this process left, without the line it was killed in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not (goes_on and left_by_this_run(path)):
+        return open(path, "wb")
+    file = open(path, "r+b")  # noqa: SIM115 - the sink closes it
+    file.seek(_end_of_last_line(file))
+    file.truncate()
+    return file
+
+
+def _end_of_last_line(file: IO[bytes]) -> int:
+    if file.seek(0, os.SEEK_END) == 0:
+        return 0  # mmap refuses an empty file
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.rfind(b"\n") + 1

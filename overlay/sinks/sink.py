@@ -1,0 +1,26 @@
+"""What a sink is: a place where shown frames go."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from transport.frame import Frame
+
+
+class Sink:
+    """The base of all sinks. A sink opens what it needs when its first frame comes, and raises InputError if it can't.
+
+    `wants_pixels` is False for a sink that never looks at the picture: with only such sinks nothing is drawn.
+    """
+
+    wants_pixels = True
+
+    def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
+        """Take one frame; `picture` is its image with everything drawn on it, shared by all sinks."""
+        raise NotImplementedError
+
+    def idle(self, silent_s: dict[str, float]) -> None:
+        """Called about twice a second. `silent_s` has the live streams that are away, and for how long, s."""
+
+    def close(self) -> None:
+        """Finish what was begun. Called once, also after `show` has raised."""

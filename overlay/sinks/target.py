@@ -1,0 +1,39 @@
+"""The files that sinks write: their names, what an earlier life of this run left in them, and a full disk."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from configs.errors import InputError
+
+
+def target(template: str, stream: str) -> Path:
+    """Where the frames of a stream go: `{stream}` in the template is replaced by the stream's name.
+
+    >>> target("out/{stream}.mp4", "hall/2").as_posix()
+    'out/hall_2.mp4'
+    """
+    return Path(template.replace("{stream}", re.sub(r"[^\w.-]+", "_", stream)))
+
+
+def left_by_this_run(path: Path) -> bool:
+    """Whether the file was written since the supervisor, our parent process, started: an earlier run's is replaced."""
+    return path.is_file() and path.stat().st_mtime >= psutil.Process(os.getppid()).create_time()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in one line which file could not be written, and why (disk full, folder removed)."""
+    try:
+        yield
+    except OSError as error:
+        kept = "; what was written before is kept" if path.is_file() else ""
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}{kept}): free some space or choose another place"
+        ) from error

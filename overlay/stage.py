@@ -1,0 +1,108 @@
+"""The overlay stage: draws what is known about each frame, gives it to the sinks, and ends its way."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from configs.schema import OverlayConfig
+from overlay.draw import annotate, corner_text
+from overlay.sinks import DEFAULT, make_sinks
+from overlay.sinks.sink import Sink
+from transport.frame import Ended, Frame
+from transport.stage import Batches, StageContext
+
+log = logging.getLogger("overlay")
+
+AWAY_AFTER_S = 2.0  # a live stream that is silent for longer is shown as away
+LOOK_EVERY_S = 0.4  # how often silent streams are looked for; less than the 0.5 s between empty batches
+RATE_OVER_S = 2.0  # the frame rate in the corner is that of these last seconds
+
+
+def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> Iterator[Ended]:
+    """Show every frame; a live one that is older than `config.max_age_ms` ends as `stale` instead."""
+    with ExitStack() as stack:
+        sinks = make_sinks(config, context)
+        for sink in sinks:
+            stack.callback(sink.close)
+        context.facts["sinks"] = ", ".join(config.sinks or DEFAULT)
+        log.info("showing in %s", context.facts["sinks"])
+        rates: dict[str, Rate] = {}
+        silence = Silence()
+        shown = stale = 0
+        for batch in batches:
+            for frame in batch:
+                age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
+                if 0 < config.max_age_ms < age_ms and is_live(frame):
+                    stale += 1
+                    yield Ended(frame, "stale")
+                    continue
+                fps = rates.setdefault(frame.stream, Rate()).count(time.monotonic())
+                _show(frame, sinks, corner_text(frame.stream, fps, age_ms) if config.corner else "", age_ms)
+                silence.heard(frame, time.monotonic())
+                shown += 1
+                yield Ended(frame, "shown")
+            if silence.due(time.monotonic()):
+                silent_s = silence.silent_s(time.monotonic())
+                for sink in sinks:
+                    sink.idle(silent_s)
+    log.info("%d frames shown, %d stale", shown, stale)
+
+
+def is_live(frame: Frame) -> bool:
+    """Whether the frame comes from a camera: it has no place in a file and no file's name."""
+    return frame.media_ms is None and not frame.name
+
+
+def _show(frame: Frame, sinks: list[Sink], corner: str, age_ms: float) -> None:
+    drawn = any(sink.wants_pixels for sink in sinks)
+    picture = annotate(frame.image, frame.faces, corner) if drawn else frame.image
+    for sink in sinks:
+        sink.show(frame, picture, age_ms)
+
+
+class Rate:
+    """Frames per second over the last seconds.
+
+    >>> rate = Rate()
+    >>> [rate.count(now_s) for now_s in (0.0, 0.5, 1.0, 9.0)]
+    [0.0, 2.0, 2.0, 0.0]
+    """
+
+    def __init__(self) -> None:
+        self._times_s: deque[float] = deque()
+
+    def count(self, now_s: float) -> float:
+        """Count a frame; the answer is the rate."""
+        self._times_s.append(now_s)
+        while now_s - self._times_s[0] > RATE_OVER_S:
+            self._times_s.popleft()
+        span_s = now_s - self._times_s[0]
+        return (len(self._times_s) - 1) / span_s if span_s > 0 else 0.0
+
+
+class Silence:
+    """Which live streams have gone silent, and when it is time to look again."""
+
+    def __init__(self) -> None:
+        self._heard_s: dict[str, float] = {}
+        self._looked_s = 0.0
+
+    def heard(self, frame: Frame, now_s: float) -> None:
+        if is_live(frame):
+            self._heard_s[frame.stream] = now_s
+
+    def due(self, now_s: float) -> bool:
+        """True about twice a second, however fast the batches come."""
+        if now_s - self._looked_s < LOOK_EVERY_S:
+            return False
+        self._looked_s = now_s
+        return True
+
+    def silent_s(self, now_s: float) -> dict[str, float]:
+        """The streams that are away, and for how long, s."""
+        silent = {stream: now_s - heard_s for stream, heard_s in self._heard_s.items()}
+        return {stream: seconds for stream, seconds in silent.items() if seconds > AWAY_AFTER_S}
