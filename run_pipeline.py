@@ -20,6 +20,7 @@ except ImportError as error:  # a bare Debian lacks what its wheel does not brin
 
 from capture.sources import check_source, stream_name
 from capture.stage import capture
+from configs.command import refuse, run_command
 from configs.errors import InputError
 from configs.load import as_yaml, load_config
 from configs.redact import redact
@@ -34,7 +35,7 @@ from train.evaluate import evaluate
 from transport.cores import model_threads, usable_cores
 from transport.progress import Progress, print_ledger
 from transport.stage import Stage
-from transport.supervisor import Failure, Supervisor
+from transport.supervisor import Supervisor
 
 _REPORTED = ("maskstream", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "torch", "pyzmq", "av")
 
@@ -207,28 +208,10 @@ def _versions() -> dict[str, str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """`maskstream`: all commands. What the user did wrong is one line on standard error, exit code 1 or 2."""
-    app = typer.Typer(name="maskstream", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-    app.callback(help="Live face-mask video pipeline: capture, detect, classify, overlay.")(lambda: None)
-    for command in (run, train, evaluate, export):
-        app.command()(command)
-    try:
-        _check_install()
-        code = app(
-            sys.argv[1:] if arguments is None else list(arguments), prog_name="maskstream", standalone_mode=False
-        )
-    except (InputError, Failure) as error:
-        code = _refuse(str(error), 1)
-    except typer.TyperException as error:
-        code = _refuse(f"{error.format_message()} (see --help)", 2)
-    except (typer.Abort, KeyboardInterrupt):
-        code = 130
-    sys.exit(code)
-
-
-def _refuse(reason: str, code: int) -> int:
-    typer.echo(f"maskstream: error: {redact(' '.join(reason.split()))}", err=True)
-    return code
+    """`maskstream`: all commands."""
+    _check_install()
+    about = "Live face-mask video pipeline: capture, detect, classify, overlay."
+    run_command([run, train, evaluate, export], "maskstream", about, arguments)
 
 
 def _check_install() -> None:
@@ -236,7 +219,7 @@ def _check_install() -> None:
     here = Path(__file__).resolve().parent
     for module in (sys.modules[name] for name in ("capture", "inference", "overlay", "train", "export")):
         if Path(str(module.__file__)).resolve().parent.parent != here:
-            raise InputError(f"{module.__file__} is not maskstream's own: uninstall the package that brought it")
+            sys.exit(refuse(f"{module.__file__} is not maskstream's own: uninstall the package that brought it", 1))
 
 
 if __name__ == "__main__":

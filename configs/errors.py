@@ -7,3 +7,7 @@ class InputError(Exception):
     The text is one line: it names the culprit (file, option, value) and says what to do next. A stage
     that raises it is not restarted: trying again would fail again.
     """
+
+
+class Failure(Exception):
+    """A run cannot go on, though nothing that the user gave is wrong; the text says why, in one line."""

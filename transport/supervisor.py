@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from configs.errors import InputError
+from configs.errors import Failure, InputError
 from configs.schema import RunConfig
 from transport.channel import Inbox, Outbox
 from transport.codec import Beat, Ready, Refused, SweepRequest
@@ -34,10 +34,6 @@ _WINDOW_S = 60.0
 _MAX_UNREADY_DEATHS = 3  # a stage that cannot even start will not learn to
 
 STARTING, RUNNING, DRAINING, CLOSING = range(4)
-
-
-class Failure(Exception):
-    """The run cannot go on; the text says why, in one line."""
 
 
 class Supervisor:

@@ -7,9 +7,10 @@ import pytest
 import tiny_stages
 
 from capture.stage import capture
+from configs.errors import Failure
 from configs.schema import DetectConfig, OverlayConfig, RunConfig, SourceConfig
 from transport.stage import Stage
-from transport.supervisor import Failure, Supervisor
+from transport.supervisor import Supervisor
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,44 @@
+"""Runs a command line: what the user did wrong is one line on standard error and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import typer
+
+from configs.errors import Failure, InputError
+from configs.redact import redact
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+
+
+def run_command(
+    commands: Sequence[Callable[..., Any]], name: str, about: str = "", arguments: Sequence[str] | None = None
+) -> None:
+    """Run what the arguments say and exit: 0, 1 for what cannot be used or failed, 2 for wrong usage.
+
+    One command is run as it is; of several the first argument names one. `about` is then what `--help` says of all.
+    """
+    app = typer.Typer(name=name, add_completion=False, pretty_exceptions_enable=False)
+    if len(commands) > 1:
+        app.callback(help=about)(lambda: None)
+    for command in commands:
+        app.command()(command)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(given or (["--help"] if len(commands) > 1 else []), prog_name=name, standalone_mode=False)
+    except (InputError, Failure) as error:
+        code = refuse(str(error), 1)
+    except typer.TyperException as error:
+        code = refuse(f"{error.format_message()} (see --help)", 2)  # type: ignore[attr-defined]
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def refuse(reason: str, code: int) -> int:
+    """Say in one line what is wrong; gives the exit code back."""
+    typer.echo(f"maskstream: error: {redact(' '.join(reason.split()))}", err=True)
+    return code
