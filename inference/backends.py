@@ -14,6 +14,7 @@ import numpy as np
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from inference.checkpoint import ModelInfo, load_checkpoint
+from inference.networks import require_torch
 from inference.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -41,12 +42,18 @@ def open_backend(config: ClassifyConfig) -> Backend:
         backend = TorchBackend(path, config)
     else:
         raise InputError(f"{path}: a model file ends in .onnx or .pth")
-    size = backend.preprocessing.size
-    answer = backend.logits(np.zeros((1, 3, size, size), np.float32))
-    if answer.shape != (1, len(backend.classes)):
-        outputs = answer.shape[1] if answer.ndim == 2 else f"{answer.shape}-shaped"
-        raise InputError(f"{path}: the model has {outputs} outputs, but {len(backend.classes)} class names are given")
+    answer = backend.logits(two_faces(backend.preprocessing.size))
+    if answer.ndim != 2 or len(answer) != 2:
+        raise InputError(f"{path}: two faces must give logits of shape (2, classes), they give {answer.shape}")
+    if answer.shape[1] != len(backend.classes):
+        names = len(backend.classes)
+        raise InputError(f"{path}: the model has {answer.shape[1]} outputs, but {names} class names are given")
     return backend
+
+
+def two_faces(size: int) -> np.ndarray:
+    """A batch to warm up with: of one face it would not show that a model takes only one at a time."""
+    return np.zeros((2, 3, size, size), np.float32)
 
 
 class Backend(ABC):
@@ -91,6 +98,10 @@ class OnnxBackend(Backend):
         self.session, self.provider = open_session(path, config)
         self.input, size = checked_input(path, self.session)
         self.info = onnx_info(path, self.session, config, size)
+        try:
+            self.logits(two_faces(size))
+        except session_errors() as error:
+            raise InputError(f"{path}: cannot be run on two faces at once: {str(error).splitlines()[0]}") from error
 
     def logits(self, faces_nchw: np.ndarray) -> np.ndarray:
         return self.session.run(None, {self.input: faces_nchw})[0]
@@ -99,9 +110,7 @@ class OnnxBackend(Backend):
 def open_session(path: Path, config: ClassifyConfig) -> tuple[onnxruntime.InferenceSession, str]:
     """An ONNX Runtime session and the execution provider that it really uses."""
     import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
-    unusable = (errors.InvalidProtobuf, errors.InvalidGraph, errors.InvalidArgument, errors.NotImplemented, errors.Fail)
     cuda_number = parse_device(config.device)
     cuda_built_in = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if cuda_number is not None and not cuda_built_in:
@@ -116,7 +125,7 @@ def open_session(path: Path, config: ClassifyConfig) -> tuple[onnxruntime.Infere
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": cuda_number or 0}))
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except unusable as error:
+    except session_errors() as error:
         raise InputError(f"{path}: not a model that ONNX Runtime can load: {str(error).splitlines()[0]}") from error
     used = session.get_providers()[0]
     if cuda_number is not None and used != "CUDAExecutionProvider":
@@ -127,6 +136,20 @@ def open_session(path: Path, config: ClassifyConfig) -> tuple[onnxruntime.Infere
     if config.device == "auto":
         log.info("--device auto: chose %s", used)
     return session, used
+
+
+def session_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises for a model that it cannot load or run: its error types have no common base."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    return (
+        errors.Fail,
+        errors.InvalidArgument,
+        errors.InvalidGraph,
+        errors.InvalidProtobuf,
+        errors.NotImplemented,
+        errors.RuntimeException,
+    )
 
 
 def parse_device(device: str) -> int | None:
@@ -183,12 +206,9 @@ class TorchBackend(Backend):
     """A checkpoint, or a bare state dict with class names given, run by PyTorch."""
 
     def __init__(self, path: Path, config: ClassifyConfig) -> None:
-        try:
-            import torch
-        except ModuleNotFoundError as error:
-            raise InputError(
-                f"{path}: .pth models need PyTorch: install maskstream[train], or use a model exported to .onnx"
-            ) from error
+        require_torch(f"{path}: a .pth model")
+        import torch
+
         self.device = torch_device(config.device)
         torch.set_num_threads(config.threads or 1)
         self.network, self.info = load_checkpoint(path, config.classes, config.backbone)

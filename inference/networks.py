@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -26,6 +27,13 @@ PREPROCESSING: dict[Backbone, Preprocessing] = {
 
 HEADS: dict[Backbone, str] = {"ResNet": "fc", "BasicCNN": "12", "MobileNetV3": "classifier.3"}
 """Name of the last layer of each network: the one with an output for each class."""
+
+
+def require_torch(what: str) -> None:
+    """Refuse in words what needs PyTorch where it is not installed: the serving install has none."""
+    missing = [name for name in ("torch", "torchvision", "onnx", "onnxscript") if find_spec(name) is None]
+    if missing:
+        raise InputError(f"{what} needs {missing[0]}, which is not installed: pip install -e '.[train]' brings it")
 
 
 def build_network(backbone: Backbone, classes: int) -> nn.Module:

@@ -1,14 +1,18 @@
 """The supervisor over stages of a few lines: bounded age, restarts, giving up."""
 
 import os
+import time
+from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 import tiny_stages
 
 from capture.stage import capture
 from configs.errors import Failure
 from configs.schema import DetectConfig, OverlayConfig, RunConfig, SourceConfig
+from transport.ledger import percentile_ms
 from transport.stage import Stage
 from transport.supervisor import Supervisor
 
@@ -96,3 +100,31 @@ def test_memory_is_given_back(clip):
     before = len(os.listdir("/proc/self/fd"))
     supervise(SourceConfig(source=str(clip()))).run()
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+@pytest.mark.slow
+def test_a_minute_behind_a_slow_sink_ages_no_frame_and_takes_no_memory(clip):
+    source = SourceConfig(source=str(clip(count=60, fps=30, size=(640, 480))), realtime=True, loop=True, tickets=6)
+    samples = []  # (ages so far, MB) every ten seconds
+
+    def tick(supervisor):
+        ran_s = time.monotonic() - supervisor.started_s if supervisor.started_s else 0
+        if ran_s > 10 * (len(samples) + 1):
+            samples.append((supervisor.ledger("s").ages, memory_mb()))
+        if len(samples) == 7:
+            supervisor.stop()
+
+    supervisor = supervise(source, last=tiny_stages.slow_show, on_tick=tick)
+    supervisor.run()
+    assert supervisor.ledger("s").balanced
+    ages = [percentile_ms(later[0] - earlier[0], 99) for earlier, later in pairwise(samples)]
+    memory = [round(mb, 1) for _, mb in samples]
+    print(f"\np99 of the age in each ten seconds: {ages} ms; memory {memory} MB")
+    assert max(ages) < 6 * 200
+    assert ages[-1] < 1.1 * ages[0]
+    assert memory[-1] - memory[0] < 3
+
+
+def memory_mb() -> float:
+    """What the workers have in memory, each with its share of what they share."""
+    return sum(child.memory_full_info().pss for child in psutil.Process().children(recursive=True)) / 1e6

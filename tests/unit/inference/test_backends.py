@@ -23,7 +23,7 @@ def crops():
     return [rng.integers(0, 256, (*rng.integers(30, 300, 2), 3), np.uint8) for _ in range(5)]
 
 
-def linear_onnx(path, classes=2, batch="batch", size=4, dtype=None, metadata=None):
+def linear_onnx(path, classes=2, batch="batch", size=4, metadata=None, last=("Flatten",)):
     """A model file of one layer: its outputs are the sums of the red, green, ... pixels."""
     onnx = pytest.importorskip("onnx")
     from onnx import TensorProto, helper, numpy_helper
@@ -32,11 +32,11 @@ def linear_onnx(path, classes=2, batch="batch", size=4, dtype=None, metadata=Non
     for output in range(classes):
         kernel[output, output % 3] = 1
     graph = helper.make_graph(
-        [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node("Flatten", ["c"], ["y"])],
+        [helper.make_node("Conv", ["x", "w"], ["c"]), helper.make_node(last[0], ["c", *last[1:]], ["y"])],
         "linear",
-        [helper.make_tensor_value_info("x", dtype or TensorProto.FLOAT, [batch, 3, size, size])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3, size, size])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(kernel, "w")],
+        [numpy_helper.from_array(kernel, "w"), numpy_helper.from_array(np.array([1, classes]), "one_face")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     if metadata:
@@ -112,9 +112,18 @@ def test_the_number_of_class_names_must_be_that_of_the_outputs(tmp_path):
         open_backend(ClassifyConfig(model=path, classes=("a", "b", "c")))
 
 
-def test_a_fixed_batch_is_refused(tmp_path):
+def test_a_model_that_takes_one_face_at_a_time_is_refused(tmp_path):
     path = linear_onnx(tmp_path / "m.onnx", batch=1)
     with pytest.raises(InputError, match="batch is fixed at 1"):
+        open_backend(ClassifyConfig(model=path, classes=("a", "b")))
+    path = linear_onnx(tmp_path / "inside.onnx", last=("Reshape", "one_face"))
+    with pytest.raises(InputError, match=r"inside\.onnx: cannot be run on two faces at once"):
+        open_backend(ClassifyConfig(model=path, classes=("a", "b")))
+
+
+def test_a_model_whose_output_is_no_row_per_face_is_refused(tmp_path):
+    path = linear_onnx(tmp_path / "m.onnx", last=("Identity",))
+    with pytest.raises(InputError, match=r"must give logits of shape \(2, classes\), they give \(2, 2, 1, 1\)"):
         open_backend(ClassifyConfig(model=path, classes=("a", "b")))
 
 
@@ -144,7 +153,7 @@ def test_cuda_without_cuda_is_an_error_and_not_the_cpu():
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
-    with pytest.raises(InputError, match="--device cuda: .*onnxruntime-gpu.*--device cpu"):
+    with pytest.raises(InputError, match=r"--device cuda: .*onnxruntime-gpu.*--device cpu"):
         open_backend(ClassifyConfig(device="cuda"))
 
 
@@ -171,5 +180,5 @@ def test_unknown_devices_are_refused(device):
 def test_a_pth_model_without_pytorch_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "m.pth").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(InputError, match=r"maskstream\[train\]"):
+    with pytest.raises(InputError, match=r"m\.pth: a \.pth model needs torch.*\[train\]"):
         open_backend(ClassifyConfig(model=str(tmp_path / "m.pth")))

@@ -66,7 +66,7 @@ def test_a_pickle_payload_is_refused_and_does_not_run(tmp_path, whole):
     if whole:
         torch.save({"format": "maskstream-checkpoint-1", "weights": payload}, path)
     else:
-        path.write_bytes(pickle.dumps(payload))
+        path.write_bytes(pickle.dumps(payload, protocol=2))
     with pytest.raises(InputError, match="refused"):
         load_checkpoint(path, ("a", "b"))
     assert not (tmp_path / "it ran").exists()

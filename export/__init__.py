@@ -1,0 +1,1 @@
+"""Turning a trained checkpoint into a file that runs without PyTorch."""

@@ -1,0 +1,92 @@
+"""The train and evaluate commands: what they refuse, and the names of their options."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from configs.errors import InputError
+from inference.backends import SHIPPED_MODEL
+from train.__main__ import default_name, learning_layers, train
+from train.dataset import Dataset
+from train.evaluate import evaluate
+
+app = typer.Typer()
+app.command()(train)
+app.command()(evaluate)
+
+
+def refusal_of(*arguments):
+    outcome = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert isinstance(outcome.exception, InputError), outcome.output
+    assert "\n" not in str(outcome.exception)
+    return str(outcome.exception)
+
+
+@pytest.fixture
+def faces(tmp_path):
+    for name in ("mask", "no_mask", "wrong_mask"):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        for number in range(4):
+            picture = np.full((20, 20, 3), 60 * number, np.uint8)
+            cv2.imwrite(str(tmp_path / "faces" / name / f"{number}.png"), picture)
+    return tmp_path / "faces"
+
+
+def test_only_a_resnet_with_trained_weights_has_a_retrain_mode():
+    assert learning_layers("ResNet", "imagenet", None) == "not_retrain"
+    assert learning_layers("ResNet", "some.pth", "retrain") == "retrain"
+    assert learning_layers("ResNet", "none", None) == "all"
+    assert learning_layers("MobileNetV3", "imagenet", None) == "all"
+    with pytest.raises(InputError, match="leave it out"):
+        learning_layers("BasicCNN", "none", "retrain")
+
+
+def test_checkpoints_are_named_as_the_original_names_them():
+    data = Dataset(("a", "b", "c"), {})
+    assert (
+        default_name("ResNet", "not_retrain", data, 64, 60, 0.001) == "ResNet-not_retrain-3classes-64-60-0.00100000.pth"
+    )
+    assert default_name("BasicCNN", "all", data, 32, 6, 0.0001) == "BasicCNN-3classes-32-6-0.00010000.pth"
+
+
+@pytest.mark.parametrize("spelling", ["--batch_size=8", "--batch-size=8"])
+def test_the_underscored_spelling_of_the_original_works_too(tmp_path, spelling):
+    pytest.importorskip("torch")
+    arguments = ["train", tmp_path / "none", spelling, "--learning_rate", 0.01, "--split_data", 0.6, 0.2, 0.2]
+    assert "none: no such folder" in refusal_of(*arguments)
+
+
+def test_what_cannot_be_trained_is_refused_before_training(faces, tmp_path):
+    torch = pytest.importorskip("torch")
+    output = ["--weights", "none", "-o"]
+    assert "ends in .pth" in refusal_of("train", faces, *output, tmp_path / "m.onnx")
+    assert "none for BasicCNN" in refusal_of("train", faces, "--backbone", "BasicCNN", "--weights", "imagenet")
+    assert "lost.pth: cannot be read" in refusal_of("train", faces, "--weights", tmp_path / "lost.pth")
+    if not torch.cuda.is_available():
+        assert "--device cuda:3" in refusal_of("train", faces, "--device", "cuda:3", *output, tmp_path / "m.pth")
+
+
+def test_a_class_that_the_model_does_not_know_is_named(faces):
+    faces.joinpath("wrong_mask").rename(faces / "scarf")
+    assert "class 'scarf' of the data set is unknown" in refusal_of(
+        "evaluate", "inference/pretrained/face_mask.onnx", faces
+    )
+
+
+def test_evaluate_matches_classes_by_name_and_scores_what_there_is(faces):
+    for picture in (faces / "mask").iterdir():
+        picture.unlink()
+    (faces / "mask").rmdir()
+    outcome = CliRunner().invoke(app, ["evaluate", str(SHIPPED_MODEL), str(faces), "--json"])
+    assert outcome.exit_code == 0
+    scores = json.loads(outcome.stdout.splitlines()[-1])
+    assert {name: one["support"] for name, one in scores["classes"].items()} == {
+        "mask": 0,
+        "no_mask": 4,
+        "wrong_mask": 4,
+    }
+    assert scores["provider"] == "CPUExecutionProvider"

@@ -1,0 +1,104 @@
+"""Data sets: which pictures are in which split, and what is said of folders that cannot be used."""
+
+import cv2
+import numpy as np
+import pytest
+
+from configs.errors import InputError
+from train.dataset import find_dataset, find_whole, read_pictures
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """`folder({"a/x.png": shade})`: pictures of 6 x 8 px; a text in place of a shade makes a broken one."""
+
+    def make(pictures):
+        for name, shade in pictures.items():
+            path = tmp_path / "data" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(shade, str):
+                path.write_text(shade)
+            else:
+                cv2.imwrite(str(path), np.full((6, 8, 3), shade, np.uint8))
+        return tmp_path / "data"
+
+    return make
+
+
+def many(**counts):
+    return {f"{name}/{i:03}.png": i for name, count in counts.items() for i in range(count)}
+
+
+def test_splits_are_stratified_and_every_picture_is_in_one_of_them(folder):
+    data = find_dataset(folder(many(b=40, a=20)), (0.7, 0.15, 0.15))
+    assert data.classes == ("a", "b")
+    assert {name: np.bincount(split.labels).tolist() for name, split in data.splits.items()} == {
+        "train": [14, 28],
+        "val": [3, 6],
+        "test": [3, 6],
+    }
+    files = [path for split in data.splits.values() for path in split.files]
+    assert len(set(files)) == len(files) == 60
+
+
+def test_the_same_seed_gives_the_same_split_and_another_seed_another(folder):
+    root = folder(many(a=30, b=30))
+    first, again, other = (find_dataset(root, seed=seed).splits["test"].files for seed in (1, 1, 2))
+    assert first == again
+    assert set(first) != set(other)
+
+
+def test_labels_fit_their_files(folder):
+    for split in find_dataset(folder(many(a=5, b=5))).splits.values():
+        assert ["ab"[label] for label in split.labels] == [path.parent.name for path in split.files]
+
+
+def test_a_divided_data_set_is_taken_as_it_is(folder):
+    root = folder({f"{split}/{name}/1.jpg": 9 for split in ("train", "val", "test") for name in ("a", "b")})
+    assert {name: len(split) for name, split in find_dataset(root).splits.items()} == {"train": 2, "val": 2, "test": 2}
+    assert find_whole(root, "val").splits["val"].files == find_dataset(root).splits["val"].files
+    with pytest.raises(InputError, match="leave out --split-data"):
+        find_dataset(root, (0.7, 0.15, 0.15))
+
+
+def test_broken_pictures_are_named_and_left_out(folder, caplog):
+    root = folder(many(a=4, b=4) | {"a/broken.jpg": "not a picture"})
+    pictures, labels = read_pictures(find_whole(root, "all").splits["all"])
+    assert len(pictures) == len(labels) == 8
+    assert "broken.jpg" in caplog.text
+
+
+def test_large_pictures_are_shrunk_when_asked(folder):
+    [split] = find_whole(folder(many(a=1, b=1)), "all").splits.values()
+    assert [picture.shape for picture in read_pictures(split, longest_px=4)[0]] == [(3, 4, 3)] * 2
+
+
+@pytest.mark.parametrize(
+    ("pictures", "proportions", "says"),
+    [
+        (many(a=9), None, "two classes or more, found 1"),
+        (many(a=9, b=9) | {"c/notes.txt": "empty"}, None, "c: holds no pictures"),
+        (many(a=9, b=2), None, "2 pictures are too few"),
+        (many(a=9, b=9), (0.7, 0.2, 0.2), "--split-data 0.7 0.2 0.2: .*sum to 1"),
+        (many(a=9, b=9), (1.2, -0.1, -0.1), "sum to 1"),
+        (many(a=9, b=9), (0.8, 0.0, 0.2), "for validation"),
+        ({"train/a/1.png": 1, "train/b/1.png": 1}, None, "has train/ but no val/"),
+        ({f"train/{c}/1.png": 1 for c in "ab"} | {f"val/{c}/1.png": 1 for c in "abc"}, None, "val/c: a class that"),
+    ],
+)
+def test_folders_that_cannot_be_used_are_named(folder, pictures, proportions, says):
+    with pytest.raises(InputError, match=says) as refusal:
+        find_dataset(folder(pictures), proportions)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    for find in (find_dataset, lambda folder: find_whole(folder, "test")):
+        with pytest.raises(InputError, match="nowhere: no such folder"):
+            find(tmp_path / "nowhere")
+
+
+def test_a_class_of_broken_pictures_only_is_an_error(folder):
+    root = folder(many(a=3) | {"b/1.jpg": "no", "b/2.jpg": "no"})
+    with pytest.raises(InputError, match="b: none of its pictures can be read"):
+        read_pictures(find_whole(root, "all").splits["all"])

@@ -1,0 +1,104 @@
+"""What the network is shown in training: varied faces, painted masks, and rare classes more often."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from configs.errors import InputError
+from train.augment import augment
+from train.loop import TrainingFaces, draw_batch, warm_up_then_cosine
+from train.painted_masks import LandmarkFinder, paint_mask
+
+FRONTAL = np.float32([(70, 80), (130, 80), (100, 115), (80, 145), (120, 145)])  # eyes, nose, corners of the mouth
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (17, 40, 3), (300, 200, 3)])
+def test_augmentation_gives_the_input_size_whatever_comes_in(rng, shape):
+    crop = rng.integers(0, 256, shape, np.uint8)
+    before = crop.copy()
+    for _ in range(30):
+        varied = augment(crop, 48, rng)
+        assert varied.shape == (48, 48, 3)
+        assert varied.dtype == np.uint8
+    np.testing.assert_array_equal(crop, before)
+
+
+def test_augmentation_keeps_the_colours_in_order(rng):
+    orange_bgr = np.full((60, 60, 3), (30, 120, 220), np.uint8)
+    means = np.mean([augment(orange_bgr, 32, rng).mean(axis=(0, 1)) for _ in range(60)], axis=0)
+    assert means[0] < means[1] < means[2]
+
+
+@pytest.mark.parametrize(
+    ("worn", "covered", "bare"),
+    [
+        ("well", [(100, 115), (100, 145), (80, 140)], [(70, 80), (100, 60)]),
+        ("under_nose", [(100, 142), (85, 145)], [(100, 113), (70, 80)]),
+        ("on_chin", [(100, 178)], [(100, 113), (100, 142), (70, 80)]),
+    ],
+)
+def test_a_painted_mask_covers_what_its_way_of_wearing_covers(rng, worn, covered, bare):
+    crop = np.full((220, 200, 3), (140, 170, 200), np.uint8)
+    for _ in range(40):
+        cloth = np.abs(paint_mask(crop, FRONTAL, worn, rng).astype(int) - crop).sum(axis=2) > 0
+        untouched = [(x, y) for x, y in covered if not cloth[y - 1 : y + 2, x - 1 : x + 2].any()]
+        assert not untouched
+        assert not [(x, y) for x, y in bare if cloth[y, x]]
+
+
+def test_the_bare_crop_stays_as_it_is(rng):
+    crop = np.full((220, 200, 3), 128, np.uint8)
+    crop.setflags(write=False)
+    assert (paint_mask(crop, FRONTAL, "well", rng) != crop).any()
+
+
+def test_rare_classes_are_drawn_more_often_than_they_come(rng):
+    labels = np.array([0] * 90 + [1] * 10)
+    faces = TrainingFaces([np.full((8, 8, 3), 9, np.uint8)] * 100, labels, ("a", "b"), {})
+    drawn = np.concatenate([draw_batch(faces, 50, 8, rng)[1] for _ in range(20)])
+    assert 0.2 < drawn.mean() < 0.3  # a tenth of the pictures; by the root of the sizes a quarter
+
+
+def test_bare_faces_with_landmarks_become_examples_of_both_masked_classes(rng):
+    crop = np.full((220, 200, 3), 128, np.uint8)
+    faces = TrainingFaces([crop, crop], np.array([1, 1]), ("mask", "no_mask", "wrong_mask"), {0: FRONTAL})
+    drawn = np.concatenate([draw_batch(faces, 20, 16, rng)[1] for _ in range(10)])
+    shares = np.bincount(drawn, minlength=3) / len(drawn)
+    assert shares[1] > 0.7
+    assert shares[0] > 0.04
+    assert shares[2] > 0.04
+
+
+def test_the_learning_rate_rises_and_falls_to_nothing():
+    share = warm_up_then_cosine(1000)
+    assert share(0) < 0.05 < share(25) < share(50) == 1.0
+    assert share(525) == pytest.approx(0.5)
+    assert share(1000) == pytest.approx(0.0)
+
+
+def test_a_landmark_model_that_is_none_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"no\.onnx: no such file"):
+        LandmarkFinder(tmp_path / "no.onnx")
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(InputError, match=r"text\.onnx: not a YuNet"):
+        LandmarkFinder(tmp_path / "text.onnx")
+
+
+def test_landmarks_of_a_real_face_lie_on_it():
+    model = Path(__file__).resolve().parents[3] / ".." / "shared" / "models" / "face_detection_yunet_2023mar.onnx"
+    if not model.is_file():
+        pytest.skip(f"needs {model.name} in shared/models")
+    portrait = cv2.imread(str(Path(__file__).resolve().parents[3] / "capture" / "demo_face.jpg"))
+    landmarks = LandmarkFinder(model).find(portrait)
+    assert landmarks is not None
+    (left_eye, right_eye, nose, left_mouth, right_mouth) = landmarks
+    assert left_eye[0] < nose[0] < right_eye[0]
+    assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
+    assert LandmarkFinder(model).find(np.full((100, 100, 3), 127, np.uint8)) is None

@@ -1,0 +1,1 @@
+"""Training and scoring the classifier of faces."""

@@ -1,0 +1,151 @@
+"""Fit what turns a Haar cascade's square into the box an annotator draws: `python -m train.fit_boxes PHOTOS`.
+
+PHOTOS holds `train/` and `val/`, each with `images/` and COCO's `annotations.json`. The numbers are fitted on
+`train`, judged on `val`, and printed to be pasted into inference/haar.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import cv2
+import numpy as np
+
+from configs.errors import InputError
+from configs.schema import DetectConfig
+from inference.haar import BoxMapping, HaarDetector
+from inference.preprocess import CROP_MARGIN, crop_box
+from transport.frame import Box
+
+MIN_SIDE_PX = 40  # smaller faces are left out of the training crops too
+MIN_IOU = 0.25  # a square that overlaps a face less than this has not found it
+Cascade = Literal["default", "alt", "alt2"]
+UNCHANGED = BoxMapping(x=0.0, y=0.0, width=1.0, height=1.0)
+
+
+class Photo(NamedTuple):
+    """A photograph, (H, W, 3) uint8 BGR, and its faces of MIN_SIDE_PX and more."""
+
+    image: np.ndarray
+    faces: list[tuple[Box, str]]
+
+
+class Match(NamedTuple):
+    """A face and the square that found it, if one did, in a picture of this size."""
+
+    annotated: Box
+    label: str
+    square: Box | None
+    image_size: tuple[int, int]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("photos", type=Path, help="folder with train/ and val/, each with images/ and annotations.json")
+    photos = parser.parse_args().photos
+    try:
+        for cascade in get_args(Cascade):
+            fitted = fit(find_matches(cascade, read_photos(photos / "train")))
+            print(f'    "{cascade}": {fitted},')
+            report(fitted, find_matches(cascade, read_photos(photos / "val")))
+    except InputError as error:
+        sys.exit(f"fit_boxes: {error}")
+
+
+def fit(matches: list[Match]) -> BoxMapping:
+    """The mapping that fits the median pair; medians, because some squares sit on half a face."""
+    pairs = [(match.square, match.annotated) for match in matches if match.square is not None]
+    if not pairs:
+        raise InputError("not one of the annotated faces was found: nothing to fit")
+    moves = [
+        (
+            (box.x + box.width / 2 - square.x) / square.width - 0.5,
+            (box.y + box.height / 2 - square.y) / square.width - 0.5,
+            box.width / square.width,
+            box.height / square.width,
+        )
+        for square, box in pairs
+    ]
+    return BoxMapping(*(round(float(value), 3) for value in np.median(moves, axis=0)))
+
+
+def report(mapping: BoxMapping, matches: list[Match]) -> None:
+    """How many faces the cascade finds, and how well crops around mapped boxes cover those around annotated ones."""
+    for label in sorted({match.label for match in matches}):
+        of_label = [match for match in matches if match.label == label]
+        found = [match for match in of_label if match.square is not None]
+        before, after = (np.median([crop_iou(match, how) for match in found]) for how in (UNCHANGED, mapping))
+        print(
+            f"        # {label}: {len(found)} of {len(of_label)} found ({len(found) / len(of_label):.2f}), "
+            f"median IoU of the crops {before:.2f} -> {after:.2f}"
+        )
+
+
+def find_matches(cascade: Cascade, photos: Iterator[Photo]) -> list[Match]:
+    """Every annotated face with the square that overlaps it most."""
+    # generous: many squares matter more here than a few false ones, and a small face is one of many in a photograph
+    detector = HaarDetector(DetectConfig(cascade=cascade, width=720, neighbours=2, min_face=0.05))
+    matches = []
+    for photo in photos:
+        squares = detector.find_squares(photo.image)
+        for box, label in photo.faces:
+            best = max(squares, key=lambda square: iou(corners(square), corners(box)), default=None)
+            if best is not None and iou(corners(best), corners(box)) < MIN_IOU:
+                best = None
+            matches.append(Match(box, label, best, (photo.image.shape[1], photo.image.shape[0])))
+    return matches
+
+
+def read_photos(folder: Path) -> Iterator[Photo]:
+    """The photographs of a COCO folder that have a face which is large enough."""
+    path = folder / "annotations.json"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a folder with train/ and val/, each with annotations.json")
+    coco = json.loads(path.read_text())
+    names = {category["id"]: category["name"] for category in coco["categories"]}
+    faces: dict[int, list[tuple[Box, str]]] = {}
+    for annotation in coco["annotations"]:
+        box = Box(*annotation["bbox"])
+        if min(box.width, box.height) >= MIN_SIDE_PX:
+            faces.setdefault(annotation["image_id"], []).append((box, names[annotation["category_id"]]))
+    for entry in coco["images"]:
+        if entry["id"] not in faces:
+            continue
+        image = cv2.imread(str(folder / "images" / entry["file_name"]))
+        if image is None:
+            raise InputError(f"{folder / 'images' / entry['file_name']}: not a picture that OpenCV can read")
+        yield Photo(image, faces[entry["id"]])
+
+
+def crop_iou(match: Match, mapping: BoxMapping) -> float:
+    """Overlap of the two pictures that a classifier would get: around the mapped square, around the annotation."""
+    assert match.square is not None
+    cut = [crop_box(box, *match.image_size, CROP_MARGIN) for box in (mapping.apply(match.square), match.annotated)]
+    return iou(*cut)
+
+
+def corners(box: Box) -> tuple[float, float, float, float]:
+    return box.x, box.y, box.x + box.width, box.y + box.height
+
+
+def iou(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    """Intersection over union of two rectangles (x0, y0, x1, y1).
+
+    >>> iou((0, 0, 2, 2), (1, 0, 3, 2))
+    0.3333333333333333
+    """
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Masks drawn on bare faces, worn well or badly: more examples of the rare class `wrong_mask`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from configs.errors import InputError
+
+Worn = Literal["well", "under_nose", "on_chin"]
+
+FABRICS_BGR = ((230, 205, 160), (245, 240, 235), (35, 32, 30), (120, 120, 125), (150, 110, 60), (90, 60, 160))
+MOST_TURNED = 0.25  # sideways shift of the nose as a share of the eye distance; beyond it the drawing is wrong
+
+
+class LandmarkFinder:
+    """Five points of the most certain face of a crop, by YuNet (its model file is OpenCV zoo's)."""
+
+    def __init__(self, model: Path) -> None:
+        if not model.is_file():
+            raise InputError(f"{model}: no such file; --paint-masks takes YuNet's face_detection_yunet_2023mar.onnx")
+        try:
+            self.detector = cv2.FaceDetectorYN.create(str(model), "", (320, 320), score_threshold=0.7)
+        except cv2.error as error:
+            raise InputError(f"{model}: not a YuNet face detection model") from error
+
+    def find(self, crop: np.ndarray) -> np.ndarray | None:
+        """(5, 2) float32 px: eyes, tip of the nose, corners of the mouth, left of the picture first; None if unsure."""
+        border = max(crop.shape[:2]) // 4  # YuNet misses faces that fill the whole picture
+        framed = cv2.copyMakeBorder(crop, border, border, border, border, cv2.BORDER_REPLICATE)
+        self.detector.setInputSize((framed.shape[1], framed.shape[0]))
+        _, faces = self.detector.detect(framed)
+        if faces is None:
+            return None
+        landmarks = faces[faces[:, -1].argmax(), 4:14].reshape(5, 2) - np.float32(border)
+        _, _, sideways = face_axes(landmarks)
+        return landmarks if abs(sideways) <= MOST_TURNED else None
+
+
+def paint_mask(crop: np.ndarray, landmarks: np.ndarray, worn: Worn, rng: np.random.Generator) -> np.ndarray:
+    """A copy of the crop (H, W, 3) uint8 BGR with a mask of random cut, fabric and folds on the face."""
+    across, _, _ = face_axes(landmarks)
+    outline, *strings = (to_px(points, landmarks) for points in mask_shape(landmarks, worn, rng))
+    colour = np.array(FABRICS_BGR[rng.integers(len(FABRICS_BGR))]) if rng.random() < 0.7 else rng.uniform(20, 250, 3)
+    colour = (colour * rng.uniform(0.75, 1.1)).clip(0, 255)
+
+    painted = crop.copy()
+    thickness = max(1, round(float(np.linalg.norm(across)) * 0.03))
+    if rng.random() < 0.6:
+        for string in strings:
+            cv2.polylines(painted, fixed_point(string), False, colour.tolist(), thickness, cv2.LINE_AA, shift=4)
+    fabric = shade(crop, colour, rng)
+    cover = np.zeros(crop.shape[:2], np.uint8)
+    cv2.fillPoly(cover, fixed_point(outline), 255, cv2.LINE_AA, shift=4)
+    if rng.random() < 0.5:
+        fold(fabric, outline, colour * 0.8, thickness, rng)
+    weight = cover[..., None].astype(np.float32) / 255
+    return (painted * (1 - weight) + fabric * weight).astype(np.uint8)
+
+
+def face_axes(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """`across` (one eye distance, to the right) and `down` (eyes to mouth) in px, and how far the nose is sideways."""
+    eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
+    down = mouth - eyes
+    length = float(np.linalg.norm(down)) or 1.0
+    right = np.array([down[1], -down[0]], np.float32) / length
+    eye_distance = max(float(np.linalg.norm(landmarks[1] - landmarks[0])), 0.8 * length)  # a turned head shortens it
+    return right * eye_distance, down, float((landmarks[2] - eyes) @ right) / eye_distance
+
+
+def mask_shape(landmarks: np.ndarray, worn: Worn, rng: np.random.Generator) -> list[np.ndarray]:
+    """The outline, then the strings, in face units: x in eye distances from the middle, y from eyes to mouth.
+
+    The tip of the nose is near y = 0.6, the chin near 1.65, the cheeks end near x = 1.1.
+    """
+    _, down, sideways = face_axes(landmarks)
+    nose = float((landmarks[2] - landmarks[:2].mean(axis=0)) @ down / max(down @ down, 1.0))
+    top, side, bottom = {
+        "well": (rng.uniform(0.15, nose - 0.2), rng.uniform(0.35, 0.6), rng.uniform(1.55, 1.8)),
+        "under_nose": (rng.uniform(nose + 0.12, 0.88), rng.uniform(0.6, 0.95), rng.uniform(1.55, 1.85)),
+        "on_chin": (rng.uniform(1.15, 1.4), rng.uniform(1.05, 1.35), rng.uniform(1.75, 2.0)),
+    }[worn]
+    left, right = 1.05 + 1.2 * sideways, 1.05 - 1.2 * sideways  # the half that turns away is narrower
+    width = rng.uniform(0.85, 1.05)
+    middle = 0.8 * sideways
+    jaw = (side + bottom) / 2
+    brow, hem = top + rng.uniform(0, 0.08), bottom - rng.uniform(0.02, 0.12)
+    half_outline = [(0.35, brow), (1.0, side), (0.92, jaw), (0.5, hem)]
+    points = [(middle, top), *((middle + width * right * x, y) for x, y in half_outline), (middle, bottom)]
+    points += [(middle - width * left * x, y) for x, y in reversed(half_outline)]
+    ears = rng.uniform(0.0, 0.5)
+    strings = [
+        np.array([(middle + reach * width, y), (middle + reach * 1.15, ears)])
+        for reach in (right, -left)
+        for y in (side, jaw)
+    ]
+    return [np.array(points) + rng.normal(0, 0.015, (len(points), 2)), *strings]
+
+
+def to_px(points: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Points (N, 2) in face units as pixels of the crop."""
+    across, down, _ = face_axes(landmarks)
+    return landmarks[:2].mean(axis=0) + points[:, :1] * across + points[:, 1:] * down
+
+
+def fixed_point(points: np.ndarray) -> list[np.ndarray]:
+    """Pixels as OpenCV draws them to a sixteenth of a pixel (shift=4)."""
+    return [(points * 16).round().astype(np.int32)]
+
+
+def shade(crop: np.ndarray, colour: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A sheet of fabric (H, W, 3) float32 over the whole crop: flat, or lit a little as the face below is."""
+    fabric = np.broadcast_to(colour.astype(np.float32), crop.shape).copy()
+    if rng.random() < 0.4:
+        return fabric
+    light = cv2.GaussianBlur(crop.mean(axis=2).astype(np.float32), (0, 0), 0.06 * max(crop.shape[:2]) + 0.5)
+    light = 1 + rng.uniform(0.2, 0.7) * (light / max(float(light.mean()), 1.0) - 1)
+    fabric *= light[..., None]
+    fabric += rng.normal(0, rng.uniform(0, 6), crop.shape)
+    return fabric.clip(0, 255)
+
+
+def fold(fabric: np.ndarray, outline: np.ndarray, colour: np.ndarray, thickness: int, rng: np.random.Generator) -> None:
+    """Two or three pleats across the fabric, from one side of the outline (px) to the other."""
+    for height in np.linspace(0.25, 0.75, int(rng.integers(2, 4))):
+        ends = outline[[2, -2]] * (1 - height) + outline[[3, -3]] * height
+        cv2.polylines(fabric, fixed_point(ends), False, colour.tolist(), thickness, cv2.LINE_AA, shift=4)
