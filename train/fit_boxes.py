@@ -6,16 +6,16 @@ PHOTOS holds `train/` and `val/`, each with `images/` and COCO's `annotations.js
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
+import typer
 
+from configs.command import run_command
 from configs.errors import InputError
 from configs.schema import DetectConfig
 from inference.haar import BoxMapping, HaarDetector
@@ -44,17 +44,16 @@ class Match(NamedTuple):
     image_size: tuple[int, int]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("photos", type=Path, help="folder with train/ and val/, each with images/ and annotations.json")
-    photos = parser.parse_args().photos
-    try:
-        for cascade in get_args(Cascade):
-            fitted = fit(find_matches(cascade, read_photos(photos / "train")))
-            print(f'    "{cascade}": {fitted},')
-            report(fitted, find_matches(cascade, read_photos(photos / "val")))
-    except InputError as error:
-        sys.exit(f"fit_boxes: {error}")
+def fit_boxes(
+    photos: Annotated[
+        Path, typer.Argument(help="Folder with train/ and val/, each with images/ and annotations.json.")
+    ],
+) -> None:
+    """Fit what turns a Haar cascade's square into the box that an annotator draws."""
+    for cascade in get_args(Cascade):
+        fitted = fit(find_matches(cascade, read_photos(photos / "train")))
+        print(f'    "{cascade}": {fitted},')
+        report(fitted, find_matches(cascade, read_photos(photos / "val")))
 
 
 def fit(matches: list[Match]) -> BoxMapping:
@@ -148,4 +147,4 @@ def iou(a: tuple[float, float, float, float], b: tuple[float, float, float, floa
 
 
 if __name__ == "__main__":
-    main()
+    run_command([fit_boxes], "python -m train.fit_boxes")
