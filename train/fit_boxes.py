@@ -45,9 +45,7 @@ class Match(NamedTuple):
 
 
 def fit_boxes(
-    photos: Annotated[
-        Path, typer.Argument(help="Folder with train/ and val/, each with images/ and annotations.json.")
-    ],
+    photos: Annotated[Path, typer.Argument(help="Folder with train/ and val/, each of images/ and annotations.json.")],
 ) -> None:
     """Fit what turns a Haar cascade's square into the box that an annotator draws."""
     for cascade in get_args(Cascade):

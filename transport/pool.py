@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import mmap
 import os
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -121,7 +120,5 @@ class Pool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

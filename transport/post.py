@@ -15,11 +15,14 @@ from transport.frame import Ended, Frame
 from transport.pool import Pool
 from transport.spec import Spec
 
+_LOOK_S = 0.1  # how long to wait for a frame before looking whether the run ends
+
 
 class Post:
     """A stage's place in the way of the frames: its inbox, the next one's, and the tickets' way back."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], spec: Spec) -> None:
+        self._spec = spec
         self._pools = {name: Pool(place.segment) for name, place in spec.streams.items()}
         self._inbox = Inbox(context, spec.inbox)
         self._outbox = Outbox(context, spec.outbox) if spec.outbox else None
@@ -27,7 +30,20 @@ class Post:
         self._shares_memory = not spec.inbox.startswith("tcp://")
         self.held: dict[tuple[str, int], Frame] = {}
 
-    def receive(self, timeout_s: float) -> Message | None:
+    def gather(self) -> tuple[list[Frame], End | Sweep | None]:
+        """Up to `batch` frames that wait already, or come within `wait_ms` of the first; and what stopped the row."""
+        batch: list[Frame] = []
+        deadline_s, message = 0.0, None
+        while len(batch) < self._spec.batch:
+            message = self._receive(max(0.0, deadline_s - time.monotonic()) if batch else _LOOK_S)
+            if not isinstance(message, Frame):
+                break
+            deadline_s = deadline_s or time.monotonic() + self._spec.wait_ms / 1e3
+            batch.append(message)
+        self.held = {(frame.stream, frame.seq): frame for frame in batch}
+        return batch, message if isinstance(message, End | Sweep) else None
+
+    def _receive(self, timeout_s: float) -> Message | None:
         """The next frame, End or Sweep of a stream of this run."""
         message = self._inbox.receive(timeout_s, self._pixels if self._shares_memory else None, on_junk=warn)
         if isinstance(message, Frame | End | Sweep) and message.stream in self._pools:
