@@ -20,6 +20,7 @@ except ImportError as error:  # a bare Debian lacks what its wheel does not brin
 
 from capture.sources import check_source, stream_name
 from capture.stage import capture
+from classify_pictures import classify_pictures
 from configs.command import refuse, run_command
 from configs.errors import InputError
 from configs.load import as_yaml, load_config
@@ -104,7 +105,7 @@ def run(
                 tickets=tickets,
             ),
         ),
-        "classify": _given(model=model, classes=classes.split(",") if classes else None, device=device),
+        "classify": _given(model=model, classes=_names(classes), device=device),
         "overlay": _given(sinks=sink, corner=corner),
         "run": _given(keep_going=keep_going or None),
     }
@@ -112,6 +113,11 @@ def run(
     if print_config:
         typer.echo(as_yaml(options), nl=False)
         return
+    _run(options, as_json=json_)
+
+
+def _run(options: PipelineConfig, as_json: bool) -> None:
+    """The pipeline from its start to its ledger."""
     options, refused = _checked(options)
     progress = Progress()
 
@@ -126,10 +132,43 @@ def run(
         refused |= supervisor.refused
         if supervisor.started_s:
             print_ledger({stream: supervisor.ledger(stream) for stream in supervisor.streams})
-        if json_:
+        if as_json:
             typer.echo(json.dumps(_report(supervisor, refused)))
     if refused:
         raise typer.Exit(1)  # what could be done was done, but not all of it: as make --keep-going says it
+
+
+def classify_command(
+    model: Annotated[Path, typer.Argument(help="Classifier, .onnx or .pth.")],
+    paths: Annotated[list[Path] | None, typer.Argument(help="Pictures, or folders of them; none: the webcam.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto")] = "cpu",
+    whole: Annotated[bool, typer.Option("--whole", help="each picture is a crop of one face; look for none")] = False,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="folder for the annotated pictures and faces.jsonl")
+    ] = Path("classified"),
+    classes: Annotated[str | None, typer.Option(help="class names a,b,c in output order, if it has none")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="any option: section.key=value")] = None,
+) -> None:
+    """Classify pictures: a table, annotated pictures, JSON lines. Without pictures: the webcam, in a window."""
+    flags: dict[str, Any] = {
+        "sources": ([] if paths else ["0"], {}),
+        "classify": _given(model=str(model), classes=_names(classes), device=device),
+        "overlay": {"sinks": [f"images:{output}", f"jsonl:{output / 'faces.jsonl'}"] if paths else ["window"]},
+    }
+    options = load_config(None, settings or (), flags)
+    if not paths:
+        if whole:
+            raise InputError("--whole is for pictures: a webcam's picture is no crop of a face")
+        _run(options, as_json=False)
+        return
+    check_sinks(options.overlay.sinks, map(str, paths))
+    threads = options.classify.threads or usable_cores()  # no other process needs them here
+    classify_pictures(paths, replace(options.classify, threads=threads), options.detect, options.overlay, whole)
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Class names from `a, b, c`."""
+    return [name.strip() for name in text.split(",")] if text else None
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -211,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """`maskstream`: all commands."""
     _check_install()
     about = "Live face-mask video pipeline: capture, detect, classify, overlay."
-    run_command([run, train, evaluate, export], "maskstream", about, arguments)
+    run_command([run, classify_command, train, evaluate, export], "maskstream", about, arguments)
 
 
 def _check_install() -> None:

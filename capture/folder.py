@@ -35,7 +35,7 @@ class ImageFolder(Source):
             return None
         file = self._files[self._next % len(self._files)]
         self._next += 1
-        image = _decoded(file)
+        image = read_image(file)
         slot = room(*image.shape[:2])
         np.copyto(slot, image)
         return Picture(slot, time.monotonic_ns(), name=file.name)
@@ -55,8 +55,11 @@ def images_of(path: Path) -> list[Path]:
     return files
 
 
-def _decoded(file: Path) -> np.ndarray:
-    """(H, W, 3) uint8 BGR. From memory, because cv2.imread takes half a JPEG for a whole one and greys the rest."""
+def read_image(file: Path) -> np.ndarray:
+    """The picture, (H, W, 3) uint8 BGR; raises Undecodable.
+
+    Decoded from memory, because cv2.imread takes half a JPEG for a whole one and greys the rest.
+    """
     try:
         data = np.fromfile(file, np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
