@@ -41,14 +41,16 @@ def capture(config: SourceConfig, tickets: Tickets, context: StageContext) -> It
 
 
 def _open_first(config: SourceConfig, tickets: Tickets, context: StageContext) -> Source:
-    """The source, opened; with `wait`, and after a restart, a camera that is not there yet is waited for."""
+    """The source, opened. A camera is waited for if asked (`wait`), and after a restart: it was there before."""
+    patient = config.wait or (context.restarts > 0 and kind_of(config.source) in ("webcam", "network"))
     for delay_s in _delays():
         try:
             return open_source(config, start=tickets.captured)
         except InputError as error:
-            if not (config.wait or context.restarts):
+            if not patient:
                 tickets.state("failed")
                 raise
+            context.ready()  # it lives and tries: to wait for a camera is no failure to start
             _away(tickets, str(error), delay_s)
     raise AssertionError("the back-off has no end")
 

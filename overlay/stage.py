@@ -44,7 +44,7 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
                 _show(frame, sinks, corner_text(frame.stream, fps, age_ms) if config.corner else "", age_ms)
                 silence.heard(frame, time.monotonic())
                 shown += 1
-                yield Ended(frame, "shown")
+                yield Ended(frame, "shown", round(age_ms * 1e6))
             if silence.due(time.monotonic()):
                 silent_s = silence.silent_s(time.monotonic())
                 for sink in sinks:

@@ -69,10 +69,10 @@ class Pool:
     def grow(self, nbytes: int) -> None:
         """Make every slot `nbytes` large. Only capture, and only while no slot is in use: the layout moves.
 
-        Raises OSError if there is not that much memory; better here than a SIGBUS in the middle of a frame.
+        A slot takes memory when it is first written: a fast pipeline uses two or three of them.
         """
         slot_bytes = -(-nbytes // _PAGE) * _PAGE
-        os.posix_fallocate(self._fd, 0, _HEAD_BYTES + slot_bytes * len(self.slots))
+        os.ftruncate(self._fd, _HEAD_BYTES + slot_bytes * len(self.slots))
         self.header["slot_bytes"] = slot_bytes
 
     @property

@@ -22,8 +22,8 @@ class StageContext:
     it is printed when the stage is ready and stands in the run's JSON.
 
     The rest is for the worker and for capture, which has no batches: `busy_since_ns` (0: waiting) tells a long
-    piece of work from a hang; `ready` is called when the source is open; `wake` ends the wait of the thread that
-    collects tickets.
+    piece of work from a hang; `ready` is called when the source is open, or waited for; `wake` ends the wait of the
+    thread that collects tickets.
     """
 
     restarts: int = 0

@@ -66,6 +66,7 @@ class Worker:
         self.stopping = threading.Event()
         self.zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.frames = self.batches = 0
+        self._is_ready = False
 
     def run(self) -> int:
         """The exit code. What the user gave and cannot be used is reported to the supervisor; a bug is raised."""
@@ -95,7 +96,10 @@ class Worker:
         return function, msgspec.json.decode(self.spec.config, type=kind)
 
     def _ready(self) -> None:
-        self.control.send(Ready(self.spec.process, os.getpid(), self.stage.facts))
+        """Say so, once."""
+        if not self._is_ready:
+            self._is_ready = True
+            self.control.send(Ready(self.spec.process, os.getpid(), self.stage.facts))
 
     def _run_stage(self, function: StageFunction, config: object) -> None:
         with Post(self.zmq, self.spec) as post:

@@ -194,6 +194,19 @@ def test_an_rtsp_camera_that_goes_away_comes_back(maskstream, rtsp_server):
     assert "s3cret" not in everything
 
 
+def test_with_wait_a_camera_may_come_later_than_stages_may_take_to_start(maskstream, rtsp_server):
+    server = rtsp_server()
+    server.kill()
+    run = maskstream("--source", server.url, "--wait", "--set", "run.start_timeout_s=2", "--sink", "jsonl:o.jsonl")
+    run.until(lambda: "away" in run.stderr)
+    time.sleep(3)
+    server.start()
+    run.until(lambda: len(run.lines()) > 5)
+    assert "was not ready" not in run.stderr
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+
+
 def test_the_password_is_in_no_stage_s_command_line(maskstream, rtsp_server):
     server = rtsp_server(auth="me:s3cret")
     run = maskstream("--source", server.url, "--sink", "jsonl:o.jsonl")

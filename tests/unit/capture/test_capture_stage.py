@@ -147,9 +147,18 @@ def test_a_source_that_cannot_be_opened_is_refused(opened):
 
 
 @pytest.mark.parametrize(("options", "restarts"), [({"wait": True}, 0), ({}, 1)])
-def test_with_wait_or_after_a_restart_the_camera_is_waited_for(opened, options, restarts):
+def test_with_wait_or_after_a_restart_the_camera_is_waited_for_and_counts_as_started(opened, options, restarts):
     opened(InputError("not yet"), Script([1], live=False))
-    assert first_column(run(Desk(), StageContext(restarts=restarts), **options)) == [1]
+    desk, told = Desk(), []
+    context = StageContext(restarts=restarts, ready=lambda: told.append(desk.states[-1:]))
+    assert first_column(run(desk, context, source="rtsp://x/y", **options)) == [1]
+    assert told == [[], ["flowing"]]
+
+
+def test_a_file_that_is_gone_after_a_restart_is_not_waited_for(opened):
+    opened(InputError("no such file"))
+    with pytest.raises(InputError, match="no such file"):
+        run(Desk(), StageContext(restarts=1))
 
 
 def test_a_fast_source_stops_when_told_though_tickets_are_free(opened):

@@ -1,0 +1,48 @@
+"""The README's shell lines that need no camera and no training are run as they stand."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import cv2
+import pytest
+from program import ROOT
+
+from capture.demo import DemoScene
+from inference.backends import SHIPPED_MODEL
+
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
+COMMANDS = [line for line in LINES if line.startswith("maskstream ")]
+NEED = ("--source 0", "rtsp://", "many-cameras", "maskstream train", "maskstream evaluate", "maskstream export")
+WITHOUT_CAMERA = [
+    line for line in COMMANDS if not any(word in line for word in NEED) and line != "maskstream classify NAME.onnx"
+]
+
+
+def test_there_are_lines_to_run():
+    assert len(WITHOUT_CAMERA) >= 4
+
+
+@pytest.mark.parametrize("command", WITHOUT_CAMERA)
+def test_a_line_of_the_readme_runs(command, tmp_path, clip):
+    clip("clip.mp4", count=10)
+    for folder in ("photos", "crops"):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / "a.jpg"), DemoScene().picture(5))
+    shutil.copy(SHIPPED_MODEL, tmp_path / "NAME.onnx")
+    program = [sys.executable, "-c", "import run_pipeline; run_pipeline.main()", *shlex.split(command)[1:]]
+    done = subprocess.run(program, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_in_the_readme_exists(command):
+    name, *words = shlex.split(command)[1:]
+    program = [sys.executable, "-c", "import run_pipeline; run_pipeline.main()", name, "--help"]
+    described = subprocess.run(program, env={"PYTHONPATH": str(ROOT), "COLUMNS": "200"}, capture_output=True, text=True)
+    assert {word for word in words if re.fullmatch("--?[a-z-]+", word)} <= set(
+        re.findall(r"--?[a-z-]+", described.stdout)
+    )
