@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -223,7 +222,8 @@ def _per_stream(sink: str) -> str:
 
 def _check_listen(section: str, address: str) -> None:
     """Frames may cross a tcp link on this host; beyond it they would go unencrypted."""
-    if address != "ipc" and not re.fullmatch(r"tcp://(127\.0\.0\.1|localhost):\d{1,5}", address):
+    port = address.removeprefix("tcp://127.0.0.1:")
+    if address != "ipc" and not (port != address and port.isdecimal() and 0 < int(port) < 1 << 16):
         raise InputError(f"{section}.listen: {address!r} is neither ipc nor tcp://127.0.0.1:PORT")
 
 
