@@ -32,6 +32,11 @@ class Run:
         self.seen: set[int] = set()
 
     @property
+    def pid(self) -> int:
+        """The supervisor's process id."""
+        return self._process.pid
+
+    @property
     def stdout(self) -> str:
         return self._out.read_text()
 

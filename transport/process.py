@@ -58,6 +58,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,
+            process_group=0,  # Ctrl-C is for the supervisor: a worker still importing would die with a traceback
         )
         assert self._child.stdin is not None
         spec = msgspec.structs.replace(self.spec, restarts=self.restarts, parent=os.getpid())

@@ -70,7 +70,6 @@ class Worker:
 
     def run(self) -> int:
         """The exit code. What the user gave and cannot be used is reported to the supervisor; a bug is raised."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; only the supervisor decides
         signal.signal(signal.SIGTERM, lambda *_: self.stopping.set())
         code = 0
         with Outbox(self.zmq, self.spec.control) as self.control:

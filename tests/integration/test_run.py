@@ -1,5 +1,6 @@
 """The whole program on real input: what goes in comes out, whatever dies in between."""
 
+import os
 import shutil
 import signal
 import socket
@@ -95,6 +96,18 @@ def test_ctrl_c_ends_all_within_3_s_and_the_video_plays(maskstream, clip, number
     assert balanced(stream)
     assert stream["in_flight"] == 0
     assert stream["shown"] == len(run.lines()) == frames_in(run.folder / "o.mp4")
+
+
+def test_ctrl_c_while_the_stages_start_is_quiet(maskstream, clip):
+    run = maskstream("--source", clip(count=50), "--loop", "--sink", "null")
+    run.until(lambda: len(run.processes()) >= 4)
+    processes = run.processes()
+    for pid in processes:  # what a terminal does: the whole foreground group gets it
+        if psutil.pid_exists(pid) and os.getpgid(pid) == os.getpgid(run.pid):
+            os.kill(pid, signal.SIGINT)
+    assert run.wait(10) == 0
+    assert "Traceback" not in run.stderr
+    assert not any(psutil.pid_exists(pid) for pid in processes)
 
 
 def test_a_stopped_stage_is_found_by_its_silence(maskstream, clip):
