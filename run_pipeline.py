@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +31,9 @@ from inference.detect import detect
 from overlay.sinks import check_sinks
 from overlay.stage import overlay
 from train.__main__ import train
+from train.arguments import plain_shares
 from train.evaluate import evaluate
+from train.results import results
 from transport.cores import model_threads, usable_cores
 from transport.progress import Progress, print_ledger
 from transport.stage import Stage
@@ -250,7 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """`maskstream`: all commands."""
     _check_install()
     about = "Live face-mask video pipeline: capture, detect, classify, overlay."
-    run_command([run, classify_command, train, evaluate, export], "maskstream", about, arguments)
+    commands: list[Callable[..., Any]] = [run, classify_command, train, evaluate, results, export]
+    run_command(commands, "maskstream", about, plain_shares(sys.argv[1:] if arguments is None else arguments))
 
 
 def _check_install() -> None:

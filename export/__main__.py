@@ -2,112 +2,201 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import tempfile
+from hashlib import sha256
 from pathlib import Path
+from shutil import copyfile
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-import numpy as np
 import typer
+from msgspec import structs
 
 from configs.command import run_command
-from configs.errors import InputError
-from configs.schema import ClassifyConfig
-from inference.backends import METADATA_KEY, Backend, open_backend
+from configs.errors import Failure, InputError
+from export.alone import BATCHES
+from export.faces import Faces, choose, face_files, read_faces, synthetic_faces
+from export.gate import Demand, examine
+from export.onnx_file import DEFAULT_OPSET, OPSETS, describe, normalise_inside, write_onnx
+from export.precision import to_fp16, to_int8
+from export.report import Report, indented, print_report, report_path
+from export.speed import ms_per_face
+from inference.backends import parse_device
 from inference.checkpoint import ModelInfo, load_checkpoint, write_whole
 from inference.networks import require_torch
-from inference.preprocess import prepare
-from transport.cores import usable_cores
 
 if TYPE_CHECKING:
     from torch import nn
 
-BATCHES_CHECKED = (1, 2, 7)  # "dynamic" batches that are in truth fixed at 1 or at the example's 2 are a known defect
-LARGEST_DIFFERENCE = 1e-4  # of logits, relative to the largest; ResNet50 differs by 6e-5
+CALIBRATION_FACES = 300
+MOST_FACES = 1000  # to judge on; PyTorch takes 85 ms for each with ResNet50
+SYNTHETIC_FACES = 32
 
 
 def export(
     model: Annotated[Path, typer.Argument(help="Checkpoint, .pth.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write, .onnx.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write, .onnx; the report goes beside it.")
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Quantise to int8, for CPUs; needs --calibrate.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Half precision, for CUDA; needs --faces.")] = False,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="Folder of face crops to quantise with; not those of the test.")
+    ] = None,
+    faces: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of face crops to judge the file on; in class folders they show the accuracy, too. "
+            "Not given: for int8 the faces of --calibrate that it was not quantised with, for fp32 synthetic pictures."
+        ),
+    ] = None,
+    max_disagreement: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of changed decisions allowed to int8 and fp16.")
+    ] = 0.01,
+    uint8_input: Annotated[
+        bool, typer.Option("--uint8-input", help="Normalise inside: the file takes resized crops, uint8 NHWC BGR.")
+    ] = False,
+    opset: Annotated[int, typer.Option(min=OPSETS[0], max=OPSETS[1], help="ONNX operator set.")] = DEFAULT_OPSET,
+    device: Annotated[str, typer.Option(help="Where the file must run: cpu, cuda or cuda:N.")] = "cpu",
     classes: Annotated[str, typer.Option(help="Class names a,b,c in the model's order, where its file has none.")] = "",
     backbone: Annotated[str, typer.Option(help="Network of a bare .pth that does not tell its own.")] = "",
 ) -> None:
-    """Write the model as one ONNX file with its classes and preprocessing inside; kept only if it decides the same."""
+    """Write the model as one ONNX file with its classes and preprocessing inside; kept only if it decides the same.
+
+    The file is run alone in a fresh process, on batches of 1, 2 and more faces, and compared with PyTorch. fp32 must
+    decide every face alike; int8 and fp16 may change --max-disagreement of the decisions. What is refused leaves
+    nothing behind, an older file stays.
+    """
     require_torch("export")
+    output = checked_output(model, output)
+    demand = Demand(checked_precision(int8, fp16, calibrate, faces), uint8_input, device, max_disagreement)
+    if device == "auto":
+        raise InputError("--device auto: name the device that the file is for: cpu or cuda")
+    parse_device(device)
+    names = tuple(name.strip() for name in classes.split(",")) if classes else ()
+    network, info = load_checkpoint(model, names, backbone)
+    calibration, judged = gather_faces(info, demand, calibrate, faces)
+
+    with tempfile.TemporaryDirectory(prefix="maskstream-export-") as folder:
+        plain, made = Path(folder) / "fp32.onnx", Path(folder) / "made.onnx"
+        write_onnx(network, info, plain, opset)
+        make(plain, made, info, demand, calibration)
+        verdict = examine(made, network, info, judged, demand)
+        report = Report(
+            model=str(output),
+            made_from=str(model),
+            kept=verdict.passed,
+            sha256=sha256(made.read_bytes()).hexdigest(),
+            backbone=info.backbone,
+            classes=info.classes,
+            precision=demand.precision,
+            input="uint8 NHWC BGR" if uint8_input else "float32 NCHW RGB",
+            opset=opset,
+            device=device,
+            faces=judged.origin,
+            calibrated_on=calibration.origin if calibration else "",
+            verdict=verdict,
+            size_mb={},
+            ms_per_face={},
+        )
+        if verdict.passed:
+            measure(report, network, info, {"fp32": plain, name_of(demand): made}, judged)
+        print_report(report)
+        if verdict.passed:
+            write_file(output, made.read_bytes())
+            write_file(report_path(output), indented(report))
+        print(msgspec.json.encode(report).decode(), flush=True)
+        if not verdict.passed:
+            raise Failure(f"{output}: refused: {verdict.refusal}")
+
+
+def checked_output(model: Path, output: Path | None) -> Path:
+    if model.suffix == ".onnx":
+        raise InputError(f"{model}: is exported already; give the .pth that it was made from")
     output = output or model.with_suffix(".onnx")
     if output.suffix != ".onnx":
         raise InputError(f"--output {output}: an ONNX file ends in .onnx")
-    names = tuple(name.strip() for name in classes.split(",")) if classes else ()
-    network, info = load_checkpoint(model, names, backbone)
-    differences: dict[int, float] = {}
-
-    def write_and_check(partial: Path) -> None:
-        write_onnx(network, info, partial)
-        differences.update(check(network, info, partial, output))
-
-    write_whole(output, write_and_check)
-    worst = max(differences.values())
-    size_mb = output.stat().st_size / 1e6
-    print(f"{output}: {size_mb:.1f} MB, decides as {model} does, logits within {worst:.1e}")
-    facts = {"model": str(output), "classes": info.classes, "size_mb": size_mb, "max_relative_difference": worst}
-    print(msgspec.json.encode(facts).decode())
+    if output.is_dir():
+        raise InputError(f"--output {output}: is a folder")
+    there = next(folder for folder in output.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"--output {output}: cannot be written: {there} is no folder that you may write to")
+    return output
 
 
-def write_onnx(network: nn.Module, info: ModelInfo, path: Path) -> None:
-    """One file: (batch, 3, size, size) float32 `faces` in, (batch, classes) `logits` out, ModelInfo in its metadata."""
+def checked_precision(int8: bool, fp16: bool, calibrate: Path | None, faces: Path | None) -> str:
+    """fp32, fp16 or int8. Raises InputError for options that do not go together."""
+    if int8 and fp16:
+        raise InputError("--int8 --fp16: choose one of them")
+    if int8 and calibrate is None:
+        raise InputError("--int8: needs real faces to quantise with; give a folder by --calibrate")
+    if calibrate is not None and not int8:
+        raise InputError("--calibrate: is for --int8 only")
+    if fp16 and faces is None:
+        raise InputError("--fp16: needs real faces to be judged on; give a folder by --faces")
+    return "int8" if int8 else "fp16" if fp16 else "fp32"
+
+
+def gather_faces(
+    info: ModelInfo, demand: Demand, calibrate: Path | None, faces: Path | None
+) -> tuple[Faces | None, Faces]:
+    """What to quantise with, if anything, and what to judge on: never the same pictures."""
+    origin = faces or calibrate
+    if origin is None:
+        return None, synthetic_faces(SYNTHETIC_FACES)
+    calibration, used = None, set()
+    if calibrate is not None:
+        files = face_files(calibrate)
+        most = (len(files) + 1) // 2 if origin.resolve() == calibrate.resolve() else len(files)
+        chosen = choose(files, min(CALIBRATION_FACES, most), balanced=True)
+        calibration = read_faces(chosen, info.classes, calibrate)
+        used = {path.resolve() for path in chosen}
+    unused = [path for path in face_files(origin) if path.resolve() not in used]
+    resolution = 1 / demand.max_disagreement if demand.max_disagreement and demand.precision != "fp32" else 0
+    needed = max(max(BATCHES), min(round(resolution), MOST_FACES))
+    if len(unused) < needed:
+        raise InputError(f"{origin}: {len(unused)} faces to judge on are too few, at least {needed} are needed")
+    return calibration, read_faces(choose(unused, MOST_FACES, balanced=False), info.classes, origin)
+
+
+def make(plain: Path, made: Path, info: ModelInfo, demand: Demand, calibration: Faces | None) -> None:
+    """The file that was asked for, from the plain fp32 one."""
     import onnx
-    import torch
 
-    size = info.preprocessing.size
-    torch.onnx.export(
-        network,
-        (torch.zeros(2, 3, size, size),),  # an example batch of 1 would silently fix the batch at 1
-        path,
-        input_names=["faces"],
-        output_names=["logits"],
-        dynamic_shapes=({0: torch.export.Dim("batch")},),
-        external_data=False,
-        dynamo=True,
-        verbose=False,
-    )
-    content = onnx.load(path)
-    for part in (*content.graph.node, *content.graph.value_info, *content.graph.initializer):
-        part.ClearField("metadata_props")  # stack traces: folders of the machine that exported it
-    onnx.helper.set_model_props(content, {METADATA_KEY: msgspec.json.encode(info).decode()})
-    onnx.save(content, path)
+    if calibration is not None:
+        to_int8(plain, made, calibration.crops, info.preprocessing)
+    elif demand.precision == "fp16":
+        to_fp16(plain, made)
+    else:
+        copyfile(plain, made)
+    content = onnx.load(made)
+    if demand.normalised_inside:
+        normalise_inside(content, info.preprocessing)
+        info = structs.replace(info, preprocessing=structs.replace(info.preprocessing, normalised_inside=True))
+    describe(content, info, demand.precision)
+    onnx.save(content, made)
 
 
-def check(network: nn.Module, info: ModelInfo, path: Path, name: Path) -> dict[int, float]:
-    """Relative difference of the logits for each size of batch. Raises InputError where the file decides otherwise.
+def write_file(path: Path, content: bytes) -> None:
+    def write(partial: Path) -> None:
+        partial.write_bytes(content)
 
-    The faces are random pictures, prepared by what the file says of itself and by what the checkpoint says.
-    """
-    import onnx
-
-    onnx.checker.check_model(str(path), full_check=True)
-    exported = open_backend(ClassifyConfig(model=str(path), threads=usable_cores()))
-    if exported.classes != info.classes:
-        raise InputError(f"{name}: not exported: its classes are {exported.classes}, not {info.classes}")
-    rng = np.random.default_rng(0)
-    return {batch: difference(network, info, exported, batch, rng, name) for batch in BATCHES_CHECKED}
+    write_whole(path, write)
 
 
-def difference(
-    network: nn.Module, info: ModelInfo, exported: Backend, batch: int, rng: np.random.Generator, name: Path
-) -> float:
-    """How far the logits of one random batch are apart."""
-    import torch
+def name_of(demand: Demand) -> str:
+    return demand.precision + (" uint8 in" if demand.normalised_inside else "")
 
-    pictures = [rng.integers(0, 256, (*rng.integers(40, 200, 2), 3), np.uint8) for _ in range(batch)]
-    with torch.inference_mode():
-        ours = network(torch.from_numpy(prepare(pictures, info.preprocessing))).numpy()
-    theirs = exported.logits(prepare(pictures, exported.preprocessing))
-    if theirs.shape != ours.shape:
-        raise InputError(f"{name}: not exported: a batch of {batch} gives logits {theirs.shape}, not {ours.shape}")
-    worst = float(np.abs(theirs - ours).max() / np.abs(ours).max())
-    if worst > LARGEST_DIFFERENCE or (theirs.argmax(axis=1) != ours.argmax(axis=1)).any():
-        raise InputError(f"{name}: not exported: on a batch of {batch} its logits are off by {worst:.1e}")
-    return worst
+
+def measure(report: Report, network: nn.Module, info: ModelInfo, files: dict[str, Path], faces: Faces) -> None:
+    """Fill in sizes and speeds; the plain fp32 file is there for comparison."""
+    weights = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    report.size_mb = {"torch": weights / 1e6} | {name: path.stat().st_size / 1e6 for name, path in files.items()}
+    report.ms_per_face = ms_per_face(network, info, files, faces.crops[0], report.device)
 
 
 if __name__ == "__main__":
+    logging.basicConfig(format="%(levelname)s %(message)s")
     run_command([export], "python -m export")

@@ -15,7 +15,7 @@ from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from inference.checkpoint import ModelInfo, load_checkpoint
 from inference.networks import require_torch
-from inference.preprocess import Preprocessing
+from inference.preprocess import Preprocessing, prepare
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -25,6 +25,7 @@ log = logging.getLogger("classify")
 
 SHIPPED_MODEL = Path(__file__).parent / "pretrained" / "face_mask.onnx"
 METADATA_KEY = "maskstream"  # in the metadata of an ONNX file: its ModelInfo as JSON
+PRECISION_KEY = "maskstream.precision"  # there too: fp32, fp16 or int8
 
 
 def open_backend(config: ClassifyConfig) -> Backend:
@@ -42,7 +43,7 @@ def open_backend(config: ClassifyConfig) -> Backend:
         backend = TorchBackend(path, config)
     else:
         raise InputError(f"{path}: a model file ends in .onnx or .pth")
-    answer = backend.logits(two_faces(backend.preprocessing.size))
+    answer = backend.logits(two_faces(backend.preprocessing))
     if answer.ndim != 2 or len(answer) != 2:
         raise InputError(f"{path}: two faces must give logits of shape (2, classes), they give {answer.shape}")
     if answer.shape[1] != len(backend.classes):
@@ -51,9 +52,9 @@ def open_backend(config: ClassifyConfig) -> Backend:
     return backend
 
 
-def two_faces(size: int) -> np.ndarray:
+def two_faces(preprocessing: Preprocessing) -> np.ndarray:
     """A batch to warm up with: of one face it would not show that a model takes only one at a time."""
-    return np.zeros((2, 3, size, size), np.float32)
+    return prepare([np.zeros((1, 1, 3), np.uint8)] * 2, preprocessing)
 
 
 class Backend(ABC):
@@ -72,12 +73,12 @@ class Backend(ABC):
         """How `inference.preprocess.prepare` must make the batches."""
         return self.info.preprocessing
 
-    def probabilities(self, faces_nchw: np.ndarray) -> np.ndarray:
-        """(N, classes) float32, rows sum to 1, calibrated by the temperature; for (N, 3, size, size) float32 RGB."""
-        return softmax(self.logits(faces_nchw) / np.float32(self.info.temperature))
+    def probabilities(self, faces: np.ndarray) -> np.ndarray:
+        """(N, classes) float32, rows sum to 1, calibrated by the temperature; for a batch that `prepare` made."""
+        return softmax(self.logits(faces) / np.float32(self.info.temperature))
 
     @abstractmethod
-    def logits(self, faces_nchw: np.ndarray) -> np.ndarray:
+    def logits(self, faces: np.ndarray) -> np.ndarray:
         """(N, classes) float32: the raw outputs of the network."""
 
 
@@ -92,19 +93,27 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 class OnnxBackend(Backend):
-    """An ONNX file whose input is (batch, 3, size, size) float32 and whose first output is the logits."""
+    """An ONNX file of any precision whose first output is the logits.
+
+    Its input is (batch, 3, size, size) float32 RGB; or, if it says so itself, (batch, size, size, 3) uint8 BGR.
+    """
 
     def __init__(self, path: Path, config: ClassifyConfig) -> None:
         self.session, self.provider = open_session(path, config)
-        self.input, size = checked_input(path, self.session)
-        self.info = onnx_info(path, self.session, config, size)
+        self.input, size, normalised_inside = checked_input(path, self.session)
+        self.info = onnx_info(path, self.session, config, size, normalised_inside)
         try:
-            self.logits(two_faces(size))
+            self.logits(two_faces(self.preprocessing))
         except session_errors() as error:
             raise InputError(f"{path}: cannot be run on two faces at once: {str(error).splitlines()[0]}") from error
 
-    def logits(self, faces_nchw: np.ndarray) -> np.ndarray:
-        return self.session.run(None, {self.input: faces_nchw})[0]
+    def logits(self, faces: np.ndarray) -> np.ndarray:
+        return self.session.run(None, {self.input: faces})[0]
+
+    @property
+    def precision(self) -> str:
+        """fp32, fp16 or int8, as the file says; a file made elsewhere says nothing."""
+        return self.session.get_modelmeta().custom_metadata_map.get(PRECISION_KEY, "")
 
 
 def open_session(path: Path, config: ClassifyConfig) -> tuple[onnxruntime.InferenceSession, str]:
@@ -121,8 +130,9 @@ def open_session(path: Path, config: ClassifyConfig) -> tuple[onnxruntime.Infere
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # else it burns the other stages' cores
     providers: list[str | tuple[str, dict[str, int]]] = ["CPUExecutionProvider"]
+    # TF32, which ONNX Runtime allows by default, cuts fp32 to 10 bits: who wants that speed exports with --fp16
     if cuda_number is not None or (config.device == "auto" and cuda_built_in):
-        providers.insert(0, ("CUDAExecutionProvider", {"device_id": cuda_number or 0}))
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": cuda_number or 0, "use_tf32": 0}))
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except session_errors() as error:
@@ -174,24 +184,34 @@ def missing_cuda_provider() -> str:
     return "this ONNX Runtime is built without CUDA: install onnxruntime-gpu instead of onnxruntime"
 
 
-def checked_input(path: Path, session: onnxruntime.InferenceSession) -> tuple[str, int]:
-    """Name and size of the one input, (batch, 3, size, size) float32 with a free batch."""
+def checked_input(path: Path, session: onnxruntime.InferenceSession) -> tuple[str, int, bool]:
+    """Name and size of the one input, which has a free batch, and whether it takes pixels and normalises inside."""
     inputs = session.get_inputs()
     shape = inputs[0].shape
-    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(shape) != 4 or shape[1] != 3:
+    takes_pixels = inputs[0].type == "tensor(uint8)"
+    channels, height, width = (3, 1, 2) if takes_pixels else (1, 2, 3)
+    known = takes_pixels or inputs[0].type == "tensor(float)"
+    if len(inputs) != 1 or not known or len(shape) != 4 or shape[channels] != 3:
         described = ", ".join(f"{given.type} {given.shape}" for given in inputs)
-        raise InputError(f"{path}: its input must be one float tensor (batch, 3, size, size), it is {described}")
+        raise InputError(
+            f"{path}: its input must be one tensor, float (batch, 3, size, size) or uint8 (batch, size, size, 3); "
+            f"it is {described}"
+        )
     if isinstance(shape[0], int):
         raise InputError(f"{path}: its batch is fixed at {shape[0]}; export it again with a dynamic batch")
-    if not isinstance(shape[2], int) or shape[2] != shape[3]:
-        raise InputError(f"{path}: its input must be square and of one size, it is {shape[2]} x {shape[3]}")
-    return inputs[0].name, shape[2]
+    if not isinstance(shape[height], int) or shape[height] != shape[width]:
+        raise InputError(f"{path}: its input must be square and of one size, it is {shape[height]} x {shape[width]}")
+    return inputs[0].name, shape[height], takes_pixels
 
 
-def onnx_info(path: Path, session: onnxruntime.InferenceSession, config: ClassifyConfig, size: int) -> ModelInfo:
+def onnx_info(
+    path: Path, session: onnxruntime.InferenceSession, config: ClassifyConfig, size: int, normalised_inside: bool
+) -> ModelInfo:
     """What the file says of itself; of a file made elsewhere, the classes given and ImageNet's mean and deviation."""
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
+        if normalised_inside:
+            raise InputError(f"{path}: takes uint8 pixels, but has no {METADATA_KEY} metadata to say of which colours")
         if not config.classes:
             raise InputError(f"{path}: holds no class names; give them in order: --classes a,b,c")
         return ModelInfo(config.classes, Preprocessing(size))
@@ -199,6 +219,9 @@ def onnx_info(path: Path, session: onnxruntime.InferenceSession, config: Classif
         info = msgspec.json.decode(text, type=ModelInfo)
     except msgspec.MsgspecError as error:
         raise InputError(f"{path}: its {METADATA_KEY} metadata cannot be read: {error}") from error
+    said = (info.preprocessing.size, info.preprocessing.normalised_inside)
+    if said != (size, normalised_inside):
+        raise InputError(f"{path}: its {METADATA_KEY} metadata are of another model: size or type of input differ")
     return msgspec.structs.replace(info, classes=config.classes or info.classes)
 
 
@@ -215,11 +238,11 @@ class TorchBackend(Backend):
         self.network.to(self.device)
         self.provider = f"torch {self.device}"
 
-    def logits(self, faces_nchw: np.ndarray) -> np.ndarray:
+    def logits(self, faces: np.ndarray) -> np.ndarray:
         import torch
 
         with torch.inference_mode():
-            return self.network(torch.from_numpy(faces_nchw).to(self.device)).float().cpu().numpy()
+            return self.network(torch.from_numpy(faces).to(self.device)).float().cpu().numpy()
 
 
 def torch_device(device: str) -> torch.device:

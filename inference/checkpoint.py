@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import struct
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+log = logging.getLogger("classify")
+
 FORMAT = "maskstream-checkpoint-1"
+ORIGINAL_OUTPUTS = 3  # of every network of the original program, however many classes it was trained on
 
 DAMAGED = (  # what torch.load raised on 6,000 files with some bytes changed or the end cut off
     RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, struct.error
@@ -32,12 +36,14 @@ class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True):
     """What belongs to the weights: `classes` in the order of the outputs, and how to prepare faces for them.
 
     Probabilities are softmax(logits / temperature). `backbone` is empty for ONNX files of unknown making.
+    `data_fingerprint` is a hash of the pictures and labels it learnt from, empty where that is not known.
     """
 
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     backbone: str = ""
     temperature: float = 1.0
+    data_fingerprint: str = ""
 
 
 def save_checkpoint(path: Path, network: nn.Module, info: ModelInfo) -> None:
@@ -94,8 +100,7 @@ def load_checkpoint(path: Path, classes: Sequence[str] = (), backbone: str = "")
         info = msgspec.structs.replace(info, classes=tuple(classes) or info.classes)
         weights = content.get("weights")
     else:
-        weights = content
-        info = info_of_bare_weights(path, weights, classes, backbone)
+        weights, info = understand_bare_weights(path, content, classes, backbone)
     network = build_network(known_backbone(path, info.backbone), len(info.classes))
     if not is_state_dict(weights) or not fits(network, weights):
         raise InputError(f"{path}: these are not weights of {info.backbone} with {len(info.classes)} classes")
@@ -134,8 +139,14 @@ def read_content(path: Path) -> dict[str, Any]:
     return content
 
 
-def info_of_bare_weights(path: Path, weights: Mapping[str, Any], classes: Sequence[str], backbone: str) -> ModelInfo:
-    """The original project saved weights alone: the keys tell the network, the user tells the classes."""
+def understand_bare_weights(
+    path: Path, weights: Mapping[str, Any], classes: Sequence[str], backbone: str
+) -> tuple[Mapping[str, Any], ModelInfo]:
+    """The original project saved weights alone: the keys tell the network, the user tells the classes.
+
+    It wrote three outputs for two classes, too. Then the third, which was never trained, is dropped here, so that
+    probabilities are the softmax over the other two and no face is ever called by a class without a name.
+    """
     found = next((name for name in BACKBONES if f"{HEADS[name]}.weight" in weights), backbone)
     if backbone and found != backbone:
         raise InputError(f"{path}: these are weights of {found}, not of {backbone}")
@@ -144,10 +155,19 @@ def info_of_bare_weights(path: Path, weights: Mapping[str, Any], classes: Sequen
     if not classes:
         raise InputError(f"{path}: holds weights without class names; give them in order: --classes a,b,c")
     name = known_backbone(path, found)
-    outputs = weights.get(f"{HEADS[name]}.bias")
-    if outputs is not None and len(outputs) != len(classes):
-        raise InputError(f"{path}: the network has {len(outputs)} outputs, --classes gives {len(classes)} names")
-    return ModelInfo(tuple(classes), PREPROCESSING[name], name)
+    info = ModelInfo(tuple(classes), PREPROCESSING[name], name)
+    head = {f"{HEADS[name]}.{part}": weights.get(f"{HEADS[name]}.{part}") for part in ("weight", "bias")}
+    if not is_state_dict(head) or 0 in (value.dim() for value in head.values()):
+        return weights, info  # not half a head fits a network: refused where the others are
+    outputs = {len(value) for value in head.values()}
+    if outputs == {ORIGINAL_OUTPUTS} and len(classes) == 2:
+        log.warning(
+            "%s: has three outputs for two classes, as the original program wrote it: the third is dropped", path
+        )
+        return {**weights, **{key: value[:2] for key, value in head.items()}}, info
+    if outputs != {len(classes)}:
+        raise InputError(f"{path}: the network has {max(outputs)} outputs, --classes gives {len(classes)} names")
+    return weights, info
 
 
 def known_backbone(path: Path, backbone: str) -> Backbone:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import cv2
 import msgspec
 import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from configs.command import run_command
 from configs.errors import InputError
-from configs.schema import ClassifyConfig
-from inference.backends import open_backend, torch_device
 from inference.checkpoint import ModelInfo, save_checkpoint
 from inference.networks import (
     PREPROCESSING,
@@ -26,18 +25,34 @@ from inference.networks import (
     load_pretrained,
     require_torch,
 )
-from train.dataset import Dataset, find_dataset, read_pictures
-from train.evaluate import print_scores, score_dataset
-from train.loop import EpochResult, TrainingFaces, fit
+from train.arguments import plain_shares
+from train.batches import Balance, TrainingFaces, steps_of
+from train.dataset import MOST_NAMED, CheckedDataset, Dataset, check_pictures, find_dataset, read_pictures, read_resized
+from train.loop import fit
+from train.outcome import finish
 from train.painted_masks import LandmarkFinder
+from train.parallel import Team, team_of
+from train.progress import progress_of
+from train.record import RunFiles, log_epoch, open_tensorboard, write_metrics
+from train.resume import load_state, save_state
+from train.split import copies_across, write_manifest
+from train.training import Optimizer, Recipe, Schedule, Training
+from transport.cores import usable_cores
+
+if TYPE_CHECKING:
+    from torch import nn
 
 log = logging.getLogger("train")
 
 KEPT_DETAIL = 1.5  # training pictures are kept at this many times the input size: room for tighter crops
+NOT_OF_THE_TRAINING = {"dataset", "device", "number_workers", "tensorboard", "resume", "output", "results"}
+"""Options that may be others when a run is resumed: they do not change what is learnt (the pictures are compared)."""
 
 
 def train(
-    dataset: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/ val/ test/ with those.")],
+    dataset: Annotated[
+        Path, typer.Argument(help="Folder of class folders, or of train/ val/ test/ with those; also inside labeled/.")
+    ],
     backbone: Annotated[Backbone, typer.Option(help="The network.")] = "ResNet",
     resnet_retrain_mode: Annotated[
         Literal["not_retrain", "retrain"] | None,
@@ -45,7 +60,7 @@ def train(
             "--resnet-retrain-mode",
             "--resnet_retrain_mode",
             help="Of a ResNet that does not start from scratch: train its last layer only (not_retrain, the default), "
-            "or layer3 and layer4 too (retrain).",
+            "or layer3 and layer4 too (retrain). BasicCNN always trains all.",
         ),
     ] = None,
     weights: Annotated[
@@ -54,11 +69,33 @@ def train(
     batch_size: Annotated[int, typer.Option("--batch-size", "--batch_size", min=2, help="Faces in one step.")] = 64,
     epochs: Annotated[int, typer.Option(min=1, help="Rounds over the training pictures.")] = 10,
     learning_rate: Annotated[
-        float, typer.Option("--learning-rate", "--learning_rate", min=1e-8, help="Highest learning rate.")
+        float, typer.Option("--learning-rate", "--learning_rate", min=1e-8, max=100, help="Highest learning rate.")
     ] = 0.001,
+    optimizer: Annotated[Optimizer, typer.Option(help="adam, or adamw with weight decay.")] = "adam",
+    schedule: Annotated[Schedule, typer.Option(help="Learning rate over the run: constant, or falling to 0.")] = (
+        "constant"
+    ),
+    warm_up: Annotated[int, typer.Option("--warm-up", min=0, help="Steps in which the learning rate rises.")] = 0,
+    balance: Annotated[
+        Balance | None,
+        typer.Option(
+            help="Rare classes are shown more often (sampling, the default), count more (weights), or neither (none). "
+            "Without --shuffle the default is none.",
+        ),
+    ] = None,
+    label_smoothing: Annotated[
+        float, typer.Option("--label-smoothing", min=0, max=0.9, help="Share of doubt about each label.")
+    ] = 0.0,
+    patience: Annotated[int, typer.Option(min=0, help="Stop after so many epochs without a better one; 0: never.")] = 0,
+    ema: Annotated[
+        float, typer.Option(min=0, max=0.99999, help="Average the weights: share kept in each step; 0: no average.")
+    ] = 0.0,
+    shuffle: Annotated[
+        Literal["True", "False"], typer.Option(case_sensitive=False, help="Another order in each epoch.")
+    ] = "True",
     split_data: Annotated[
         tuple[float, float, float] | None,
-        typer.Option("--split-data", "--split_data", help="Shares of train, val, test of an undivided data set."),
+        typer.Option("--split-data", "--split_data", help="Shares of train, val, test; else 0.7 0.15 0.15."),
     ] = None,
     paint_masks: Annotated[
         Path | None,
@@ -68,75 +105,151 @@ def train(
             "FILE is YuNet's face_detection_yunet_2023mar.onnx, which finds the landmarks.",
         ),
     ] = None,
+    number_workers: Annotated[
+        int, typer.Option("--number-workers", "--number_workers", min=0, help="Processes that prepare faces ahead.")
+    ] = 3,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
-    seed: Annotated[int, typer.Option(help="Same seed, same split and same training.")] = 0,
+    amp: Annotated[bool, typer.Option(help="Half precision on CUDA, where it does no harm.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same split and, on a CPU, same training.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name that was killed.")] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Folder for TensorBoard logs; each run has its own in it.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Checkpoint to write, .pth.")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder for plots and figures; else results/, beside --output if given.")
+    ] = None,
 ) -> None:
-    """Train a network on face crops, keep its best epoch, calibrate it, and score it on the test split."""
+    """Train a network on face crops, keep its best epoch, calibrate it, and score it on all splits."""
+    settings = msgspec.json.decode(msgspec.json.encode(dict(locals()), enc_hook=str))
     require_torch("training")
-    import torch
-
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     weights = weights or ("none" if backbone == "BasicCNN" else "imagenet")
     mode = learning_layers(backbone, weights, resnet_retrain_mode)
-    data = find_dataset(dataset, split_data, seed)
-    target = torch_device(device)
-    preprocessing = PREPROCESSING[backbone]
-    output = output or Path("models") / default_name(backbone, mode, data, batch_size, epochs, learning_rate)
-    if output.suffix != ".pth":
+    recipe = Recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        schedule=schedule,
+        warm_up=warm_up,
+        shuffled=shuffle == "True",
+        balance=chosen_balance(balance, shuffle == "True"),
+        label_smoothing=label_smoothing,
+        patience=patience,
+        ema=ema,
+        amp=amp,
+        seed=seed,
+    )
+    if output is not None and output.suffix != ".pth":
         raise InputError(f"--output {output}: a checkpoint ends in .pth")
+    with team_of(device) as team:
+        set_up_process(team)
+        checked = check_pictures(find_dataset(dataset, split_data, seed), dataset)
+        data = checked.data
+        report_copies(checked)
+        files = run_files(output, results, default_name(backbone, mode, resnet_retrain_mode, data, recipe))
+        writer = open_tensorboard(tensorboard / files.name) if tensorboard is not None and team.leads else None
 
-    torch.manual_seed(seed)
-    network = build_network(backbone, len(data.classes))
-    if weights != "none":
-        load_pretrained(network, backbone, weights)
-    freeze(network, mode)
-    network.to(target).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
-    faces = training_faces(data, round(KEPT_DETAIL * preprocessing.size), paint_masks)
-    val = read_pictures(data.splits["val"])
+        network = new_network(backbone, len(data.classes), weights, mode, seed).to(team.device)
+        preprocessing = PREPROCESSING[backbone]
+        faces = training_faces(data, round(KEPT_DETAIL * preprocessing.size), paint_masks)
+        require_enough(faces, batch_size, team)
+        val = read_resized(data.splits["val"], preprocessing.size)
+        training = Training(network, recipe, team.device)
+        state = {name: value for name, value in settings.items() if name not in NOT_OF_THE_TRAINING}
+        if resume:
+            load_state(files.state, training, state, checked.fingerprint)
+        elif team.leads:
+            save_state(files.state, training, state, checked.fingerprint)
 
-    def keep(result: EpochResult) -> None:
-        save_checkpoint(output, network, ModelInfo(data.classes, preprocessing, backbone, result.temperature))
-
-    with progress_bar() as progress:
-        task = progress.add_task("", total=epochs * len(faces.crops))
-        results = []
-        for result in fit(
-            network,
-            faces,
-            val,
-            preprocessing,
-            device=target,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            seed=seed,
-            on_step=lambda count, loss: progress.update(task, advance=count, description=f"loss {loss:.3f}"),
-            on_best=keep,
-        ):
-            results.append(result)
-            progress.console.print(
-                f"epoch {result.epoch}: loss {result.loss:.4f}, validation accuracy {result.val.accuracy:.4f}, "
-                f"macro F1 {result.val.macro_f1:.4f}"
-            )
-    report(output, data, max(results, key=lambda result: result.val.macro_f1), device, batch_size)
+        with progress_of(training, len(faces.labels), shown=team.leads) as (on_step, on_epoch):
+            workers = min(number_workers, usable_cores())  # more would only wait for each other
+            for result in fit(training, faces, val, preprocessing, team, workers=workers, on_step=on_step):
+                on_epoch(result)
+                if not team.leads:
+                    continue
+                if result is training.best:
+                    info = ModelInfo(data.classes, preprocessing, backbone, result.temperature, checked.fingerprint)
+                    write_manifest(files.manifest, checked.rows)
+                    save_checkpoint(files.model, training.judged, info)
+                save_state(files.state, training, state, checked.fingerprint)
+                write_metrics(files.result("metrics.csv"), training.history)
+                if writer is not None:
+                    log_epoch(writer, result)
+        if team.leads:
+            facts = {"backbone": backbone, "resnet_retrain_mode": mode, "weights": weights, "settings": settings}
+            finish(files, training, checked, team, facts)
 
 
 def learning_layers(backbone: Backbone, weights: str, resnet_retrain_mode: RetrainMode | None) -> RetrainMode:
-    """Which layers learn: some of a ResNet that starts from trained weights, else all."""
-    if backbone == "ResNet" and weights != "none":
+    """Which layers learn: some of a ResNet that starts from trained weights, else all.
+
+    BasicCNN takes either mode and learns with all layers, as in the original program.
+    """
+    if backbone.startswith("ResNet") and weights != "none":
         return resnet_retrain_mode or "not_retrain"
-    if resnet_retrain_mode is not None:
-        raise InputError("--resnet-retrain-mode is for a ResNet that starts from trained weights; leave it out here")
+    if resnet_retrain_mode is not None and backbone != "BasicCNN":
+        log.warning("all layers learn: --resnet-retrain-mode is for a ResNet that starts from trained weights")
     return "all"
 
 
+def chosen_balance(balance: Balance | None, shuffled: bool) -> Balance:
+    """How rare classes are made up for. Without shuffling the pictures come in their order, each once."""
+    if balance == "sampling" and not shuffled:
+        raise InputError("--balance sampling draws pictures at random; leave out --shuffle False, or use weights")
+    return balance or ("sampling" if shuffled else "none")
+
+
+def set_up_process(team: Team) -> None:
+    """Log what one process of the team has to say; use the cores there are; make no thread that a fork would lose."""
+    import torch
+
+    level = logging.INFO if team.leads else logging.ERROR
+    logging.basicConfig(level=level, format="%(name)s: %(message)s")
+    if "OMP_NUM_THREADS" not in os.environ:  # torchrun sets it
+        torch.set_num_threads(usable_cores())
+    cv2.setNumThreads(1)
+
+
+def report_copies(checked: CheckedDataset) -> None:
+    """Say which pictures are in several splits, or in several classes: both make scores that cannot be trusted."""
+    copies = copies_across(checked.rows)
+    for group in copies[:MOST_NAMED]:
+        log.warning("the same picture: %s", ", ".join(f"{row.file} ({row.split} {row.label})" for row in group))
+    if copies:
+        log.warning("%d pictures are in more than one split or class", len(copies))
+
+
+def run_files(output: Path | None, results: Path | None, default_name: str) -> RunFiles:
+    """Where the run writes: models/ and results/ as in the original program, unless told otherwise."""
+    if output is None:
+        return RunFiles(Path("models") / f"{default_name}.pth", results or Path("results"))
+    return RunFiles(output, results or output.parent / "results")
+
+
 def default_name(
-    backbone: Backbone, mode: RetrainMode, data: Dataset, batch_size: int, epochs: int, learning_rate: float
+    backbone: Backbone, mode: RetrainMode, resnet_retrain_mode: RetrainMode | None, data: Dataset, recipe: Recipe
 ) -> str:
-    """File name as the original program gave it: `ResNet-not_retrain-3classes-64-60-0.00100000.pth`."""
-    network = backbone if mode == "all" else f"{backbone}-{mode}"
-    return f"{network}-{len(data.classes)}classes-{batch_size}-{epochs}-{learning_rate:.8f}.pth"
+    """Name as the original program gave it: `ResNet-not_retrain-3classes-64-60-0.00100000`.
+
+    It had a mode in the name of each BasicCNN too. `all` is what it did not have: a ResNet that learns with all layers.
+    """
+    layers = (resnet_retrain_mode or "not_retrain") if backbone == "BasicCNN" else mode
+    return (
+        f"{backbone}-{layers}-{len(data.classes)}classes-{recipe.batch_size}-{recipe.epochs}-{recipe.learning_rate:.8f}"
+    )
+
+
+def new_network(backbone: Backbone, classes: int, weights: str, mode: RetrainMode, seed: int) -> nn.Module:
+    """The network to begin with, on the CPU."""
+    import torch
+
+    torch.manual_seed(seed)
+    network = build_network(backbone, classes)
+    if weights != "none":
+        load_pretrained(network, backbone, weights)
+    freeze(network, mode)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
 
 
 def training_faces(data: Dataset, longest_px: int, landmark_model: Path | None) -> TrainingFaces:
@@ -153,28 +266,12 @@ def training_faces(data: Dataset, longest_px: int, landmark_model: Path | None) 
     return TrainingFaces(crops, labels, data.classes, landmarks)
 
 
-def progress_bar() -> Progress:
-    """Faces seen, loss and time left, on stderr: stdout ends with the JSON line."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
-
-
-def report(output: Path, data: Dataset, best: EpochResult, device: str, batch_size: int) -> None:
-    """Print the scores, and one JSON line. The test split is scored from the file, as `evaluate` does it."""
-    facts: dict[str, Any] = {
-        "model": str(output),
-        "classes": data.classes,
-        "pictures": {name: len(split) for name, split in data.splits.items()},
-        "best_epoch": best.epoch,
-        "temperature": best.temperature,
-        "val": best.val,
-    }
-    if "test" in data.splits:
-        backend = open_backend(ClassifyConfig(model=str(output), device=device))
-        facts["test"] = score_dataset(backend, data, "test", batch_size)
-        print_scores(facts["test"])
-    print(msgspec.json.encode(facts).decode())
+def require_enough(faces: TrainingFaces, batch_size: int, team: Team) -> None:
+    """Raise InputError where the batches are too small to give each process of the team a face."""
+    pictures = len(faces.labels)
+    if pictures // steps_of(pictures, batch_size) < team.size:
+        raise InputError(f"--batch-size {batch_size}: {pictures} pictures in such batches are too few for {team.size}")
 
 
 if __name__ == "__main__":
-    run_command([train], "python -m train")
+    run_command([train], "python -m train", arguments=plain_shares(sys.argv[1:]))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import cv2
 import numpy as np
 
 from configs.errors import InputError
+from inference.preprocess import resize_crop
+from train.split import SPLITS, ManifestRow, content_hash, divide, fingerprint
+from transport.cores import usable_cores
 
 log = logging.getLogger("train")
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-SPLITS = ("train", "val", "test")
 DEFAULT_PROPORTIONS = (0.7, 0.15, 0.15)
+MOST_NAMED = 20  # broken files; a folder of thousands would bury the rest of what is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +42,38 @@ class Dataset:
     splits: dict[str, Split]
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedDataset:
+    """A data set without its broken files: `rows` names all that is in it, `broken` what is not."""
+
+    data: Dataset
+    rows: list[ManifestRow]
+    broken: list[str]
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.rows)
+
+
 def find_dataset(folder: Path, proportions: Sequence[float] | None = None, seed: int = 0) -> Dataset:
     """A folder holding train/ val/ test/, or a folder of class folders that is divided here by class and seed.
 
-    The sorted names of the class folders are the classes. Raises InputError for a folder that is neither.
+    Either may lie in `labeled/`. The sorted names of the class folders are the classes. Raises InputError for a
+    folder that is neither.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
+    folder = labelled(folder)
     if (folder / "train").is_dir():
         if proportions is not None:
             raise InputError(f"{folder}: is already divided into train, val and test; leave out --split-data")
         return find_divided(folder)
     proportions = DEFAULT_PROPORTIONS if proportions is None else proportions
-    if min(proportions) < 0 or abs(sum(proportions) - 1) > 1e-6 or proportions[0] == 0 or proportions[1] == 0:
+    if not min(proportions) >= 0 or not abs(sum(proportions) - 1) <= 1e-6 or 0 in proportions[:2]:  # nan too
         text = " ".join(f"{share:g}" for share in proportions)
         raise InputError(f"--split-data {text}: give three shares that sum to 1, some for train and for validation")
     classes = class_names(folder)
-    return Dataset(classes, divide(find_split(folder, classes), proportions, seed))
+    whole = find_split(folder, classes)
+    names = np.array(divide(whole.labels, [content_hash(path) for path in whole.files], classes, proportions, seed))
+    return Dataset(classes, {name: part(whole, names == name) for name in SPLITS if name in names})
 
 
 def find_divided(folder: Path) -> Dataset:
@@ -67,14 +86,20 @@ def find_divided(folder: Path) -> Dataset:
 
 def find_whole(folder: Path, split: str) -> Dataset:
     """What `evaluate` scores: one split of a divided dataset, or all of a folder of class folders."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
+    folder = labelled(folder)
     if (folder / "train").is_dir():
         folder = folder / split
         if not folder.is_dir():
             raise InputError(f"{folder}: no such split")
     classes = class_names(folder)
     return Dataset(classes, {split: find_split(folder, classes)})
+
+
+def labelled(folder: Path) -> Path:
+    """The folder, or `labeled/` in it: the original project keeps its `unlabeled/` beside that."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    return folder / "labeled" if (folder / "labeled").is_dir() else folder
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
@@ -101,23 +126,48 @@ def find_split(folder: Path, classes: Sequence[str]) -> Split:
     return Split(tuple(files), np.array(labels, np.int64))
 
 
-def divide(whole: Split, proportions: Sequence[float], seed: int) -> dict[str, Split]:
-    """Train, val and test with the same share of each class; the same for the same seed."""
-    rng = np.random.default_rng(seed)
-    parts: dict[str, list[int]] = {name: [] for name in SPLITS}
-    for label in np.unique(whole.labels):
-        members = rng.permutation(np.flatnonzero(whole.labels == label))
-        if len(members) < 3:
-            raise InputError(f"{whole.files[members[0]].parent}: {len(members)} pictures are too few to divide")
-        first = min(max(round(proportions[0] * len(members)), 1), len(members) - 1)
-        second = min(max(round((proportions[0] + proportions[1]) * len(members)), first + 1), len(members))
-        for name, indices in zip(SPLITS, np.split(members, [first, second]), strict=True):
-            parts[name] += sorted(indices)
-    return {
-        name: Split(tuple(whole.files[i] for i in indices), whole.labels[indices])
-        for name, indices in parts.items()
-        if indices
-    }
+def part(whole: Split, chosen: np.ndarray) -> Split:
+    """The pictures of a split for which `chosen` (N,) bool is true."""
+    return Split(tuple(path for path, here in zip(whole.files, chosen, strict=True) if here), whole.labels[chosen])
+
+
+def check_pictures(data: Dataset, folder: Path) -> CheckedDataset:
+    """Read every file once, name the broken ones, and leave them out.
+
+    Names are relative to `folder`, what the user gave. Raises InputError where a split is left without a class.
+    """
+    sound: dict[str, Split] = {}
+    rows: list[ManifestRow] = []
+    broken: list[str] = []
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for name, split in data.splits.items():
+            hashes = list(pool.map(hash_if_readable, split.files))
+            sound[name] = part(split, np.array([digest is not None for digest in hashes]))
+            require_classes(split, sound[name].labels)
+            for path, label, digest in zip(split.files, split.labels, hashes, strict=True):
+                file = path.relative_to(folder).as_posix()
+                if digest is None:
+                    broken.append(file)
+                else:
+                    rows.append(ManifestRow(file, name, data.classes[label], digest))
+    for file in broken[:MOST_NAMED]:
+        log.warning("%s: cannot be read as a picture, left out", folder / file)
+    if len(broken) > MOST_NAMED:
+        log.warning("%d more files cannot be read as pictures, left out", len(broken) - MOST_NAMED)
+    return CheckedDataset(Dataset(data.classes, sound), rows, broken)
+
+
+def hash_if_readable(path: Path) -> str | None:
+    """The content's hash; None for a file that is no picture, or one that is cut off."""
+    return content_hash(path) if cv2.imread(str(path), cv2.IMREAD_COLOR) is not None else None
+
+
+def require_classes(split: Split, readable: np.ndarray) -> None:
+    """Raise InputError where no picture of a class of the split is among the labels (N,) of the readable ones."""
+    missing = set(split.labels.tolist()) - set(readable.tolist())
+    if missing:
+        first = next(path for path, label in zip(split.files, split.labels, strict=True) if label in missing)
+        raise InputError(f"{first.parent}: none of its pictures can be read")
 
 
 def read_pictures(split: Split, longest_px: int | None = None) -> tuple[list[np.ndarray], np.ndarray]:
@@ -125,6 +175,17 @@ def read_pictures(split: Split, longest_px: int | None = None) -> tuple[list[np.
 
     Pictures whose longest side is above `longest_px` are shrunk to it.
     """
+    return collect(split, lambda picture: picture if longest_px is None else shrunk(picture, longest_px))
+
+
+def read_resized(split: Split, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `read_pictures`, but (N, size, size, 3) uint8 BGR, resized as live faces are."""
+    pictures, labels = collect(split, lambda picture: resize_crop(picture, size))
+    return np.stack(pictures), labels
+
+
+def collect(split: Split, keep: Callable[[np.ndarray], np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+    """What `keep` makes of each picture, one at a time in memory, and the labels."""
     pictures: list[np.ndarray] = []
     labels: list[int] = []
     for path, label in zip(split.files, split.labels, strict=True):
@@ -132,14 +193,12 @@ def read_pictures(split: Split, longest_px: int | None = None) -> tuple[list[np.
         if picture is None:
             log.warning("%s: cannot be read as a picture, left out", path)
             continue
-        height, width = picture.shape[:2]
-        if longest_px is not None and max(height, width) > longest_px:
-            scale = longest_px / max(height, width)
-            picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        pictures.append(picture)
+        pictures.append(keep(picture))
         labels.append(int(label))
-    missing = set(split.labels.tolist()) - set(labels)
-    if missing:
-        first = next(path for path, label in zip(split.files, split.labels, strict=True) if label in missing)
-        raise InputError(f"{first.parent}: none of its pictures can be read")
+    require_classes(split, np.array(labels))
     return pictures, np.array(labels, np.int64)
+
+
+def shrunk(picture: np.ndarray, longest_px: int) -> np.ndarray:
+    scale = longest_px / max(picture.shape[:2])
+    return picture if scale >= 1 else cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

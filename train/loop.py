@@ -1,131 +1,161 @@
-"""The training loop: epochs over varied faces, the best one by validation macro F1 kept."""
+"""The training loop: epochs over varied faces, judged on the validation split after each."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from configs.errors import InputError
 from inference.networks import training_mode
-from inference.preprocess import Preprocessing, normalise, resize_crop
-from train.augment import augment
+from inference.preprocess import Preprocessing, normalise
+from train.batches import Batches, TrainingFaces, class_weights, load, steps_of
 from train.metrics import Scores, best_temperature, score
-from train.painted_masks import Worn, paint_mask
+from train.parallel import Team
+from train.training import EpochResult, Recipe, Training
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-LABEL_SMOOTHING = 0.05
-WARM_UP_STEPS = 50
-PAINTED_SHARE = 0.35  # of the bare faces drawn; half of them get the mask on well, half badly
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingFaces:
-    """Crops (H, W, 3) uint8 BGR of any size, labels (N,), and for bare faces to paint masks on their landmarks."""
-
-    crops: list[np.ndarray]
-    labels: np.ndarray
-    classes: tuple[str, ...]
-    landmarks: dict[int, np.ndarray]
-
-
-@dataclass(frozen=True, slots=True)
-class EpochResult:
-    """One epoch: mean training loss, scores on the validation split, and the temperature that fits it best."""
-
-    epoch: int
-    loss: float
-    val: Scores
-    temperature: float
+WARM_UP_STEPS = 50  # of `warm_up_then_cosine`, unless told otherwise
 
 
 def fit(
-    network: nn.Module,
-    train: TrainingFaces,
-    val: tuple[list[np.ndarray], np.ndarray],
+    training: Training,
+    faces: TrainingFaces,
+    val: tuple[np.ndarray, np.ndarray],
     preprocessing: Preprocessing,
+    team: Team,
     *,
-    device: torch.device,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
-    on_step: Callable[[int, float], None],
-    on_best: Callable[[EpochResult], None],
+    workers: int = 0,
+    on_step: Callable[[int, float, float], None] = lambda count, loss, accuracy: None,
 ) -> Iterator[EpochResult]:
-    """Train in place, yielding each epoch; `on_best` is called while the network holds the best weights so far."""
-    import torch
-    from torch.nn.functional import cross_entropy
+    """Train from where `training` stands, yielding each epoch.
 
-    rng = np.random.default_rng(seed)
-    val_pixels = np.stack([resize_crop(crop, preprocessing.size) for crop in val[0]])
-    learning = [weight for weight in network.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(learning, learning_rate, weight_decay=0.02)
-    batch_size = min(batch_size, len(train.crops))
-    steps = len(train.crops) // batch_size
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_up_then_cosine(epochs * steps))
-    best = -1.0
-    for epoch in range(1, epochs + 1):
-        training_mode(network)
-        total = 0.0
-        for step in range(1, steps + 1):
-            pixels, labels = draw_batch(train, batch_size, preprocessing.size, rng)
-            faces = torch.from_numpy(normalise(pixels, preprocessing)).to(device)
-            loss = cross_entropy(network(faces), torch.from_numpy(labels).to(device), label_smoothing=LABEL_SMOOTHING)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            total += loss.item()
-            on_step(batch_size, total / step)
-        if not math.isfinite(total):
-            raise InputError(f"training diverged in epoch {epoch}: --learning-rate {learning_rate:g} is too large")
-        logits = logits_of(network, val_pixels, preprocessing, device, batch_size)
-        temperature = best_temperature(logits, val[1])
-        probabilities = torch.softmax(torch.from_numpy(logits) / temperature, dim=1).numpy()
-        result = EpochResult(epoch, total / steps, score(probabilities, val[1], train.classes), temperature)
-        if result.val.macro_f1 > best:
-            best = result.val.macro_f1
-            on_best(result)
+    `val` is resized crops (N, size, size, 3) uint8 BGR and labels (N,). `on_step` hears after each step how many
+    faces it took, and the mean loss and accuracy of the epoch so far. Raises InputError if training diverges.
+    """
+    import torch
+
+    recipe = training.recipe
+    joined = team.joined(training.network)
+    while not training.finished:
+        started = time.monotonic()
+        epoch = len(training.history) + 1
+        # of dropout; derived, so that a resumed run need not know what was drawn before
+        torch.manual_seed(int(np.random.SeedSequence((recipe.seed, epoch, team.rank)).generate_state(1)[0]))
+        loss, accuracy = run_epoch(training, joined, faces, preprocessing, team, epoch, workers, on_step)
+        if not math.isfinite(loss):
+            raise InputError(
+                f"training diverged in epoch {epoch}: --learning-rate {recipe.learning_rate:g} is too large"
+            )
+        judgement = None
+        if team.leads:
+            logits = logits_of(training.judged, val[0], preprocessing, team.device, recipe.batch_size)
+            judgement = judge(logits, val[1], faces.classes)
+        val_loss, scores, temperature = team.told(judgement)
+        result = EpochResult(
+            epoch,
+            training.optimizer.param_groups[0]["lr"],
+            loss,
+            accuracy,
+            val_loss,
+            scores,
+            temperature,
+            time.monotonic() - started,
+        )
+        training.history.append(result)
         yield result
 
 
-def warm_up_then_cosine(steps: int) -> Callable[[int], float]:
-    """Share of the learning rate at each step: a linear rise, then half a cosine down to zero."""
-    warm_up = min(WARM_UP_STEPS, steps // 5)
-    return lambda step: (
-        (step + 1) / (warm_up + 1)
-        if step < warm_up
-        else 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(steps - warm_up, 1))
+def run_epoch(
+    training: Training,
+    joined: nn.Module,
+    faces: TrainingFaces,
+    preprocessing: Preprocessing,
+    team: Team,
+    epoch: int,
+    workers: int,
+    on_step: Callable[[int, float, float], None],
+) -> tuple[float, float]:
+    """Take all steps of an epoch; mean loss and accuracy over the faces of all processes."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    recipe, device = training.recipe, team.device
+    batches = Batches(
+        faces,
+        preprocessing.size,
+        recipe.batch_size,
+        epoch=epoch,
+        seed=recipe.seed,
+        shuffled=recipe.shuffled,
+        sampled=recipe.balance == "sampling",
+        rank=team.rank,
+        ranks=team.size,
     )
+    weights = None
+    if recipe.balance == "weights":
+        weights = torch.from_numpy(class_weights(faces.labels, len(faces.classes))).to(device)
+    share = rate_share(recipe, recipe.epochs * steps_of(len(faces.labels), recipe.batch_size))
+    training_mode(training.network)
+    total, right, seen, batch_total = 0.0, 0.0, 0, 0
+    for step, (pixels, drawn) in enumerate(load(batches, workers)):
+        for group in training.optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * share(training.steps)
+        whole = len(batches.batches[step])  # of all processes
+        labels = torch.from_numpy(drawn).to(device)
+        with torch.autocast(device.type, torch.float16, enabled=training.half):
+            logits = joined(torch.from_numpy(normalise(pixels, preprocessing)).to(device))
+            loss = cross_entropy(
+                logits.float(), labels, weights, reduction="sum", label_smoothing=recipe.label_smoothing
+            )
+        training.optimizer.zero_grad()
+        # gradients are averaged over the team: this makes them those of the mean over the whole batch
+        training.scaler.scale(loss * (team.size / whole)).backward()
+        training.scaler.step(training.optimizer)
+        training.scaler.update()
+        training.steps += 1
+        training.average()
+        total += loss.item()
+        right += (logits.argmax(dim=1) == labels).sum().item()
+        seen += len(drawn)
+        batch_total += whole
+        on_step(whole, total / seen, right / seen)
+    total, right = team.total([total, right])
+    return total / batch_total, right / batch_total
 
 
-def draw_batch(
-    train: TrainingFaces, batch_size: int, size: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Varied faces (N, size, size, 3) uint8 BGR and their labels (N,) int64, rare classes more often.
+def judge(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> tuple[float, Scores, float]:
+    """Loss, scores and best temperature of logits (N, C) against labels (N,)."""
+    import torch
+    from torch.nn.functional import cross_entropy
 
-    Classes are drawn by the root of their size: between how they come and all alike.
-    """
-    counts = np.bincount(train.labels, minlength=len(train.classes))
-    chances = (np.maximum(counts, 1) ** -0.5)[train.labels]
-    chosen = rng.choice(len(train.labels), batch_size, p=chances / chances.sum())
-    pixels = np.empty((batch_size, size, size, 3), np.uint8)
-    labels = train.labels[chosen].copy()
-    for place, index in enumerate(chosen):
-        crop = train.crops[index]
-        if index in train.landmarks and rng.random() < PAINTED_SHARE:
-            worn: Worn = "well" if rng.random() < 0.5 else ("under_nose" if rng.random() < 0.6 else "on_chin")
-            crop = paint_mask(crop, train.landmarks[index], worn, rng)
-            labels[place] = train.classes.index("mask" if worn == "well" else "wrong_mask")
-        pixels[place] = augment(crop, size, rng)
-    return pixels, labels
+    temperature = best_temperature(logits, labels)
+    loss = cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels)).item()
+    probabilities = torch.softmax(torch.from_numpy(logits) / temperature, dim=1).numpy()
+    return loss, score(probabilities, labels, classes), temperature
+
+
+def rate_share(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    """Share of the learning rate in each of `steps` steps."""
+    if recipe.schedule == "cosine":
+        return warm_up_then_cosine(steps, recipe.warm_up)
+    return lambda step: min(1.0, (step + 1) / (recipe.warm_up + 1))
+
+
+def warm_up_then_cosine(steps: int, warm_up: int | None = None) -> Callable[[int], float]:
+    """Share of the learning rate at each step: a linear rise, then half a cosine down to zero."""
+    rise = min(WARM_UP_STEPS, steps // 5) if warm_up is None else warm_up
+    return lambda step: (
+        (step + 1) / (rise + 1)
+        if step < rise
+        else 0.5 + 0.5 * math.cos(math.pi * min(step - rise, steps - rise) / max(steps - rise, 1))
+    )
 
 
 def logits_of(

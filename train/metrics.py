@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from msgspec import Struct
@@ -54,17 +55,62 @@ def class_scores(said: np.ndarray, true: np.ndarray) -> ClassScores:
     return ClassScores(precision, recall, f1, int(true.sum()))
 
 
-def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean gap between confidence and accuracy over 15 equal bins of confidence (Guo et al. 2017).
+def confusion(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """(C, C) int64 counts: rows are what is true, columns what was said.
 
-    >>> expected_calibration_error(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))
-    0.5
+    >>> confusion(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1]), ["mask", "no_mask"]).tolist()
+    [[1, 0], [1, 0]]
     """
+    counts = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
+    return counts
+
+
+def accuracy_interval(right: np.ndarray, seed: int = 0, rounds: int = 2000) -> tuple[float, float]:
+    """The 95 % interval of an accuracy by bootstrap, for answers (N,) bool that were right or not.
+
+    To draw N answers with replacement and count the right ones is to draw from a binomial distribution, so that is
+    what is done. Where all answers are right (or wrong) it has no width: a bootstrap cannot know what it never saw.
+    """
+    drawn = np.random.default_rng(seed).binomial(len(right), right.mean(), rounds) / len(right)
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    return float(low), float(high)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Whether confidence can be believed: of each bin with pictures in it, the means and its share of all pictures."""
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    share: np.ndarray
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error: the mean gap between confidence and accuracy."""
+        return float((np.abs(self.confidence - self.accuracy) * self.share).sum())
+
+
+def calibration(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
+    """Calibration of (N, C) probabilities over 15 equal bins of confidence (Guo et al. 2017)."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
     members = [bins == number for number in np.unique(bins)]
-    return float(sum(abs(confidence[inside].mean() - right[inside].mean()) * inside.mean() for inside in members))
+    return Calibration(
+        confidence=np.array([confidence[inside].mean() for inside in members]),
+        accuracy=np.array([right[inside].mean() for inside in members]),
+        share=np.array([inside.mean() for inside in members]),
+    )
+
+
+def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean gap between confidence and accuracy.
+
+    >>> expected_calibration_error(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))
+    0.5
+    """
+    return calibration(probabilities, labels).ece
 
 
 def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -16,7 +16,15 @@ from inference.backends import SHIPPED_MODEL
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
 COMMANDS = [line for line in LINES if line.startswith("maskstream ")]
-NEED = ("--source 0", "rtsp://", "many-cameras", "maskstream train", "maskstream evaluate", "maskstream export")
+NEED = (
+    "--source 0",
+    "rtsp://",
+    "many-cameras",
+    "maskstream train",
+    "maskstream evaluate",
+    "maskstream export",
+    "maskstream results",
+)
 WITHOUT_CAMERA = [
     line for line in COMMANDS if not any(word in line for word in NEED) and line != "maskstream classify NAME.onnx"
 ]

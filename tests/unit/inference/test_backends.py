@@ -142,6 +142,24 @@ def test_a_model_that_is_not_there_is_named():
         open_backend(ClassifyConfig(model="nowhere.onnx"))
 
 
+def test_a_model_that_takes_neither_floats_nor_pixels_is_refused(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    content = onnx.load(linear_onnx(tmp_path / "m.onnx"))
+    content.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT32
+    content.graph.node[0].input[0] = "floats"
+    content.graph.node.insert(0, onnx.helper.make_node("Cast", ["x"], ["floats"], to=onnx.TensorProto.FLOAT))
+    onnx.save(content, tmp_path / "m.onnx")
+    with pytest.raises(InputError, match=r"float \(batch, 3, size, size\) or uint8 .*; it is tensor\(int32\)"):
+        open_backend(ClassifyConfig(model=str(tmp_path / "m.onnx"), classes=("a", "b")))
+
+
+def test_metadata_of_another_size_are_refused(tmp_path):
+    info = {"classes": ["a", "b"], "preprocessing": {"size": 8}}
+    path = linear_onnx(tmp_path / "m.onnx", metadata={"maskstream": msgspec.json.encode(info).decode()})
+    with pytest.raises(InputError, match="metadata are of another model"):
+        open_backend(ClassifyConfig(model=path))
+
+
 def test_metadata_of_another_kind_are_named(tmp_path):
     path = linear_onnx(tmp_path / "m.onnx", metadata={"maskstream": '{"classes": 3}'})
     with pytest.raises(InputError, match="metadata cannot be read"):

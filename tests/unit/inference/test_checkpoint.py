@@ -32,6 +32,35 @@ def test_a_bare_state_dict_loads_when_its_classes_are_given(tmp_path, backbone):
     assert info == ModelInfo(("c", "a", "b"), PREPROCESSING[backbone], backbone)
 
 
+def original_network(backbone, outputs):
+    """The networks as the original program builds them, in plain torch code: three outputs, whatever the classes."""
+    from torch import nn
+    from torchvision import models
+
+    if backbone == "ResNet":
+        network = models.resnet50(weights=None)
+        network.fc = nn.Linear(2048, outputs)
+        return network
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 5), nn.ReLU(), nn.MaxPool2d(7, 7),
+        nn.Conv2d(64, 128, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2, 2), nn.Flatten(),
+        nn.Linear(128 * 18 * 18, 512), nn.ReLU(), nn.Linear(512, 64), nn.ReLU(), nn.Dropout(), nn.Linear(64, outputs),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("names", [("mask", "no_mask"), ("mask", "no_mask", "wrong_mask")])
+@pytest.mark.parametrize("backbone", ["BasicCNN", "ResNet"])
+def test_a_state_dict_of_the_original_gives_the_softmax_of_plain_torch_code(tmp_path, backbone, names):
+    torch.manual_seed(0)
+    plain = original_network(backbone, outputs=3).eval()
+    torch.save(plain.state_dict(), tmp_path / "original.pth")
+    network, info = load_checkpoint(tmp_path / "original.pth", names)
+    faces = torch.rand(2, 3, PREPROCESSING[backbone].size, PREPROCESSING[backbone].size)
+    with torch.inference_mode():
+        expected = torch.softmax(plain(faces)[:, : len(names)], dim=1)
+        assert torch.equal(torch.softmax(network(faces) / info.temperature, dim=1), expected)
+
+
 def test_a_bare_state_dict_without_class_names_says_how_to_give_them(tmp_path):
     torch.save(build_network("BasicCNN", 3).state_dict(), tmp_path / "bare.pth")
     with pytest.raises(InputError, match="--classes a,b,c"):
@@ -40,8 +69,8 @@ def test_a_bare_state_dict_without_class_names_says_how_to_give_them(tmp_path):
 
 def test_the_number_of_class_names_must_be_that_of_the_outputs(tmp_path):
     torch.save(build_network("BasicCNN", 3).state_dict(), tmp_path / "bare.pth")
-    with pytest.raises(InputError, match=r"3 outputs, --classes gives 2"):
-        load_checkpoint(tmp_path / "bare.pth", ("a", "b"))
+    with pytest.raises(InputError, match=r"3 outputs, --classes gives 4"):
+        load_checkpoint(tmp_path / "bare.pth", ("a", "b", "c", "d"))
     save_checkpoint(tmp_path / "m.pth", build_network("MobileNetV3", 2), INFO)
     with pytest.raises(InputError, match=r"has 2 classes, --classes gives 3"):
         load_checkpoint(tmp_path / "m.pth", ("a", "b", "c"))

@@ -23,6 +23,19 @@ def test_every_network_takes_its_size_and_has_an_output_per_class(backbone):
     assert network.state_dict()[f"{HEADS[backbone]}.weight"].shape[0] == 4
 
 
+def test_the_slim_resnet_takes_smaller_faces_too_and_fits_into_git():
+    network = build_network("SlimResNet", 3).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(2, 3, 80, 80)).shape == (2, 3)
+    assert 4 * sum(weight.numel() for weight in network.parameters()) < 12e6
+
+
+@pytest.mark.parametrize("backbone", ["BasicCNN", "SlimResNet"])
+def test_networks_of_our_own_have_no_imagenet_weights(backbone):
+    with pytest.raises(InputError, match=f"there are none for {backbone}"):
+        load_pretrained(build_network(backbone, 3), backbone, "imagenet")
+
+
 def test_basic_cnn_has_the_weights_of_the_original_under_the_same_names():
     shapes = {name: tuple(weight.shape) for name, weight in build_network("BasicCNN", 3).state_dict().items()}
     assert shapes == {

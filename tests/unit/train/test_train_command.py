@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from configs.errors import InputError
 from inference.backends import SHIPPED_MODEL
-from train.__main__ import default_name, learning_layers, train
+from train.__main__ import chosen_balance, default_name, learning_layers, train
 from train.dataset import Dataset
 from train.evaluate import evaluate
+from train.training import Recipe
 
 app = typer.Typer()
 app.command()(train)
@@ -28,29 +29,40 @@ def refusal_of(*arguments):
 
 @pytest.fixture
 def faces(tmp_path):
-    for name in ("mask", "no_mask", "wrong_mask"):
+    for blue, name in enumerate(("mask", "no_mask", "wrong_mask")):
         (tmp_path / "faces" / name).mkdir(parents=True)
         for number in range(4):
-            picture = np.full((20, 20, 3), 60 * number, np.uint8)
+            picture = np.full((20, 20, 3), (blue, 60 * number, 60 * number), np.uint8)
             cv2.imwrite(str(tmp_path / "faces" / name / f"{number}.png"), picture)
     return tmp_path / "faces"
 
 
-def test_only_a_resnet_with_trained_weights_has_a_retrain_mode():
+def test_only_a_resnet_with_trained_weights_has_a_retrain_mode(caplog):
     assert learning_layers("ResNet", "imagenet", None) == "not_retrain"
     assert learning_layers("ResNet", "some.pth", "retrain") == "retrain"
     assert learning_layers("ResNet", "none", None) == "all"
     assert learning_layers("MobileNetV3", "imagenet", None) == "all"
-    with pytest.raises(InputError, match="leave it out"):
-        learning_layers("BasicCNN", "none", "retrain")
+    assert learning_layers("BasicCNN", "none", "retrain") == "all"
+    for backbone in ("ResNet", "MobileNetV3"):
+        assert learning_layers(backbone, "none", "retrain") == "all"
+        assert "all layers learn" in caplog.text
 
 
 def test_checkpoints_are_named_as_the_original_names_them():
-    data = Dataset(("a", "b", "c"), {})
-    assert (
-        default_name("ResNet", "not_retrain", data, 64, 60, 0.001) == "ResNet-not_retrain-3classes-64-60-0.00100000.pth"
-    )
-    assert default_name("BasicCNN", "all", data, 32, 6, 0.0001) == "BasicCNN-3classes-32-6-0.00010000.pth"
+    three, two = Dataset(("a", "b", "c"), {}), Dataset(("a", "b"), {})
+    recipe = Recipe(epochs=60, batch_size=64, learning_rate=0.001)
+    slower = Recipe(epochs=6, batch_size=32, learning_rate=0.0001)
+    assert default_name("ResNet", "not_retrain", None, three, recipe) == "ResNet-not_retrain-3classes-64-60-0.00100000"
+    assert default_name("ResNet", "retrain", "retrain", two, slower) == "ResNet-retrain-2classes-32-6-0.00010000"
+    assert default_name("BasicCNN", "all", None, three, slower) == "BasicCNN-not_retrain-3classes-32-6-0.00010000"
+
+
+def test_rare_classes_are_shown_more_often_unless_the_order_is_kept():
+    assert chosen_balance(None, shuffled=True) == "sampling"
+    assert chosen_balance(None, shuffled=False) == "none"
+    assert chosen_balance("weights", shuffled=False) == "weights"
+    with pytest.raises(InputError, match="draws pictures at random"):
+        chosen_balance("sampling", shuffled=False)
 
 
 @pytest.mark.parametrize("spelling", ["--batch_size=8", "--batch-size=8"])

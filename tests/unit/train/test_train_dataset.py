@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 
 from configs.errors import InputError
-from train.dataset import find_dataset, find_whole, read_pictures
+from train.dataset import check_pictures, find_dataset, find_whole, read_pictures, read_resized
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """`folder({"a/x.png": shade})`: pictures of 6 x 8 px; a text in place of a shade makes a broken one."""
+    """`folder({"a/x.png": shade})`: pictures of 6 x 8 px; a text in place of a shade makes a broken one.
+
+    The same shade in the same class makes the same file; in another class the green channel differs.
+    """
 
     def make(pictures):
         for name, shade in pictures.items():
@@ -19,7 +22,7 @@ def folder(tmp_path):
             if isinstance(shade, str):
                 path.write_text(shade)
             else:
-                cv2.imwrite(str(path), np.full((6, 8, 3), shade, np.uint8))
+                cv2.imwrite(str(path), np.full((6, 8, 3), (shade, ord(path.parent.name[0]), 0), np.uint8))
         return tmp_path / "data"
 
     return make
@@ -78,7 +81,7 @@ def test_large_pictures_are_shrunk_when_asked(folder):
     [
         (many(a=9), None, "two classes or more, found 1"),
         (many(a=9, b=9) | {"c/notes.txt": "empty"}, None, "c: holds no pictures"),
-        (many(a=9, b=2), None, "2 pictures are too few"),
+        (many(a=9, b=2), None, "class b: 2 pictures, copies not counted, are too few"),
         (many(a=9, b=9), (0.7, 0.2, 0.2), "--split-data 0.7 0.2 0.2: .*sum to 1"),
         (many(a=9, b=9), (1.2, -0.1, -0.1), "sum to 1"),
         (many(a=9, b=9), (0.8, 0.0, 0.2), "for validation"),
@@ -102,3 +105,46 @@ def test_a_class_of_broken_pictures_only_is_an_error(folder):
     root = folder(many(a=3) | {"b/1.jpg": "no", "b/2.jpg": "no"})
     with pytest.raises(InputError, match="b: none of its pictures can be read"):
         read_pictures(find_whole(root, "all").splits["all"])
+
+
+def test_the_labelled_part_of_the_original_layout_is_what_is_used(folder):
+    root = folder({f"labeled/{name}": shade for name, shade in many(a=5, b=5).items()} | {"unlabeled/x.png": 7})
+    assert find_dataset(root).classes == ("a", "b")
+    assert sum(len(split) for split in find_dataset(root).splits.values()) == 10
+    assert len(find_whole(root, "all").splits["all"]) == 10
+
+
+def test_every_file_is_read_and_listed_before_training(folder, caplog):
+    root = folder(many(a=6, b=6) | {"a/broken.jpg": "not a picture"})
+    (root / "b" / "cut.png").write_bytes((root / "b" / "000.png").read_bytes()[:40])
+    checked = check_pictures(find_dataset(root), root)
+    assert sorted(checked.broken) == ["a/broken.jpg", "b/cut.png"]
+    assert "broken.jpg" in caplog.text
+    assert "cut.png" in caplog.text
+    assert sorted(row.file for row in checked.rows) == sorted(many(a=6, b=6))
+    files = {(name, str(path.relative_to(root))) for name, split in checked.data.splits.items() for path in split.files}
+    assert files == {(row.split, row.file) for row in checked.rows}
+    assert all(row.label == row.file[0] and len(row.sha256) == 64 for row in checked.rows)
+    assert all(len(split.files) == len(split.labels) for split in checked.data.splits.values())
+
+
+def test_a_thousand_broken_files_do_not_fill_the_screen(folder, caplog):
+    root = folder(many(a=6, b=6) | {f"a/broken{i}.jpg": f"text {i}" for i in range(100)})
+    assert len(check_pictures(find_whole(root, "all"), root).broken) == 100
+    assert len(caplog.records) == 21
+    assert "80 more files" in caplog.text
+
+
+def test_copies_in_different_folders_stay_in_one_split(folder):
+    root = folder({f"a/{copy}{i}.png": i for i in range(20) for copy in "xy"} | many(b=20))
+    checked = check_pictures(find_dataset(root), root)
+    split_of = {row.file: row.split for row in checked.rows}
+    assert all(split_of[f"a/x{i}.png"] == split_of[f"a/y{i}.png"] for i in range(20))
+
+
+def test_pictures_can_be_read_in_the_size_of_the_network(folder):
+    [split] = find_whole(folder(many(a=2, b=1)), "all").splits.values()
+    pixels, labels = read_resized(split, 5)
+    assert pixels.shape == (3, 5, 5, 3)
+    assert labels.tolist() == [0, 0, 1]
+    assert pixels[1, 0, 0].tolist() == [1, ord("a"), 0]

@@ -1,4 +1,4 @@
-"""What the network is shown in training: varied faces, painted masks, and rare classes more often."""
+"""How training faces are varied: framing, light, compression, and masks painted on bare faces."""
 
 from pathlib import Path
 
@@ -8,7 +8,6 @@ import pytest
 
 from configs.errors import InputError
 from train.augment import augment
-from train.loop import TrainingFaces, draw_batch, warm_up_then_cosine
 from train.painted_masks import LandmarkFinder, paint_mask
 
 FRONTAL = np.float32([(70, 80), (130, 80), (100, 115), (80, 145), (120, 145)])  # eyes, nose, corners of the mouth
@@ -57,30 +56,6 @@ def test_the_bare_crop_stays_as_it_is(rng):
     crop = np.full((220, 200, 3), 128, np.uint8)
     crop.setflags(write=False)
     assert (paint_mask(crop, FRONTAL, "well", rng) != crop).any()
-
-
-def test_rare_classes_are_drawn_more_often_than_they_come(rng):
-    labels = np.array([0] * 90 + [1] * 10)
-    faces = TrainingFaces([np.full((8, 8, 3), 9, np.uint8)] * 100, labels, ("a", "b"), {})
-    drawn = np.concatenate([draw_batch(faces, 50, 8, rng)[1] for _ in range(20)])
-    assert 0.2 < drawn.mean() < 0.3  # a tenth of the pictures; by the root of the sizes a quarter
-
-
-def test_bare_faces_with_landmarks_become_examples_of_both_masked_classes(rng):
-    crop = np.full((220, 200, 3), 128, np.uint8)
-    faces = TrainingFaces([crop, crop], np.array([1, 1]), ("mask", "no_mask", "wrong_mask"), {0: FRONTAL})
-    drawn = np.concatenate([draw_batch(faces, 20, 16, rng)[1] for _ in range(10)])
-    shares = np.bincount(drawn, minlength=3) / len(drawn)
-    assert shares[1] > 0.7
-    assert shares[0] > 0.04
-    assert shares[2] > 0.04
-
-
-def test_the_learning_rate_rises_and_falls_to_nothing():
-    share = warm_up_then_cosine(1000)
-    assert share(0) < 0.05 < share(25) < share(50) == 1.0
-    assert share(525) == pytest.approx(0.5)
-    assert share(1000) == pytest.approx(0.0)
 
 
 def test_a_landmark_model_that_is_none_is_named(tmp_path):

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from inference.backends import softmax
-from train.metrics import ClassScores, best_temperature, expected_calibration_error, score
+from train.metrics import (
+    ClassScores,
+    accuracy_interval,
+    best_temperature,
+    calibration,
+    confusion,
+    expected_calibration_error,
+    score,
+)
 
 
 def certain(*decisions, classes=3):
@@ -40,3 +48,43 @@ def test_the_temperature_undoes_overconfidence():
 def test_a_split_without_mistakes_does_not_end_at_certainty():
     temperature = best_temperature(5 * certain(0, 1, 2), np.array([0, 1, 2]))
     assert temperature == pytest.approx(0.1)
+
+
+def test_confusion_counts_what_is_true_against_what_was_said():
+    counts = confusion(certain(0, 0, 1, 2, 2), np.array([0, 1, 1, 0, 2]), ["a", "b", "c"])
+    assert counts.tolist() == [[1, 0, 1], [1, 1, 0], [0, 0, 1]]
+
+
+def test_the_interval_of_an_accuracy_is_the_seeded_bootstrap_of_the_answers():
+    right = np.arange(400) % 10 != 0  # 90 % of 400: by the normal approximation 0.9 -+ 1.96 * 0.015
+    low, high = accuracy_interval(right)
+    assert (low, high) == accuracy_interval(right)
+    assert (low, high) == pytest.approx((0.8706, 0.9294), abs=0.004)
+    rng = np.random.default_rng(5)
+    drawn = [right[rng.integers(0, 400, 400)].mean() for _ in range(2000)]
+    assert (low, high) == pytest.approx(tuple(np.percentile(drawn, (2.5, 97.5))), abs=0.006)
+    fewer = accuracy_interval(right[:40])
+    assert fewer[1] - fewer[0] > 2 * (high - low)
+
+
+def test_calibration_has_a_point_for_each_bin_with_pictures():
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.55, 0.45], [0.45, 0.55]])
+    found = calibration(probabilities, np.array([0, 1, 0, 1]))
+    assert found.confidence == pytest.approx([0.55, 0.9])
+    assert found.accuracy == pytest.approx([1.0, 0.5])
+    assert found.share == pytest.approx([0.5, 0.5])
+    assert found.ece == pytest.approx(0.5 * 0.45 + 0.5 * 0.4)
+
+
+def test_scores_agree_with_scikit_learn():
+    reference = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 3, 300)
+    probabilities = softmax(rng.normal(0, 1, (300, 3)) + 1.5 * np.eye(3)[labels])
+    said = probabilities.argmax(axis=1)
+    ours = score(probabilities, labels, ["a", "b", "c"])
+    theirs = reference.precision_recall_fscore_support(labels, said)
+    for index, one in enumerate(ours.classes.values()):
+        assert (one.precision, one.recall, one.f1, one.support) == pytest.approx([column[index] for column in theirs])
+    assert ours.macro_f1 == pytest.approx(reference.f1_score(labels, said, average="macro"))
+    assert (confusion(probabilities, labels, "abc") == reference.confusion_matrix(labels, said)).all()

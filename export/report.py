@@ -1,0 +1,58 @@
+"""What is told of an export: a table for people, JSON beside the file, one line for scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from export.gate import Verdict
+
+
+class Report(Struct):
+    """Everything that is known of one export. Sizes and speeds are of `torch`, of `fp32` and of the file itself."""
+
+    model: str
+    made_from: str
+    kept: bool
+    sha256: str
+    backbone: str
+    classes: tuple[str, ...]
+    precision: str
+    input: str
+    opset: int
+    device: str
+    faces: str
+    calibrated_on: str
+    verdict: Verdict
+    size_mb: dict[str, float]
+    ms_per_face: dict[str, float]
+
+
+def print_report(report: Report) -> None:
+    """Two tables: what the gate found, and size and speed beside the original's."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    checks = Table("check", "", "found", title=f"{report.model}: {report.precision}, judged on {report.faces}")
+    for check in report.verdict.checks:
+        checks.add_row(check.name, "[green]ok[/]" if check.passed else "[red]NO[/]", check.finding)
+    console.print(checks)
+    if report.ms_per_face:
+        speed = Table("network", "MB", "ms per face", "times as fast")
+        for name, ms in report.ms_per_face.items():
+            faster = report.ms_per_face["torch"] / ms
+            speed.add_row(name, f"{report.size_mb[name]:.1f}", f"{ms:.2f}", f"{faster:.1f}")
+        console.print(speed)
+        console.print(f"from a crop to its logits, one face at a time, one thread; the files on {report.device}")
+
+
+def report_path(model: Path) -> Path:
+    """m.onnx is told of in m.report.json."""
+    return model.with_suffix(".report.json")
+
+
+def indented(report: Report) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"

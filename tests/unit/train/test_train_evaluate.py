@@ -1,0 +1,138 @@
+"""Evaluation by a model that judges the brightness of a picture: what is scored, by name, and what is said of it."""
+
+import logging
+
+import cv2
+import numpy as np
+import pytest
+
+from configs.errors import InputError
+from inference.backends import Backend
+from inference.checkpoint import ModelInfo
+from inference.preprocess import Preprocessing
+from train.evaluate import answers_of, print_report, report_on, size_name, write_plots
+from train.held_out import Picture
+
+BRIGHTNESS = {"dark": 0, "grey": 0.5, "light": 1}
+CERTAINTY = 8.0
+
+
+class ByBrightness(Backend):
+    """Says the class whose brightness is nearest; its temperature halves its certainty."""
+
+    def __init__(self, *classes):
+        self.info = ModelInfo(classes, Preprocessing(4, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), temperature=2.0)
+        self.provider = "test"
+
+    def logits(self, faces):
+        targets = np.array([BRIGHTNESS[name] for name in self.classes], np.float32)
+        return -CERTAINTY * np.abs(faces.mean(axis=(1, 2, 3))[:, None] - targets)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Five of each class; one dark and two grey ones are not as bright as they should be."""
+    shades = {"dark": (0, 10, 20, 30, 200), "grey": (128, 120, 130, 10, 20), "light": (255, 250, 240, 230, 220)}
+    found = []
+    for name, values in shades.items():
+        for number, shade in enumerate(values):
+            path = tmp_path / name / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            cv2.imwrite(str(path), np.full((9, 7, 3), shade, np.uint8))
+            found.append(Picture(path, name, "cam" if number else "web", 30.0 * number))
+    return found
+
+
+def report(pictures, *classes, batch_size=4):
+    backend = ByBrightness(*classes)
+    return report_on(answers_of(backend, pictures, batch_size, number_workers=2), backend)
+
+
+def test_the_report_has_the_numbers_that_can_be_counted_by_hand(pictures):
+    found = report(pictures, "dark", "grey", "light")
+    assert found["confusion"] == [[4, 0, 1], [2, 3, 0], [0, 0, 5]]
+    assert found["accuracy"] == pytest.approx(12 / 15)
+    assert found["classes"]["dark"] == pytest.approx({"precision": 4 / 6, "recall": 0.8, "f1": 8 / 11, "support": 5})
+    assert found["classes"]["grey"] == pytest.approx({"precision": 1, "recall": 0.6, "f1": 0.75, "support": 5})
+    assert found["classes"]["light"] == pytest.approx({"precision": 5 / 6, "recall": 1, "f1": 10 / 11, "support": 5})
+    assert found["macro_f1"] == pytest.approx((8 / 11 + 0.75 + 10 / 11) / 3)
+    assert found["accuracy_ci95"][0] < 12 / 15 < found["accuracy_ci95"][1]
+    assert found["images_per_s"] > 0
+
+
+def test_classes_are_matched_by_name_whatever_the_order_of_the_outputs(pictures):
+    one, other = report(pictures, "dark", "grey", "light"), report(pictures, "light", "dark", "grey")
+    assert other["confusion"] == [[5, 0, 0], [1, 4, 0], [0, 2, 3]]
+    assert one["macro_f1"] == pytest.approx(other["macro_f1"])
+    for key in ("accuracy", "accuracy_ci95", "classes"):
+        assert one[key] == other[key]
+    assert one["per_source"]["cam"]["recall"] == other["per_source"]["cam"]["recall"]
+
+
+def test_neither_order_nor_size_of_batches_changes_anything(pictures):
+    one, other = report(pictures, *BRIGHTNESS, batch_size=1), report(pictures[::-1], *BRIGHTNESS, batch_size=100)
+    assert one["confusion"] == other["confusion"]
+    assert one["ece"] == pytest.approx(other["ece"], abs=1e-6)
+
+
+def test_calibration_is_told_before_and_after_the_temperature(pictures):
+    backend = ByBrightness(*BRIGHTNESS)
+    answers = answers_of(backend, pictures, 4, 1)
+    assert answers.raw.max(axis=1).mean() > answers.calibrated.max(axis=1).mean()
+    assert (answers.raw.argmax(axis=1) == answers.calibrated.argmax(axis=1)).all()
+    found = report_on(answers, backend)
+    assert found["ece"] != pytest.approx(found["ece_calibrated"], abs=0.01)
+
+
+def test_a_data_set_without_one_of_the_classes_is_scored_on_the_others_and_that_is_said(pictures, caplog):
+    found = report([picture for picture in pictures if picture.label != "grey"], *BRIGHTNESS)
+    assert "no pictures of grey" in caplog.text
+    assert found["classes"]["grey"]["support"] == 0
+    assert found["macro_f1"] == pytest.approx((8 / 9 + 10 / 11) / 2)
+
+
+def test_a_class_that_the_model_does_not_know_is_named(pictures):
+    with pytest.raises(InputError, match="class 'grey' of the data set is unknown to the model: dark, light"):
+        report(pictures, "dark", "light")
+
+
+def test_broken_pictures_are_named_and_left_out(pictures, caplog):
+    pictures[0].path.write_bytes(b"no picture")
+    found = report(pictures, *BRIGHTNESS, batch_size=1)
+    assert f"{pictures[0].path}: cannot be read" in caplog.text
+    assert found["classes"]["dark"]["support"] == 4
+    pictures[1].path.unlink()
+    with pytest.raises(InputError, match="none of its 2 pictures can be read"):
+        report(pictures[:2], *BRIGHTNESS)
+
+
+def test_groups_are_scored_on_their_own(pictures):
+    found = report(pictures, *BRIGHTNESS)
+    assert found["per_source"]["web"]["accuracy"] == 1
+    assert found["per_source"]["web"]["recall"] == {"dark": 1.0, "grey": 1.0, "light": 1.0}
+    assert (found["per_source"]["cam"]["pictures"], found["per_source"]["cam"]["accuracy"]) == (12, 0.75)
+    numbers = {name: one["pictures"] for name, one in found["per_face_size"].items()}
+    assert numbers == {"under 40 px": 6, "40-80 px": 3, "over 80 px": 6}
+    assert [size_name(px) for px in (39.9, 40.0, 80.0)] == ["under 40 px", "40-80 px", "over 80 px"]
+    plain = [Picture(picture.path, picture.label) for picture in pictures]
+    assert report(plain, *BRIGHTNESS)["per_source"] == report(plain, *BRIGHTNESS)["per_face_size"] == {}
+
+
+def test_the_tables_show_every_class_and_group(pictures, capsys):
+    print_report(report(pictures, *BRIGHTNESS))
+    text = capsys.readouterr().out
+    for part in (*BRIGHTNESS, "web", "cam", "40-80 px", "accuracy 0.8000 (95 % interval 0.", "temperature 2.00"):
+        assert part in text
+
+
+def test_the_plots_are_pictures_and_an_older_one_is_replaced(pictures, tmp_path, capsys, caplog):
+    caplog.set_level(logging.INFO)
+    pytest.importorskip("matplotlib")
+    answers = answers_of(ByBrightness(*BRIGHTNESS), pictures, 4, 1)
+    folder = tmp_path / "plots"
+    assert write_plots(folder, answers, list(BRIGHTNESS))
+    assert str(folder) in capsys.readouterr().out
+    assert write_plots(folder, answers, list(BRIGHTNESS))
+    assert sorted(path.name for path in folder.iterdir()) == ["confusion.png", "mistakes.png", "reliability.png"]
+    for path in folder.iterdir():
+        assert cv2.imread(str(path)).std() > 5

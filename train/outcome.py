@@ -1,0 +1,51 @@
+"""What a finished run amounts to: the best checkpoint scored on all splits, pages to look at, one JSON line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from inference.backends import softmax
+from inference.checkpoint import load_checkpoint
+from train.dataset import CheckedDataset, read_resized
+from train.loop import logits_of
+from train.metrics import Scores, score
+from train.parallel import Team
+from train.record import RunFiles, data_facts, git_revision, print_results, versions, write_pages, write_run
+from train.training import Training
+
+
+def finish(files: RunFiles, training: Training, checked: CheckedDataset, team: Team, facts: dict[str, Any]) -> None:
+    """Score the best checkpoint on all splits, leave plots and figures, and end with one JSON line."""
+    network, info = load_checkpoint(files.model)
+    network.to(team.device)
+    scores: dict[str, Scores] = {}
+    for name, split in checked.data.splits.items():
+        pixels, labels = read_resized(split, info.preprocessing.size)
+        logits = logits_of(network, pixels, info.preprocessing, team.device, training.recipe.batch_size)
+        probabilities = softmax(logits / np.float32(info.temperature))
+        scores[name] = score(probabilities, labels, info.classes)
+    # of the last split: test, or val where there is no test
+    write_pages(files, training.history, info.classes, pixels, labels, probabilities)
+    facts = {
+        "name": files.name,
+        "model": str(files.model),
+        "classes": info.classes,
+        **facts,
+        "data": data_facts(checked),
+        "versions": versions(),
+        "git": git_revision(),
+        "started": training.started,
+        "seconds": sum(one.seconds for one in training.history),
+        "best_epoch": training.best.epoch,
+        "temperature": info.temperature,
+        "scores": scores,
+    }
+    write_run(files.result("run.json"), facts)
+    files.state.unlink(missing_ok=True)
+    print_results(scores)
+    pictures = {name: len(split) for name, split in checked.data.splits.items()}
+    brief = {name: facts[name] for name in ("model", "classes", "best_epoch", "temperature")}
+    print(msgspec.json.encode(brief | {"pictures": pictures, "results": str(files.results)} | scores).decode())

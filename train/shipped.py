@@ -1,0 +1,275 @@
+"""Train the model that ships: `python -m train.shipped SHARED_DATA --landmark-model FILE -o face_mask.pth`."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import cv2
+import msgspec
+import numpy as np
+import typer
+
+from configs.command import run_command
+from configs.errors import InputError
+from inference.backends import softmax
+from inference.checkpoint import ModelInfo, save_checkpoint
+from inference.networks import PREPROCESSING, build_network, require_torch
+from inference.preprocess import CROP_MARGIN, normalise, resize_crop
+from train.augment import compress, degrade, relight
+from train.dataset import Split, find_dataset
+from train.framed_faces import CLASSES, DRAWN_SOURCE, FramedFace, gather, read_picture, source_of
+from train.metrics import best_temperature, score
+from train.painted_masks import LandmarkFinder, Worn, cut_fabric, paint_mask, to_px
+from transport.frame import Box
+
+if TYPE_CHECKING:
+    from torch import nn
+
+log = logging.getLogger("train")
+
+BATCH = 64
+SMALL_PX = 80
+CLASS_SHARES = (0.38, 0.45, 0.17)  # of what is drawn; painted masks then turn bare faces into the other two
+PAINTED_SHARE = 0.38  # of the bare faces with landmarks
+WAYS_WORN: tuple[Worn, ...] = ("well", "under_nose", "on_chin", "off_one_ear", "above_mouth", "on_eyes")
+CHANCES_WORN = (0.32, 0.36, 0.2, 0.04, 0.05, 0.03)
+CHIN = np.array([(0.0, 1.65)])  # in the units of painted_masks
+WARM_UP_STEPS = 50
+AVERAGED = 0.997  # of the weights that ship, per step: the mean of about the last 300
+
+
+class Cycle(NamedTuple):
+    """Steps during which the learning rate falls once; `small_steps` of them on faces of 80 px: twice as fast."""
+
+    steps: int
+    small_steps: int
+    learning_rate: float
+
+
+WRONG_MASK_LOGIT = -0.4  # added after training, which shows wrong_mask three times as often as it comes
+CYCLES = (Cycle(2344, 1594, 0.003), Cycle(700, 0, 0.0015))
+
+
+def shipped(
+    data: Annotated[Path, typer.Argument(help="Folder with faces/, photos/ and faces_synthetic/.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write, .pth.")],
+    landmark_model: Annotated[Path, typer.Option(help="YuNet's face_detection_yunet_2023mar.onnx.")],
+    effort: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the steps of the full training.")] = 1.0,
+    hold_out: Annotated[str, typer.Option(help="A source to leave out and score on: amvd, jol or chd.")] = "",
+    seed: Annotated[int, typer.Option(help="Same seed, same training.")] = 0,
+) -> None:
+    """Train the shipped model on all training faces, and calibrate it on the validation split."""
+    require_torch("training")
+    import torch
+
+    if output.suffix != ".pth":
+        raise InputError(f"--output {output}: a checkpoint ends in .pth")
+    cv2.setNumThreads(1)  # tiny pictures: its threads only disturb those of PyTorch
+    dataset = find_dataset(data / "faces")
+    if dataset.classes != CLASSES:
+        raise InputError(f"{data / 'faces'}: its classes must be {', '.join(CLASSES)}")
+    faces = [face for face in gather(data, LandmarkFinder(landmark_model)) if face.source != hold_out]
+    by_source = Counter(face.source for face in faces)
+    fabrics = [
+        cut_fabric(face.picture, face.landmarks) for face in faces if face.label == 0 and face.landmarks is not None
+    ]
+    log.info("%d faces (%s), %d pieces of fabric", len(faces), dict(by_source), len(fabrics))
+    val = read_faces([dataset.splits["val"]], lambda source: source != hold_out)
+    unseen = read_faces([dataset.splits[name] for name in ("train", "val")], lambda source: source == hold_out)
+    if hold_out and not len(unseen[1]):
+        raise InputError(f"--hold-out {hold_out}: no such source; file names start with amvd, jol or chd")
+
+    torch.manual_seed(seed)
+    model = build_network("SlimResNet", len(CLASSES)).to(memory_format=torch.channels_last)
+    teacher = None
+    for number, cycle in enumerate(scaled(CYCLES, effort)):
+        batches = prefetch(draw_batches(faces, fabrics, cycle, np.random.default_rng((seed, number))))
+        for share, averaged in fit(copy.deepcopy(model), batches, cycle, teacher):
+            scores = score(logits_of(averaged, val[0]), val[1], CLASSES)
+            log.info("%3.0f %%: validation accuracy %.4f, macro F1 %.4f", 100 * share, scores.accuracy, scores.macro_f1)
+        model = teacher = averaged
+    with torch.no_grad():
+        model.get_parameter("head.bias")[CLASSES.index("wrong_mask")] += WRONG_MASK_LOGIT
+    temperature = best_temperature(logits_of(model, val[0]), val[1])
+    info = ModelInfo(CLASSES, PREPROCESSING["SlimResNet"], "SlimResNet", temperature)
+    save_checkpoint(output, model, info)
+
+    facts = {"model": str(output), "faces": by_source, "effort": effort, "temperature": temperature}
+    facts["val"] = score(softmax(logits_of(model, val[0]) / temperature), val[1], CLASSES)
+    if hold_out:
+        facts[f"unseen {hold_out}"] = score(softmax(logits_of(model, unseen[0]) / temperature), unseen[1], CLASSES)
+    print(msgspec.json.encode(facts).decode())
+
+
+def read_faces(splits: Sequence[Split], wanted: Callable[[str], bool]) -> tuple[np.ndarray, np.ndarray]:
+    """Faces (N, size, size, 3) uint8 BGR as live crops are resized, and labels, of the sources that are wanted."""
+    size = PREPROCESSING["SlimResNet"].size
+    found = [
+        (resize_crop(read_picture(path), size), label)
+        for split in splits
+        for path, label in zip(split.files, split.labels, strict=True)
+        if wanted(source_of(path))
+    ]
+    pixels = np.array([crop for crop, _ in found], np.uint8).reshape(-1, size, size, 3)
+    return pixels, np.array([label for _, label in found], np.int64)
+
+
+def scaled(cycles: Sequence[Cycle], effort: float) -> list[Cycle]:
+    """The same cycles with fewer steps."""
+    return [
+        cycle._replace(steps=max(1, round(cycle.steps * effort)), small_steps=round(cycle.small_steps * effort))
+        for cycle in cycles
+    ]
+
+
+def draw_batches(
+    faces: Sequence[FramedFace], fabrics: Sequence[np.ndarray], cycle: Cycle, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Varied faces (N, size, size, 3) uint8 BGR and labels (N,) int64, for each step of a cycle."""
+    chances = chances_of(faces)
+    for step in range(cycle.steps):
+        size = SMALL_PX if step < cycle.small_steps else PREPROCESSING["SlimResNet"].size
+        chosen = rng.choice(len(faces), BATCH, p=chances)
+        drawn = [vary(faces[index], fabrics, size, rng) for index in chosen]
+        yield np.stack([picture for picture, _ in drawn]), np.array([label for _, label in drawn], np.int64)
+
+
+def chances_of(faces: Sequence[FramedFace]) -> np.ndarray:
+    """Chance of each face: classes by CLASS_SHARES, in a class its sources by the root of their size."""
+    counts = Counter((face.label, face.source) for face in faces)
+    weights = np.array([counts[face.label, face.source] ** -0.5 for face in faces])
+    weights[[face.source == DRAWN_SOURCE for face in faces]] *= 0.3  # one design of mask: less often
+    labels = np.array([face.label for face in faces])
+    for label, share in enumerate(CLASS_SHARES):
+        weights[labels == label] *= share / weights[labels == label].sum()
+    return weights / weights.sum()
+
+
+def vary(
+    face: FramedFace, fabrics: Sequence[np.ndarray], size: int, rng: np.random.Generator
+) -> tuple[np.ndarray, int]:
+    """One variation of a face (size, size, 3) uint8 BGR, perhaps with a painted mask, and its label."""
+    picture, label = face.picture, face.label
+    if label == CLASSES.index("no_mask") and face.landmarks is not None and rng.random() < PAINTED_SHARE:
+        worn = WAYS_WORN[rng.choice(len(WAYS_WORN), p=CHANCES_WORN)]
+        if worn in ("on_chin", "off_one_ear") and to_px(CHIN, face.landmarks)[0, 1] > picture.shape[0]:
+            worn = "under_nose"  # tight crops end above the chin: the mask would not be in the picture
+        picture = paint_mask(picture, face.landmarks, worn, rng, fabrics)
+        label = CLASSES.index("mask" if worn == "well" else "wrong_mask")
+    picture = reframe(picture, face.box, size, rng)
+    picture = degrade(relight(picture, rng), rng)
+    if rng.random() < 0.4:
+        picture = compress(picture, rng)
+    return picture, label
+
+
+def reframe(picture: np.ndarray, box: Box, size: int, rng: np.random.Generator) -> np.ndarray:
+    """The crop (size, size, 3) that a detector off by a tenth and a head held askew would give, or its mirror image.
+
+    As in live crops, what lies outside of the picture is cut off and the rest stretched.
+    """
+    height, width = picture.shape[:2]
+    longest = max(box.width, box.height)
+    half = CROP_MARGIN * longest / 2 * math.exp(rng.uniform(-0.17, 0.15)) * rng.uniform(0.96, 1.04, 2)
+    centre = (
+        np.array([box.x + box.width / 2, box.y + box.height / 2]) + rng.uniform((-0.1, -0.05), (0.1, 0.1)) * longest
+    )
+    low = np.maximum(centre - half, 0)
+    high = np.maximum(np.minimum(centre + half, (width, height)), low + 1)
+    scale = np.diag(size / (high - low))
+    angle = math.radians(rng.uniform(-18, 18)) if rng.random() < 0.7 else 0.0
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    mirror = np.diag([rng.choice([-1.0, 1.0]), 1.0])
+    linear = mirror @ scale @ turn
+    shift = size / 2 - 0.5 - linear @ ((low + high) / 2 - 0.5)
+    matrix = np.column_stack([linear, shift])
+    return cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def prefetch(batches: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same batches, the next one drawn in a thread while the network learns from the last."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = [thread.submit(next, batches, None) for _ in range(3)]
+        while (batch := coming.pop(0).result()) is not None:
+            coming.append(thread.submit(next, batches, None))
+            yield batch
+
+
+def fit(
+    network: nn.Module, batches: Iterator[tuple[np.ndarray, np.ndarray]], cycle: Cycle, teacher: nn.Module | None
+) -> Iterator[tuple[float, nn.Module]]:
+    """Learn from all batches; ten times on the way yields the share done and the averaged network.
+
+    With a teacher the labels count half, and half what the teacher says of the same varied face: it doubts where
+    the picture is doubtful or the label wrong (born-again networks, Furlanello et al. 2018).
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    preprocessing = PREPROCESSING["SlimResNet"]
+    averaged = copy.deepcopy(network)
+    decayed = [weight for weight in network.parameters() if weight.ndim > 1]
+    others = [weight for weight in network.parameters() if weight.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, cycle.learning_rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share_of_rate(step, cycle.steps))
+    for step, (pixels, labels) in enumerate(batches, 1):
+        network.train()
+        faces = torch.from_numpy(normalise(pixels, preprocessing)).contiguous(memory_format=torch.channels_last)
+        logits = network(faces)
+        loss = cross_entropy(logits, torch.from_numpy(labels), label_smoothing=0.05)
+        if teacher is not None:
+            with torch.no_grad():
+                taught = teacher(faces).softmax(dim=1)
+            loss = (loss + cross_entropy(logits, taught)) / 2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        follow(averaged, network, min(AVERAGED, step / (step + 10)))
+        if step * 10 // cycle.steps > (step - 1) * 10 // cycle.steps:
+            yield step / cycle.steps, averaged
+
+
+def share_of_rate(step: int, steps: int) -> float:
+    """Of the learning rate: a linear rise, then half a cosine down to nothing."""
+    warm_up = min(WARM_UP_STEPS, steps // 5)
+    if step < warm_up:
+        return (step + 1) / (warm_up + 1)
+    return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(steps - warm_up, 1))
+
+
+def logits_of(network: nn.Module, pixels: np.ndarray) -> np.ndarray:
+    """Outputs (N, C) float32 of the network in eval mode for faces (N, size, size, 3) uint8 BGR."""
+    import torch
+
+    network.eval()
+    with torch.inference_mode():
+        parts = [
+            network(torch.from_numpy(normalise(pixels[start : start + BATCH], PREPROCESSING["SlimResNet"])))
+            for start in range(0, len(pixels), BATCH)
+        ]
+    return torch.cat(parts).numpy()
+
+
+def follow(averaged: nn.Module, network: nn.Module, kept_share: float) -> None:
+    """Move the averaged weights and batch-norm statistics a little towards those of the network."""
+    import torch
+
+    with torch.no_grad():
+        for mean, now in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - kept_share)
+            else:
+                mean.copy_(now)
+
+
+if __name__ == "__main__":
+    run_command([shipped], "python -m train.shipped")
