@@ -16,7 +16,7 @@ def to_int8(source: Path, target: Path, crops: Sequence[np.ndarray], preprocessi
     """Static quantisation by the ranges that crops of real faces drive the network through.
 
     Quantise/dequantise pairs, weights int8 per channel, activations unsigned: with signed ones ONNX Runtime was 2.5
-    times slower. Ranges are plain minima and maxima: of the shipped MobileNetV3's decisions on 881 test faces 99.4 %
+    times slower. Ranges are plain minima and maxima: of a MobileNetV3's decisions on 881 test faces 99.4 %
     stayed; with percentile ranges 99.2 %, with convolutions and matrices only 99.3 %, with moving averages 99.3 %.
     CPUs without VNNI add such products in 16 bits and may saturate (ONNX Runtime's documentation): export on the kind
     of machine that will serve, so that the gate sees it.

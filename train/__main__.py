@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("train")
 
 KEPT_DETAIL = 1.5  # training pictures are kept at this many times the input size: room for tighter crops
+WITHOUT_IMAGENET = ("BasicCNN", "SlimResNet")
 NOT_OF_THE_TRAINING = {"dataset", "device", "number_workers", "tensorboard", "resume", "output", "results"}
 """Options that may be others when a run is resumed: they do not change what is learnt (the pictures are compared)."""
 
@@ -64,7 +65,10 @@ def train(
         ),
     ] = None,
     weights: Annotated[
-        str, typer.Option(help="Start from `imagenet` (downloaded), from a FILE, or from `none`. BasicCNN: none.")
+        str,
+        typer.Option(
+            help="Start from `imagenet` (downloaded), from a FILE, or from `none`, as BasicCNN and SlimResNet do."
+        ),
     ] = "",
     batch_size: Annotated[int, typer.Option("--batch-size", "--batch_size", min=2, help="Faces in one step.")] = 64,
     epochs: Annotated[int, typer.Option(min=1, help="Rounds over the training pictures.")] = 10,
@@ -123,7 +127,7 @@ def train(
     """Train a network on face crops, keep its best epoch, calibrate it, and score it on all splits."""
     settings = msgspec.json.decode(msgspec.json.encode(dict(locals()), enc_hook=str))
     require_torch("training")
-    weights = weights or ("none" if backbone == "BasicCNN" else "imagenet")
+    weights = weights or ("none" if backbone in WITHOUT_IMAGENET else "imagenet")
     mode = learning_layers(backbone, weights, resnet_retrain_mode)
     recipe = Recipe(
         epochs=epochs,
