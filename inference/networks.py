@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from configs.errors import InputError
 from inference.preprocess import Preprocessing
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the serving install has none
-    import torch
     from torch import nn
 
 Backbone = Literal["ResNet", "BasicCNN", "MobileNetV3", "SlimResNet"]
@@ -109,44 +106,6 @@ def slim_resnet(classes: int) -> nn.Sequential:
         head=nn.Linear(256, classes),
     )
     return nn.Sequential(parts)
-
-
-def load_pretrained(network: nn.Module, backbone: Backbone, weights: str) -> None:
-    """Start from `weights`: `imagenet` (downloaded by torchvision) or a state dict file. The head stays as it is.
-
-    Raises InputError where the download is impossible or the file holds another network.
-    """
-    from inference.checkpoint import read_weights
-
-    state = imagenet_weights(backbone) if weights == "imagenet" else read_weights(Path(weights))
-    own = network.state_dict()
-    head = HEADS[backbone]
-    body = {key: value for key, value in state.items() if not key.startswith(f"{head}.")}
-    if body.keys() != {key for key in own if not key.startswith(f"{head}.")} or any(
-        value.shape != own[key].shape for key, value in body.items()
-    ):
-        raise InputError(f"--weights {weights}: these are not weights of {backbone}; choose the --backbone they are of")
-    network.load_state_dict(body, strict=False)
-
-
-def imagenet_weights(backbone: Backbone) -> Mapping[str, torch.Tensor]:
-    """Torchvision's ImageNet state dict of the network, from its cache or its site."""
-    from torchvision import models
-
-    if backbone in ("BasicCNN", "SlimResNet"):
-        raise InputError(f"--weights imagenet: there are none for {backbone}; use --weights none or --weights FILE")
-    weights = (
-        models.ResNet50_Weights.IMAGENET1K_V2
-        if backbone == "ResNet"
-        else models.MobileNet_V3_Small_Weights.IMAGENET1K_V1
-    )
-    try:
-        return weights.get_state_dict(progress=True, check_hash=True)
-    except (OSError, RuntimeError) as error:  # no network, disk full; a wrong hash is a RuntimeError
-        raise InputError(
-            f"--weights imagenet: cannot download {weights.url} ({error}); "
-            "give a local copy by --weights FILE, or start from scratch by --weights none"
-        ) from error
 
 
 def freeze(network: nn.Module, mode: RetrainMode) -> None:

@@ -22,7 +22,6 @@ from inference.networks import (
     RetrainMode,
     build_network,
     freeze,
-    load_pretrained,
     require_torch,
 )
 from train.arguments import plain_shares
@@ -36,6 +35,7 @@ from train.progress import progress_of
 from train.record import RunFiles, log_epoch, open_tensorboard, write_metrics
 from train.resume import load_state, save_state
 from train.split import copies_across, write_manifest
+from train.start import WITHOUT_IMAGENET, load_pretrained
 from train.training import Optimizer, Recipe, Schedule, Training
 from transport.cores import usable_cores
 
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("train")
 
 KEPT_DETAIL = 1.5  # training pictures are kept at this many times the input size: room for tighter crops
-WITHOUT_IMAGENET = ("BasicCNN", "SlimResNet")
 NOT_OF_THE_TRAINING = {"dataset", "device", "number_workers", "tensorboard", "resume", "output", "results"}
 """Options that may be others when a run is resumed: they do not change what is learnt (the pictures are compared)."""
 

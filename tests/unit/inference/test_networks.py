@@ -2,8 +2,7 @@
 
 import pytest
 
-from configs.errors import InputError
-from inference.networks import BACKBONES, HEADS, PREPROCESSING, build_network, freeze, load_pretrained, training_mode
+from inference.networks import BACKBONES, HEADS, PREPROCESSING, build_network, freeze, training_mode
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
@@ -28,12 +27,6 @@ def test_the_slim_resnet_takes_smaller_faces_too_and_fits_into_git():
     with torch.inference_mode():
         assert network(torch.zeros(2, 3, 80, 80)).shape == (2, 3)
     assert 4 * sum(weight.numel() for weight in network.parameters()) < 12e6
-
-
-@pytest.mark.parametrize("backbone", ["BasicCNN", "SlimResNet"])
-def test_networks_of_our_own_have_no_imagenet_weights(backbone):
-    with pytest.raises(InputError, match=f"there are none for {backbone}"):
-        load_pretrained(build_network(backbone, 3), backbone, "imagenet")
 
 
 def test_basic_cnn_has_the_weights_of_the_original_under_the_same_names():
@@ -71,31 +64,3 @@ def test_batch_norm_of_frozen_layers_keeps_its_statistics(resnet):
         resnet(torch.randn(2, 3, 64, 64))
     moved = {name.split(".")[0] for name in before if not torch.equal(resnet.state_dict()[name], before[name])}
     assert moved == {"layer3", "layer4"}
-
-
-def test_a_weights_file_fills_everything_but_the_head(tmp_path):
-    given, network = build_network("MobileNetV3", 1000), build_network("MobileNetV3", 3)
-    torch.save(given.state_dict(), tmp_path / "imagenet.pth")
-    head = network.classifier[3].weight.clone()
-    load_pretrained(network, "MobileNetV3", str(tmp_path / "imagenet.pth"))
-    assert torch.equal(network.features[0][0].weight, given.features[0][0].weight)
-    assert torch.equal(network.classifier[3].weight, head)
-
-
-def test_weights_of_another_network_are_refused(tmp_path):
-    torch.save(build_network("MobileNetV3", 3).state_dict(), tmp_path / "other.pth")
-    with pytest.raises(InputError, match="not weights of BasicCNN"):
-        load_pretrained(build_network("BasicCNN", 3), "BasicCNN", str(tmp_path / "other.pth"))
-
-
-def test_imagenet_weights_that_cannot_be_downloaded_name_the_other_ways(tmp_path, monkeypatch, resnet):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
-    with pytest.raises(InputError, match=r"--weights FILE.*--weights none") as refusal:
-        load_pretrained(resnet, "ResNet", "imagenet")
-    assert "\n" not in str(refusal.value)
-
-
-def test_there_are_no_imagenet_weights_of_basic_cnn():
-    with pytest.raises(InputError, match="none for BasicCNN"):
-        load_pretrained(build_network("BasicCNN", 3), "BasicCNN", "imagenet")

@@ -74,17 +74,3 @@ def test_calibration_has_a_point_for_each_bin_with_pictures():
     assert found.accuracy == pytest.approx([1.0, 0.5])
     assert found.share == pytest.approx([0.5, 0.5])
     assert found.ece == pytest.approx(0.5 * 0.45 + 0.5 * 0.4)
-
-
-def test_scores_agree_with_scikit_learn():
-    reference = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
-    rng = np.random.default_rng(3)
-    labels = rng.integers(0, 3, 300)
-    probabilities = softmax(rng.normal(0, 1, (300, 3)) + 1.5 * np.eye(3)[labels])
-    said = probabilities.argmax(axis=1)
-    ours = score(probabilities, labels, ["a", "b", "c"])
-    theirs = reference.precision_recall_fscore_support(labels, said)
-    for index, one in enumerate(ours.classes.values()):
-        assert (one.precision, one.recall, one.f1, one.support) == pytest.approx([column[index] for column in theirs])
-    assert ours.macro_f1 == pytest.approx(reference.f1_score(labels, said, average="macro"))
-    assert (confusion(probabilities, labels, "abc") == reference.confusion_matrix(labels, said)).all()
