@@ -75,7 +75,11 @@ class Outbox(_Link):
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
         self._socket = context.socket(zmq.PUSH)
         self._socket.reconnect_ivl = _RECONNECT_MS
-        self._socket.connect(address)
+        try:
+            self._socket.connect(address)
+        except zmq.ZMQError:
+            self._socket.close(0)  # else context.term() waits for it for ever
+            raise
         self._with_pixels = address.startswith("tcp://")
 
     def send(self, message: Message) -> None:

@@ -109,9 +109,9 @@ class Supervisor:
     def _slots(self, stream: str) -> int:
         return int(self._table[0].config[stream].tickets) + 2
 
-    @staticmethod
-    def _returns(folder: Path, stream: str) -> str:
-        return f"ipc://{folder}/returns-{stream}"
+    def _returns(self, folder: Path, stream: str) -> str:
+        """By number, because a long name would not fit into the 107 bytes of a socket's path."""
+        return f"ipc://{folder}/returns-{self.streams.index(stream)}"
 
     def _plan(self, folder: Path, segments: dict[str, int]) -> None:
         """Write the table as one Spec per process, each knowing where the next one listens."""

@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 import typing
 from collections.abc import Iterator
 
@@ -43,9 +44,16 @@ def main() -> None:
     spec = msgspec.json.decode(sys.stdin.buffer.read(), type=Spec)
     tie_to_parent(spec)
     logging.basicConfig(format="%(name)s\t%(levelname)s\t%(message)s", level=logging.INFO, stream=sys.stderr)
-    code = Worker(spec).run()
+    code = 1
+    try:
+        code = Worker(spec).run()
+    except Exception:
+        traceback.print_exc()  # a bug: the supervisor shows it and starts us again
     logging.shutdown()
-    os._exit(code)  # a reader thread may still hang in a camera library; what had to be closed is closed
+    sys.stderr.flush()
+    # Not by the interpreter's own way out: a reader thread may hang in a camera library, and ZeroMQ waits for every
+    # socket that a bug left open (a stage that failed while connecting hung until its start time-out).
+    os._exit(code)
 
 
 def tie_to_parent(spec: Spec) -> None:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -138,6 +139,14 @@ def test_two_sources_of_the_same_name_are_told_apart(maskstream, clip):
     run = maskstream("--source", clip("a.mp4"), "--source", clip("a.mp4"), "--sink", "null", "--json")
     assert run.wait() == 0
     assert set(run.report["streams"]) == {"a", "a-2"}
+
+
+def test_long_names_fit_into_a_socket_s_path(maskstream, clip, monkeypatch):
+    with tempfile.TemporaryDirectory(prefix="x" * 40, dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        run = maskstream("--source", clip("n" * 64 + ".mp4", count=5), "--sink", "null", "--json")
+        assert run.wait() == 0, run.stderr
+    assert run.report["streams"]["n" * 64]["shown"] == 5
 
 
 def test_a_tcp_link_carries_the_pixels(maskstream, clip):
