@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from transport.frame import Frame
 
 
-class Sink:
+class Sink(ABC):
     """The base of all sinks. A sink opens what it needs when its first frame comes, and raises InputError if it can't.
 
     `wants_pixels` is False for a sink that never looks at the picture: with only such sinks nothing is drawn.
@@ -15,12 +17,12 @@ class Sink:
 
     wants_pixels = True
 
+    @abstractmethod
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
         """Take one frame; `picture` is its image with everything drawn on it, shared by all sinks."""
-        raise NotImplementedError
 
-    def idle(self, silent_s: dict[str, float]) -> None:
+    def idle(self, silent_s: dict[str, float]) -> None:  # noqa: B027 - most sinks have nothing to do then
         """Called about twice a second. `silent_s` has the live streams that are away, and for how long, s."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Finish what was begun. Called once, also after `show` has raised."""
