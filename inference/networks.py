@@ -1,4 +1,4 @@
-"""The networks that tell how a mask is worn: BasicCNN, ResNet50, MobileNetV3 and SlimResNet, the one that ships."""
+"""The networks that tell how a mask is worn: ResNets, BasicCNN, MobileNetV3 and FaceResNet, the one that ships."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ from inference.preprocess import Preprocessing
 if TYPE_CHECKING:  # torch takes seconds to import, and the serving install has none
     from torch import nn
 
-Backbone = Literal["ResNet", "BasicCNN", "MobileNetV3", "SlimResNet"]
+Backbone = Literal["ResNet", "BasicCNN", "ResNet18", "MobileNetV3", "FaceResNet"]
 RetrainMode = Literal["not_retrain", "retrain", "all"]
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 
 PREPROCESSING: dict[Backbone, Preprocessing] = {
     "ResNet": Preprocessing(224),
     "BasicCNN": Preprocessing(256, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
+    "ResNet18": Preprocessing(112),
     "MobileNetV3": Preprocessing(112),
-    "SlimResNet": Preprocessing(112),
+    # the mean that dlib takes off, and its scale
+    "FaceResNet": Preprocessing(112, mean=(0.4815, 0.4588, 0.4090), std=(1.0, 1.0, 1.0)),
 }
 
-HEADS: dict[Backbone, str] = {"ResNet": "fc", "BasicCNN": "12", "MobileNetV3": "classifier.3", "SlimResNet": "head"}
+HEADS: dict[Backbone, str] = {
+    "ResNet": "fc",
+    "BasicCNN": "12",
+    "ResNet18": "fc",
+    "MobileNetV3": "classifier.3",
+    "FaceResNet": "head",
+}
 """Name of the last layer of each network: the one with an output for each class."""
 
 
@@ -45,8 +53,12 @@ def build_network(backbone: Backbone, classes: int) -> nn.Module:
         network = models.resnet50(weights=None)
         network.fc = nn.Linear(2048, classes)
         return network
-    if backbone == "SlimResNet":
-        return slim_resnet(classes)
+    if backbone == "ResNet18":
+        return models.resnet18(weights=None, num_classes=classes)
+    if backbone == "FaceResNet":
+        from inference.face_resnet import face_resnet
+
+        return face_resnet(classes)
     # torchvision's momentum of 0.01 is for long training: after 190 steps eval mode still gave every face one class
     norm = partial(nn.BatchNorm2d, eps=0.001, momentum=0.1)
     return models.mobilenet_v3_small(weights=None, num_classes=classes, norm_layer=norm)
@@ -71,41 +83,6 @@ def basic_cnn(classes: int) -> nn.Sequential:
         nn.Dropout(0.5),
         nn.Linear(64, classes),  # 12
     )
-
-
-def slim_resnet(classes: int) -> nn.Sequential:
-    """ResNet18 of half the width, 2.8 million weights: as deep, and small enough to learn from a few thousand faces.
-
-    Fully convolutional up to its mean: it learns on small pictures first, and runs on larger ones.
-    """
-    from collections import OrderedDict
-
-    from torch import nn
-    from torchvision.models.resnet import BasicBlock
-
-    def block(inputs: int, outputs: int, stride: int) -> nn.Module:
-        if stride == 1:
-            return BasicBlock(inputs, outputs)
-        shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-        return BasicBlock(inputs, outputs, stride, shortcut)
-
-    parts: OrderedDict[str, nn.Module] = OrderedDict(
-        stem=nn.Sequential(
-            nn.Conv2d(3, 32, 5, 2, padding=2, bias=False),
-            nn.BatchNorm2d(32),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(3, 2, padding=1),
-        ),
-        layer1=nn.Sequential(block(32, 32, 1), block(32, 32, 1)),
-        layer2=nn.Sequential(block(32, 64, 2), block(64, 64, 1)),
-        layer3=nn.Sequential(block(64, 128, 2), block(128, 128, 1)),
-        layer4=nn.Sequential(block(128, 256, 2), block(256, 256, 1)),
-        mean=nn.AdaptiveAvgPool2d(1),
-        flat=nn.Flatten(),
-        dropout=nn.Dropout(0.2),
-        head=nn.Linear(256, classes),
-    )
-    return nn.Sequential(parts)
 
 
 def freeze(network: nn.Module, mode: RetrainMode) -> None:

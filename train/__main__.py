@@ -12,6 +12,7 @@ import cv2
 import msgspec
 import numpy as np
 import typer
+from msgspec import structs
 
 from configs.command import run_command
 from configs.errors import InputError
@@ -24,6 +25,7 @@ from inference.networks import (
     freeze,
     require_torch,
 )
+from inference.preprocess import Preprocessing
 from train.arguments import plain_shares
 from train.batches import Balance, TrainingFaces, steps_of
 from train.dataset import MOST_NAMED, CheckedDataset, Dataset, check_pictures, find_dataset, read_pictures, read_resized
@@ -40,6 +42,7 @@ from train.training import Optimizer, Recipe, Schedule, Training
 from transport.cores import usable_cores
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 log = logging.getLogger("train")
@@ -66,9 +69,16 @@ def train(
     weights: Annotated[
         str,
         typer.Option(
-            help="Start from `imagenet` (downloaded), from a FILE, or from `none`, as BasicCNN and SlimResNet do."
+            help="Start from `imagenet` (downloaded), from a FILE (a state dict; for FaceResNet also the manifest of "
+            "face recognition weights, see train/face_weights.py), or from `none`, as BasicCNN and FaceResNet do."
         ),
     ] = "",
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=32, max=1024, help="Side of the input in px, else the network's usual one; BasicCNN has but one."
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", "--batch_size", min=2, help="Faces in one step.")] = 64,
     epochs: Annotated[int, typer.Option(min=1, help="Rounds over the training pictures.")] = 10,
     learning_rate: Annotated[
@@ -128,6 +138,7 @@ def train(
     require_torch("training")
     weights = weights or ("none" if backbone in WITHOUT_IMAGENET else "imagenet")
     mode = learning_layers(backbone, weights, resnet_retrain_mode)
+    preprocessing = preprocessing_of(backbone, size)
     recipe = Recipe(
         epochs=epochs,
         batch_size=batch_size,
@@ -150,11 +161,10 @@ def train(
         checked = check_pictures(find_dataset(dataset, split_data, seed), dataset)
         data = checked.data
         report_copies(checked)
-        files = run_files(output, results, default_name(backbone, mode, resnet_retrain_mode, data, recipe))
+        files = run_files(output, results, default_name(backbone, mode, resnet_retrain_mode, data, recipe, size))
         writer = open_tensorboard(tensorboard / files.name) if tensorboard is not None and team.leads else None
 
-        network = new_network(backbone, len(data.classes), weights, mode, seed).to(team.device)
-        preprocessing = PREPROCESSING[backbone]
+        network = new_network(backbone, len(data.classes), weights, mode, seed, team.device)
         faces = training_faces(data, round(KEPT_DETAIL * preprocessing.size), paint_masks)
         require_enough(faces, batch_size, team)
         val = read_resized(data.splits["val"], preprocessing.size)
@@ -196,6 +206,14 @@ def learning_layers(backbone: Backbone, weights: str, resnet_retrain_mode: Retra
     return "all"
 
 
+def preprocessing_of(backbone: Backbone, size: int | None) -> Preprocessing:
+    """How faces are prepared for the network. Raises InputError for a size that it cannot have."""
+    usual = PREPROCESSING[backbone]
+    if backbone == "BasicCNN" and size not in (None, usual.size):
+        raise InputError(f"--size {size}: BasicCNN takes faces of {usual.size} px only")
+    return structs.replace(usual, size=size or usual.size)
+
+
 def chosen_balance(balance: Balance | None, shuffled: bool) -> Balance:
     """How rare classes are made up for. Without shuffling the pictures come in their order, each once."""
     if balance == "sampling" and not shuffled:
@@ -231,20 +249,26 @@ def run_files(output: Path | None, results: Path | None, default_name: str) -> R
 
 
 def default_name(
-    backbone: Backbone, mode: RetrainMode, resnet_retrain_mode: RetrainMode | None, data: Dataset, recipe: Recipe
+    backbone: Backbone,
+    mode: RetrainMode,
+    resnet_retrain_mode: RetrainMode | None,
+    data: Dataset,
+    recipe: Recipe,
+    size: int | None = None,
 ) -> str:
     """Name as the original program gave it: `ResNet-not_retrain-3classes-64-60-0.00100000`.
 
     It had a mode in the name of each BasicCNN too. `all` is what it did not have: a ResNet that learns with all layers.
     """
     layers = (resnet_retrain_mode or "not_retrain") if backbone == "BasicCNN" else mode
-    return (
-        f"{backbone}-{layers}-{len(data.classes)}classes-{recipe.batch_size}-{recipe.epochs}-{recipe.learning_rate:.8f}"
-    )
+    settings = f"{recipe.batch_size}-{recipe.epochs}-{recipe.learning_rate:.8f}"
+    return f"{backbone}-{layers}-{len(data.classes)}classes-{settings}" + (f"-{size}px" if size else "")
 
 
-def new_network(backbone: Backbone, classes: int, weights: str, mode: RetrainMode, seed: int) -> nn.Module:
-    """The network to begin with, on the CPU."""
+def new_network(
+    backbone: Backbone, classes: int, weights: str, mode: RetrainMode, seed: int, device: torch.device
+) -> nn.Module:
+    """The network to begin with."""
     import torch
 
     torch.manual_seed(seed)
@@ -252,7 +276,13 @@ def new_network(backbone: Backbone, classes: int, weights: str, mode: RetrainMod
     if weights != "none":
         load_pretrained(network, backbone, weights)
     freeze(network, mode)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
+    if backbone == "BasicCNN" and device.type == "cpu":
+        from train.pooled_conv import with_pooled_conv
+
+        assert isinstance(network, torch.nn.Sequential)
+        network = with_pooled_conv(network)
+    # channels last is faster on a CPU
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def training_faces(data: Dataset, longest_px: int, landmark_model: Path | None) -> TrainingFaces:

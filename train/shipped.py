@@ -1,4 +1,4 @@
-"""Train the model that ships: `python -m train.shipped SHARED_DATA --landmark-model FILE -o face_mask.pth`."""
+"""Train the model that ships: `python -m train.shipped SHARED_DATA --landmark-model FILE --weights FILE -o m.pth`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from configs.command import run_command
 from configs.errors import InputError
 from inference.backends import softmax
 from inference.checkpoint import ModelInfo, save_checkpoint
-from inference.networks import PREPROCESSING, build_network, require_torch
+from inference.networks import PREPROCESSING, Backbone, build_network, require_torch
 from inference.preprocess import CROP_MARGIN, normalise, resize_crop
 from train.augment import compress, degrade, relight
 from train.dataset import Split, find_dataset
 from train.framed_faces import CLASSES, DRAWN_SOURCE, FramedFace, gather, read_picture, source_of
 from train.metrics import best_temperature, score
 from train.painted_masks import LandmarkFinder, Worn, cut_fabric, paint_mask, to_px
+from train.start import load_pretrained
 from transport.frame import Box
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("train")
 
+NETWORK: Backbone = "FaceResNet"
 BATCH = 64
-SMALL_PX = 80
 CLASS_SHARES = (0.38, 0.45, 0.17)  # of what is drawn; painted masks then turn bare faces into the other two
 PAINTED_SHARE = 0.38  # of the bare faces with landmarks
 WAYS_WORN: tuple[Worn, ...] = ("well", "under_nose", "on_chin", "off_one_ear", "above_mouth", "on_eyes")
@@ -46,21 +47,21 @@ AVERAGED = 0.997  # of the weights that ship, per step: the mean of about the la
 
 
 class Cycle(NamedTuple):
-    """Steps during which the learning rate falls once; `small_steps` of them on faces of 80 px: twice as fast."""
+    """Steps during which the learning rate falls once."""
 
     steps: int
-    small_steps: int
     learning_rate: float
 
 
 WRONG_MASK_LOGIT = -0.4  # added after training, which shows wrong_mask three times as often as it comes
-CYCLES = (Cycle(2344, 1594, 0.003), Cycle(700, 0, 0.0015))
+CYCLES = (Cycle(1500, 0.0005), Cycle(1000, 0.0003))
 
 
 def shipped(
     data: Annotated[Path, typer.Argument(help="Folder with faces/, photos/ and faces_synthetic/.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write, .pth.")],
     landmark_model: Annotated[Path, typer.Option(help="YuNet's face_detection_yunet_2023mar.onnx.")],
+    weights: Annotated[Path, typer.Option(help="Manifest of face recognition weights, see train/face_weights.py.")],
     effort: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the steps of the full training.")] = 1.0,
     hold_out: Annotated[str, typer.Option(help="A source to leave out and score on: amvd, jol or chd.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same training.")] = 0,
@@ -87,7 +88,9 @@ def shipped(
         raise InputError(f"--hold-out {hold_out}: no such source; file names start with amvd, jol or chd")
 
     torch.manual_seed(seed)
-    model = build_network("SlimResNet", len(CLASSES)).to(memory_format=torch.channels_last)
+    model = build_network(NETWORK, len(CLASSES))
+    load_pretrained(model, NETWORK, str(weights))
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
     teacher = None
     for number, cycle in enumerate(scaled(CYCLES, effort)):
         batches = prefetch(draw_batches(faces, fabrics, cycle, np.random.default_rng((seed, number))))
@@ -98,7 +101,7 @@ def shipped(
     with torch.no_grad():
         model.get_parameter("head.bias")[CLASSES.index("wrong_mask")] += WRONG_MASK_LOGIT
     temperature = best_temperature(logits_of(model, val[0]), val[1])
-    info = ModelInfo(CLASSES, PREPROCESSING["SlimResNet"], "SlimResNet", temperature)
+    info = ModelInfo(CLASSES, PREPROCESSING[NETWORK], NETWORK, temperature)
     save_checkpoint(output, model, info)
 
     facts = {"model": str(output), "faces": by_source, "effort": effort, "temperature": temperature}
@@ -110,7 +113,7 @@ def shipped(
 
 def read_faces(splits: Sequence[Split], wanted: Callable[[str], bool]) -> tuple[np.ndarray, np.ndarray]:
     """Faces (N, size, size, 3) uint8 BGR as live crops are resized, and labels, of the sources that are wanted."""
-    size = PREPROCESSING["SlimResNet"].size
+    size = PREPROCESSING[NETWORK].size
     found = [
         (resize_crop(read_picture(path), size), label)
         for split in splits
@@ -123,10 +126,7 @@ def read_faces(splits: Sequence[Split], wanted: Callable[[str], bool]) -> tuple[
 
 def scaled(cycles: Sequence[Cycle], effort: float) -> list[Cycle]:
     """The same cycles with fewer steps."""
-    return [
-        cycle._replace(steps=max(1, round(cycle.steps * effort)), small_steps=round(cycle.small_steps * effort))
-        for cycle in cycles
-    ]
+    return [cycle._replace(steps=max(1, round(cycle.steps * effort))) for cycle in cycles]
 
 
 def draw_batches(
@@ -134,8 +134,8 @@ def draw_batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Varied faces (N, size, size, 3) uint8 BGR and labels (N,) int64, for each step of a cycle."""
     chances = chances_of(faces)
-    for step in range(cycle.steps):
-        size = SMALL_PX if step < cycle.small_steps else PREPROCESSING["SlimResNet"].size
+    size = PREPROCESSING[NETWORK].size
+    for _ in range(cycle.steps):
         chosen = rng.choice(len(faces), BATCH, p=chances)
         drawn = [vary(faces[index], fabrics, size, rng) for index in chosen]
         yield np.stack([picture for picture, _ in drawn]), np.array([label for _, label in drawn], np.int64)
@@ -213,7 +213,7 @@ def fit(
     import torch
     from torch.nn.functional import cross_entropy
 
-    preprocessing = PREPROCESSING["SlimResNet"]
+    preprocessing = PREPROCESSING[NETWORK]
     averaged = copy.deepcopy(network)
     decayed = [weight for weight in network.parameters() if weight.ndim > 1]
     others = [weight for weight in network.parameters() if weight.ndim <= 1]
@@ -253,7 +253,7 @@ def logits_of(network: nn.Module, pixels: np.ndarray) -> np.ndarray:
     network.eval()
     with torch.inference_mode():
         parts = [
-            network(torch.from_numpy(normalise(pixels[start : start + BATCH], PREPROCESSING["SlimResNet"])))
+            network(torch.from_numpy(normalise(pixels[start : start + BATCH], PREPROCESSING[NETWORK])))
             for start in range(0, len(pixels), BATCH)
         ]
     return torch.cat(parts).numpy()

@@ -9,21 +9,28 @@ from typing import TYPE_CHECKING
 from configs.errors import InputError
 from inference.checkpoint import read_weights
 from inference.networks import HEADS, Backbone
+from train.face_weights import MANIFEST, read_face_weights
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-WITHOUT_IMAGENET = ("BasicCNN", "SlimResNet")  # networks of our own: nobody trained them on ImageNet
+WITHOUT_IMAGENET = ("BasicCNN", "FaceResNet")  # nobody trained these on ImageNet
 
 
 def load_pretrained(network: nn.Module, backbone: Backbone, weights: str) -> None:
-    """Start from `weights`: `imagenet` (downloaded by torchvision) or a state dict file. The head stays as it is.
+    """Start from `weights`: `imagenet` (downloaded by torchvision) or a file. The head stays as it is.
 
-    Raises InputError where the download is impossible or the file holds another network.
+    The file holds a state dict; for FaceResNet it can be the manifest of a face recognition network, which has more
+    layers. Raises InputError where the download is impossible or the file holds another network.
     """
-    state = imagenet_weights(backbone) if weights == "imagenet" else read_weights(Path(weights))
     own = network.state_dict()
+    if weights == "imagenet":
+        state = imagenet_weights(backbone)
+    elif weights.endswith(MANIFEST):
+        state = {key: value for key, value in read_face_weights(Path(weights)).items() if key in own}
+    else:
+        state = read_weights(Path(weights))
     head = HEADS[backbone]
     body = {key: value for key, value in state.items() if not key.startswith(f"{head}.")}
     if body.keys() != {key for key in own if not key.startswith(f"{head}.")} or any(
@@ -39,11 +46,11 @@ def imagenet_weights(backbone: Backbone) -> Mapping[str, torch.Tensor]:
 
     if backbone in WITHOUT_IMAGENET:
         raise InputError(f"--weights imagenet: there are none for {backbone}; use --weights none or --weights FILE")
-    weights = (
-        models.ResNet50_Weights.IMAGENET1K_V2
-        if backbone == "ResNet"
-        else models.MobileNet_V3_Small_Weights.IMAGENET1K_V1
-    )
+    weights = {
+        "ResNet": models.ResNet50_Weights.IMAGENET1K_V2,
+        "ResNet18": models.ResNet18_Weights.IMAGENET1K_V1,
+        "MobileNetV3": models.MobileNet_V3_Small_Weights.IMAGENET1K_V1,
+    }[backbone]
     try:
         return weights.get_state_dict(progress=True, check_hash=True)
     except (OSError, RuntimeError) as error:  # no network, disk full; a wrong hash is a RuntimeError

@@ -22,11 +22,12 @@ def test_every_network_takes_its_size_and_has_an_output_per_class(backbone):
     assert network.state_dict()[f"{HEADS[backbone]}.weight"].shape[0] == 4
 
 
-def test_the_slim_resnet_takes_smaller_faces_too_and_fits_into_git():
-    network = build_network("SlimResNet", 3).eval()
+def test_the_face_resnet_begins_as_the_way_past_its_blocks():
+    torch.manual_seed(0)
+    network = build_network("FaceResNet", 3).eval()
     with torch.inference_mode():
-        assert network(torch.zeros(2, 3, 80, 80)).shape == (2, 3)
-    assert 4 * sum(weight.numel() for weight in network.parameters()) < 12e6
+        logits = network(torch.randn(4, 3, 112, 112))
+    assert 0.001 < logits.std() < 1  # neither dead nor exploded, though it has no batch norm
 
 
 def test_basic_cnn_has_the_weights_of_the_original_under_the_same_names():

@@ -58,14 +58,14 @@ def test_without_chance_a_varied_crop_is_the_live_one():
     assert np.abs(ours - live).mean() < 1.5
 
 
-def test_batches_are_the_same_for_the_same_seed_and_grow_in_size():
+def test_batches_are_the_same_for_the_same_seed():
     faces = [face(label, "jol", 80 * label + 20) for label in range(3)]
-    cycle = Cycle(steps=4, small_steps=3, learning_rate=0.1)
+    cycle = Cycle(steps=4, learning_rate=0.1)
     once, again = (list(draw_batches(faces, [], cycle, np.random.default_rng(3))) for _ in range(2))
     assert all(
         np.array_equal(a, b) for one, two in zip(once, again, strict=True) for a, b in zip(one, two, strict=True)
     )
-    assert [pixels.shape[1] for pixels, _ in once] == [80, 80, 80, 112]
+    assert [pixels.shape for pixels, _ in once] == [(64, 112, 112, 3)] * 4
     assert once[0][0].dtype == np.uint8
 
 
