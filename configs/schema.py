@@ -60,7 +60,8 @@ class ClassifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         tuple[str, ...], option("class names in the order of the model's outputs, where the file has none")
     ] = ()
     backbone: Annotated[
-        Literal["", "ResNet", "BasicCNN"], option("network of a bare .pth state dict that does not tell its own")
+        Literal["", "ResNet", "BasicCNN", "ResNet18", "MobileNetV3", "FaceResNet"],
+        option("network of a bare .pth state dict that does not tell its own"),
     ] = ""
     device: Annotated[str, option("cpu, cuda, cuda:N, or auto: the best that is really there")] = "cpu"
     max_batch: Annotated[int, option("faces in one forward pass, at most", ge=1, le=1024)] = 32

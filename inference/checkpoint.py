@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from configs.errors import InputError
-from inference.networks import BACKBONES, HEADS, PREPROCESSING, Backbone, build_network
+from inference.networks import BACKBONES, HEAD_INPUTS, HEADS, PREPROCESSING, Backbone, build_network
 from inference.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def understand_bare_weights(
     It wrote three outputs for two classes, too. Then the third, which was never trained, is dropped here, so that
     probabilities are the softmax over the other two and no face is ever called by a class without a name.
     """
-    found = next((name for name in BACKBONES if f"{HEADS[name]}.weight" in weights), backbone)
+    found = recognised(weights) or backbone
     if backbone and found != backbone:
         raise InputError(f"{path}: these are weights of {found}, not of {backbone}")
     if not found:
@@ -168,6 +168,13 @@ def understand_bare_weights(
     if outputs != {len(classes)}:
         raise InputError(f"{path}: the network has {max(outputs)} outputs, --classes gives {len(classes)} names")
     return weights, info
+
+
+def recognised(weights: Mapping[str, Any]) -> str:
+    """The network with a head of this name; of two, as the ResNets have it, the one with a head of this width."""
+    named = [name for name in BACKBONES if f"{HEADS[name]}.weight" in weights]
+    width = getattr(weights[f"{HEADS[named[0]]}.weight"], "shape", ())[1:] if named else ()
+    return next((name for name in named if width == (HEAD_INPUTS[name],)), named[0] if named else "")
 
 
 def known_backbone(path: Path, backbone: str) -> Backbone:

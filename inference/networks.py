@@ -34,6 +34,14 @@ HEADS: dict[Backbone, str] = {
 }
 """Name of the last layer of each network: the one with an output for each class."""
 
+HEAD_INPUTS: dict[Backbone, int] = {
+    "ResNet": 2048,
+    "BasicCNN": 64,
+    "ResNet18": 512,
+    "MobileNetV3": 1024,
+    "FaceResNet": 256,
+}
+
 
 def require_torch(what: str) -> None:
     """Refuse in words what needs PyTorch where it is not installed: the serving install has none."""

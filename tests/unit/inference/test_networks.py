@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.networks import BACKBONES, HEADS, PREPROCESSING, build_network, freeze, training_mode
+from inference.networks import BACKBONES, HEAD_INPUTS, HEADS, PREPROCESSING, build_network, freeze, training_mode
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
@@ -19,7 +19,7 @@ def test_every_network_takes_its_size_and_has_an_output_per_class(backbone):
     network = build_network(backbone, 4).eval()
     with torch.inference_mode():
         assert network(torch.zeros(2, 3, size, size)).shape == (2, 4)
-    assert network.state_dict()[f"{HEADS[backbone]}.weight"].shape[0] == 4
+    assert network.state_dict()[f"{HEADS[backbone]}.weight"].shape == (4, HEAD_INPUTS[backbone])
 
 
 def test_the_face_resnet_begins_as_the_way_past_its_blocks():
