@@ -17,7 +17,6 @@ from train.painted_masks import LandmarkFinder
 from transport.frame import Box
 
 CLASSES = ("mask", "no_mask", "wrong_mask")
-DRAWN_SOURCE = "mfn"  # masks drawn on portraits, and not by us
 KEPT_PX = 128  # side of the crop that a face is kept for
 KEPT_MARGIN = 1.9  # sides of the face box kept around it: room for the widest, most shifted and turned crop
 SMALLEST_PX = 18  # smaller faces in photographs are left out
@@ -35,25 +34,18 @@ class FramedFace:
 
 
 def gather(data: Path, finder: LandmarkFinder) -> list[FramedFace]:
-    """All training faces: out of the photographs, the crops whose photographs are not at hand, and drawn masks."""
+    """All training faces: out of the photographs, and the crops whose photographs are not at hand."""
     photographs = data / "photos" / "train"
-    for needed in (photographs / "images", photographs / "annotations.json", *drawn_folders(data).values()):
+    for needed in (photographs / "images", photographs / "annotations.json"):
         if not needed.exists():
-            raise InputError(f"{needed}: not there; the shipped model learns from faces/, photos/ and faces_synthetic/")
+            raise InputError(f"{needed}: not there; the shipped model learns from faces/ and photos/")
     faces = list(faces_in_photographs(photographs))
     known = {path.stem for path in (photographs / "images").iterdir()}
     split = find_dataset(data / "faces").splits["train"]
     for path, label in zip(split.files, split.labels, strict=True):
         if path.stem.rsplit("_", 1)[0] not in known:
             faces.append(whole_crop(path, int(label), source_of(path)))
-    for name, folder in drawn_folders(data).items():
-        for path in sorted(folder.iterdir()):
-            faces.append(whole_crop(path, CLASSES.index(name), DRAWN_SOURCE))
     return [with_landmarks(face, finder) for face in faces]
-
-
-def drawn_folders(data: Path) -> dict[str, Path]:
-    return {name: data / "faces_synthetic" / name for name in ("mask", "wrong_mask")}
 
 
 def faces_in_photographs(folder: Path) -> Iterator[FramedFace]:
@@ -98,7 +90,7 @@ def kept(photograph: np.ndarray, box: Box, label: int, source: str) -> FramedFac
 
 def with_landmarks(face: FramedFace, finder: LandmarkFinder) -> FramedFace:
     """Landmarks for bare faces (masks are painted on them) and masked ones (fabric is cut from them)."""
-    if face.label == CLASSES.index("wrong_mask") or face.source == DRAWN_SOURCE:
+    if face.label == CLASSES.index("wrong_mask"):
         return face
     height, width = face.picture.shape[:2]
     x0, y0, x1, y1 = crop_box(face.box, width, height, CROP_MARGIN)
