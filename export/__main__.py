@@ -19,7 +19,7 @@ from configs.errors import Failure, InputError
 from export.alone import BATCHES
 from export.faces import Faces, choose, face_files, read_faces, synthetic_faces
 from export.gate import Demand, examine
-from export.onnx_file import DEFAULT_OPSET, OPSETS, describe, normalise_inside, write_onnx
+from export.onnx_file import DEFAULT_OPSET, OPSETS, describe, halve, normalise_inside, write_onnx
 from export.precision import to_fp16, to_int8
 from export.report import Report, indented, print_report, report_path
 from export.speed import ms_per_face
@@ -175,6 +175,8 @@ def make(plain: Path, made: Path, info: ModelInfo, demand: Demand, calibration: 
     if demand.normalised_inside:
         normalise_inside(content, info.preprocessing)
         info = structs.replace(info, preprocessing=structs.replace(info.preprocessing, normalised_inside=True))
+    if demand.precision == "fp32":
+        halve(content)
     describe(content, info, demand.precision)
     onnx.save(content, made)
 
