@@ -2,7 +2,7 @@
 
 A network that has learnt to tell three million faces apart knows eyes, noses, mouths and skin already; from random
 weights four thousand faces teach it those badly. Layers: Davis King, "High quality face recognition with deep metric
-learning" (2017), a ResNet after He et al. (2015); its last three blocks, which only tell persons apart, are left out.
+learning" (2017), a ResNet after He et al. (2015); its last two blocks, which only tell persons apart, are left out.
 """
 
 from __future__ import annotations
