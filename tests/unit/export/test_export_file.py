@@ -1,5 +1,7 @@
 """Exported files: what they carry, what they take, and in which precision they compute."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -147,3 +149,16 @@ def test_metadata_of_another_kind_of_input_are_refused(plain, tmp_path):
     onnx.save(content, tmp_path / "m.onnx")
     with pytest.raises(InputError, match="metadata are of another model"):
         opened(tmp_path / "m.onnx")
+
+
+def test_weights_that_are_half_precision_numbers_are_stored_so_and_change_nothing(network, tmp_path):
+    rounded = copy.deepcopy(network)
+    with torch.no_grad():
+        rounded[4].weight.copy_(rounded[4].weight.half())  # the convolution's are not: they stay as they are
+    write_onnx(rounded, INFO, tmp_path / "plain.onnx")
+    path = made(tmp_path / "plain.onnx", tmp_path)
+    kinds = {tuple(one.dims): one.data_type for one in onnx.load(path).graph.initializer}
+    assert kinds[2, 128] == onnx.TensorProto.FLOAT16
+    assert kinds[8, 3, 3, 3] == kinds[2,] == onnx.TensorProto.FLOAT
+    faces = prepare(FACES.crops[:7], INFO.preprocessing)
+    assert np.array_equal(opened(path).logits(faces), opened(tmp_path / "plain.onnx").logits(faces))
