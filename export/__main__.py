@@ -84,6 +84,12 @@ def export(
         write_onnx(network, info, plain, opset)
         make(plain, made, info, demand, calibration)
         verdict = examine(made, network, info, judged, demand)
+        first_layer = demand.precision
+        if demand.precision == "int8" and not verdict.passed:
+            print(f"int8 of all layers: refused: {verdict.refusal}; the first layer stays fp32")
+            make(plain, made, info, demand, calibration, first_layer_too=False)
+            verdict = examine(made, network, info, judged, demand)
+            first_layer = "fp32"
         report = Report(
             model=str(output),
             made_from=str(model),
@@ -92,6 +98,7 @@ def export(
             backbone=info.backbone,
             classes=info.classes,
             precision=demand.precision,
+            first_layer=first_layer,
             input="uint8 NHWC BGR" if uint8_input else "float32 NCHW RGB",
             opset=opset,
             device=device,
@@ -161,12 +168,19 @@ def gather_faces(
     return calibration, read_faces(choose(unused, MOST_FACES, balanced=False), info.classes, origin)
 
 
-def make(plain: Path, made: Path, info: ModelInfo, demand: Demand, calibration: Faces | None) -> None:
+def make(
+    plain: Path,
+    made: Path,
+    info: ModelInfo,
+    demand: Demand,
+    calibration: Faces | None,
+    first_layer_too: bool = True,
+) -> None:
     """The file that was asked for, from the plain fp32 one."""
     import onnx
 
     if calibration is not None:
-        to_int8(plain, made, calibration.crops, info.preprocessing)
+        to_int8(plain, made, calibration.crops, info.preprocessing, first_layer_too)
     elif demand.precision == "fp16":
         to_fp16(plain, made)
     else:

@@ -12,7 +12,13 @@ from inference.preprocess import Preprocessing, prepare
 CALIBRATION_BATCH = 10
 
 
-def to_int8(source: Path, target: Path, crops: Sequence[np.ndarray], preprocessing: Preprocessing) -> None:
+def to_int8(
+    source: Path,
+    target: Path,
+    crops: Sequence[np.ndarray],
+    preprocessing: Preprocessing,
+    first_layer_too: bool = True,
+) -> None:
     """Static quantisation by the ranges that crops of real faces drive the network through.
 
     Quantise/dequantise pairs, weights int8 per channel, activations unsigned: with signed ones ONNX Runtime was 2.5
@@ -20,12 +26,17 @@ def to_int8(source: Path, target: Path, crops: Sequence[np.ndarray], preprocessi
     stayed; with percentile ranges 99.2 %, with convolutions and matrices only 99.3 %, with moving averages 99.3 %.
     CPUs without VNNI add such products in 16 bits and may saturate (ONNX Runtime's documentation): export on the kind
     of machine that will serve, so that the gate sees it.
+
+    Without `first_layer_too` only convolutions are quantised, and the first one is not: of FaceResNet's decisions on
+    913 faces 99.9 % stayed then, 97.4 % with it, whose few channels see all that the others do.
     """
+    import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     prepared = target.with_suffix(".prepared.onnx")
     quant_pre_process(source, prepared)
+    first = next(node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv")
     quantize_static(
         prepared,
         target,
@@ -34,6 +45,8 @@ def to_int8(source: Path, target: Path, crops: Sequence[np.ndarray], preprocessi
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
+        op_types_to_quantize=None if first_layer_too else ["Conv"],
+        nodes_to_exclude=[] if first_layer_too else [first],
     )
 
 

@@ -11,7 +11,10 @@ from export.gate import Verdict
 
 
 class Report(Struct):
-    """Everything that is known of one export. Sizes and speeds are of `torch`, of `fp32` and of the file itself."""
+    """Everything that is known of one export. `first_layer` is the precision of the first convolution.
+
+    Sizes and speeds are of `torch`, of `fp32` and of the file itself.
+    """
 
     model: str
     made_from: str
@@ -20,6 +23,7 @@ class Report(Struct):
     backbone: str
     classes: tuple[str, ...]
     precision: str
+    first_layer: str
     input: str
     opset: int
     device: str

@@ -21,6 +21,7 @@ from export.__main__ import make  # noqa: E402
 from export.faces import synthetic_faces  # noqa: E402
 from export.gate import Demand  # noqa: E402
 from export.onnx_file import write_onnx  # noqa: E402
+from export.precision import to_int8  # noqa: E402
 
 INFO = ModelInfo(("red", "green"), Preprocessing(24, margin=1.3), temperature=1.5)
 FACES = synthetic_faces(40)
@@ -162,3 +163,18 @@ def test_weights_that_are_half_precision_numbers_are_stored_so_and_change_nothin
     assert kinds[8, 3, 3, 3] == onnx.TensorProto.FLOAT
     faces = prepare(FACES.crops[:7], INFO.preprocessing)
     assert np.array_equal(opened(path).logits(faces), opened(tmp_path / "plain.onnx").logits(faces))
+
+
+@pytest.mark.parametrize(("first_layer_too", "in_fp32"), [(True, 0), (False, 1)])
+def test_the_first_convolution_can_stay_as_it_is(tmp_path, first_layer_too, in_fp32):
+    two = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 3), torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(), torch.nn.Linear(4, 2),
+    ).eval()  # fmt: skip
+    write_onnx(two, INFO, tmp_path / "plain.onnx")
+    to_int8(tmp_path / "plain.onnx", tmp_path / "m.onnx", FACES.crops, INFO.preprocessing, first_layer_too)
+    graph = onnx.load(tmp_path / "m.onnx").graph
+    made_by = {name: node.op_type for node in graph.node for name in node.output}
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    assert [made_by.get(node.input[1]) for node in convolutions].count("DequantizeLinear") == 2 - in_fp32
+    assert (made_by.get(convolutions[0].input[1]) is None) == bool(in_fp32)
