@@ -78,6 +78,9 @@ def run(
     height: Annotated[int | None, typer.Option(help="picture height to ask of a webcam, px")] = None,
     fps: Annotated[float | None, typer.Option(help="frame rate to ask of a webcam")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="keep trying when a camera is not there at the start")] = False,
+    every_frame: Annotated[
+        bool, typer.Option("--every-frame", help="search and classify each face of each frame; nothing is followed")
+    ] = False,
     tickets: Annotated[int | None, typer.Option(help="frames of a source under way at once; fewer are fresher")] = None,
     corner: Annotated[bool | None, typer.Option(help="stream name, rate and age in a corner of the picture")] = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="run on when one of several sources fails")] = False,
@@ -106,6 +109,7 @@ def run(
                 tickets=tickets,
             ),
         ),
+        "detect": _given(every=1 if every_frame else None),
         "classify": _given(model=model, classes=_names(classes), device=device),
         "overlay": _given(sinks=sink, corner=corner),
         "run": _given(keep_going=keep_going or None),

@@ -86,7 +86,7 @@ def _frames(
             return
         if mirrored:
             cv2.flip(picture.image, 1, dst=picture.image)
-        frame = tickets.number(picture.image, picture.captured_ns, picture.media_ms, picture.name)
+        frame = tickets.number(picture.image, picture.captured_ns, picture.media_ms, picture.name, source.live)
         yield tickets.fly(frame) if every else frame
 
 

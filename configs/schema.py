@@ -39,8 +39,12 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Haar face detection."""
+    """Haar face detection, and how faces are followed between two searches."""
 
+    every: Annotated[
+        Annotated[int, Meta(ge=1)] | Literal["auto"],
+        option("frames from one search to the next, followed in between; 1: search each; auto: 8, live 100 ms"),
+    ] = "auto"
     cascade: Annotated[
         Literal["default", "alt", "alt2"], option("frontal face cascade of OpenCV: haarcascade_frontalface_*")
     ] = "alt2"
@@ -63,6 +67,9 @@ class ClassifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Literal["", "ResNet", "BasicCNN", "ResNet18", "MobileNetV3", "FaceResNet"],
         option("network of a bare .pth state dict that does not tell its own"),
     ] = ""
+    refresh_ms: Annotated[float, option("classify a followed face again after this, ms; 0: in each frame", ge=0)] = (
+        600.0
+    )
     device: Annotated[str, option("cpu, cuda, cuda:N, or auto: the best that is really there")] = "cpu"
     max_batch: Annotated[int, option("faces in one forward pass, at most", ge=1, le=1024)] = 32
     wait_ms: Annotated[float, option("wait for more frames before a forward pass, ms; pays on a GPU", ge=0)] = 0.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from transport.frame import Box, Face, Prediction
+from transport.frame import UNSURE, Box, Face, Prediction
 
 Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom are not part of it
@@ -66,13 +66,15 @@ def annotate(picture: np.ndarray, faces: tuple[Face, ...], corner: str = "") -> 
 
 
 def caption(prediction: Prediction | None) -> tuple[str, Colour]:
-    """The words and the colour of a prediction; a face that was not classified is a grey "?".
+    """The words and the colour of a prediction; a face not classified yet is a grey "?".
 
     >>> caption(Prediction("without_mask", 0.9731, {}))
     ('No mask - 97.3%', (0, 0, 230))
     """
     if prediction is None:
         return "?", GREY
+    if prediction.label == UNSURE:
+        return "Unsure", GREY
     percent = f"{100 * prediction.confidence:.1f}%"
     known = _known_class(prediction.label)
     if known:

@@ -36,7 +36,7 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
         for batch in batches:
             for frame in batch:
                 age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
-                if 0 < config.max_age_ms < age_ms and is_live(frame):
+                if 0 < config.max_age_ms < age_ms and frame.live:
                     stale += 1
                     yield Ended(frame, "stale")
                     continue
@@ -50,11 +50,6 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
                 for sink in sinks:
                     sink.idle(silent_s)
     log.info("%d frames shown, %d stale", shown, stale)
-
-
-def is_live(frame: Frame) -> bool:
-    """Whether the frame comes from a camera: it has no place in a file and no file's name."""
-    return frame.media_ms is None and not frame.name
 
 
 def _show(frame: Frame, sinks: list[Sink], corner: str, age_ms: float) -> None:
@@ -92,7 +87,7 @@ class Silence:
         self._looked_s = 0.0
 
     def heard(self, frame: Frame, now_s: float) -> None:
-        if is_live(frame):
+        if frame.live:
             self._heard_s[frame.stream] = now_s
 
     def due(self, now_s: float) -> bool:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from transport.frame import Face, Frame
 
-VERSION = b"\x01"
+VERSION = b"\x02"
 MAX_SIDE_PX = 1 << 16
 
 
@@ -87,6 +87,7 @@ class _FrameHeader(Struct, frozen=True, tag="frame"):
     faces: tuple[Face, ...]
     media_ms: float | None
     name: str
+    live: bool
     slot: int | None
 
 
@@ -115,6 +116,7 @@ def encode(message: Message, with_pixels: bool = False) -> list[Any]:
         faces=message.faces,
         media_ms=message.media_ms,
         name=message.name,
+        live=message.live,
         slot=None if carried else message.slot,
     )
     parts: list[Any] = [VERSION + _encoder.encode(header)]
@@ -150,6 +152,7 @@ def decode(parts: Sequence[Any], pixels: Pixels | None = None) -> Message | None
         faces=message.faces,
         media_ms=message.media_ms,
         name=message.name,
+        live=message.live,
         slot=message.slot,
     )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from msgspec import Struct
 
+UNSURE = "unsure"  # the label of a followed face of which no class is likely enough
+
 
 class Box(Struct, frozen=True, array_like=True):
     """A rectangle in pixels of the frame. x, y is its upper left corner; it may reach outside the frame."""
@@ -18,18 +20,27 @@ class Box(Struct, frozen=True, array_like=True):
 
 
 class Prediction(Struct, frozen=True):
-    """What the classifier says of one face. Confidence is the calibrated probability of `label`."""
+    """What the classifier says of one face. Confidence is the calibrated probability of `label`.
+
+    Of a face that is followed it is what all answers say together; then `label` is `unsure` where no class is
+    likely enough. `age_ms` is how old the newest of these answers is.
+    """
 
     label: str
     confidence: float
     probabilities: dict[str, float]
+    age_ms: float = 0.0
 
 
 class Face(Struct, frozen=True):
-    """A face that was found. `box` bounds the face as an annotator would draw it: forehead to chin."""
+    """A face that was found. `box` bounds the face as an annotator would draw it: forehead to chin.
+
+    `track` is the same number in all frames of a stream in which the face could be followed; None: it was not.
+    """
 
     box: Box
     prediction: Prediction | None = None
+    track: int | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -40,6 +51,7 @@ class Frame:
     `captured_ns` is `time.monotonic_ns()` at the moment the picture left the source.
     `media_ms` is the position in a video file, None for cameras and pictures.
     `name` is the file name of a picture from a folder, else empty.
+    `live` says that newer pictures replace older ones: nothing may wait for long. Of a file each frame counts.
     `slot` is where the pixels lie in the stream's shared memory, None where they came in the message.
 
     >>> Frame("door", 7, 0, np.zeros((480, 640, 3), np.uint8))
@@ -53,6 +65,7 @@ class Frame:
     faces: tuple[Face, ...] = ()
     media_ms: float | None = None
     name: str = ""
+    live: bool = False
     slot: int | None = None
 
     def __post_init__(self) -> None:

@@ -84,7 +84,9 @@ class Tickets:
             slots["state"][writing[0]] = WRITING
         return self._pool.pixels(int(writing[0]), height, width)
 
-    def number(self, image: np.ndarray, captured_ns: int, media_ms: float | None = None, name: str = "") -> Frame:
+    def number(
+        self, image: np.ndarray, captured_ns: int, media_ms: float | None = None, name: str = "", live: bool = False
+    ) -> Frame:
         """The picture just written into the room, as a frame: it is captured now, and pending."""
         with self._changed:
             slot, seq = int(np.flatnonzero(self._pool.slots["state"] == WRITING)[0]), self.captured
@@ -93,7 +95,7 @@ class Tickets:
             self._pool.header["captured"] = seq + 1
             self._changed.notify_all()
         image.setflags(write=False)
-        return Frame(self.stream, seq, captured_ns, image, media_ms=media_ms, name=name, slot=slot)
+        return Frame(self.stream, seq, captured_ns, image, media_ms=media_ms, name=name, live=live, slot=slot)
 
     def fly(self, frame: Frame) -> Frame:
         """Mark a pending frame as under way, right before it is sent."""

@@ -22,7 +22,9 @@ class JsonlSink(Sink):
     """One line per shown frame, in order, complete in the file as soon as the frame is shown.
 
     `faces` is empty when no face was found, which is not the same as no mask; `label` is null for a face that
-    was not classified. `box` is [x, y, width, height] in pixels of the frame.
+    was not classified yet, `unsure` for one whose answers do not agree. `box` is [x, y, width, height] in pixels of
+    the frame. `track` is the same number while a face is followed, null where nothing is; `label_age_ms` tells how
+    old the newest answer is that the label rests on.
     """
 
     wants_pixels = False
@@ -68,8 +70,10 @@ def line(frame: Frame, age_ms: float) -> bytes:
 def _face(face: Face) -> dict[str, object]:
     prediction = face.prediction
     return {
+        "track": face.track,
         "box": face.box,
         "label": prediction.label if prediction else None,
+        "label_age_ms": round(prediction.age_ms, 3) if prediction else None,
         "confidence": prediction.confidence if prediction else None,
         "probabilities": prediction.probabilities if prediction else None,
     }

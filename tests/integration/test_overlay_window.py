@@ -31,7 +31,7 @@ def batches(ended, silent_after):
     while not select.select([ended], [], [], 0.05)[0]:
         image = np.zeros((240, 320, 3), np.uint8)
         image[:] = (0, 200, 0)
-        yield [Frame("door", seq, time.monotonic_ns(), image)] if seq < silent_after else []
+        yield [Frame("door", seq, time.monotonic_ns(), image, live=True)] if seq < silent_after else []
         seq += 1
 
 ended, end = os.pipe()

@@ -14,6 +14,8 @@ import cv2
 import psutil
 import pytest
 
+from transport.codec import VERSION
+
 STAGES = ("capture-clip", "detect", "classify", "overlay")
 TICKETS = 6
 
@@ -171,7 +173,7 @@ def test_junk_on_a_tcp_link_is_ignored(maskstream, clip):
     run.until(lambda: len(run.lines()) > 5)
     with zmq.Context() as context, context.socket(zmq.PUSH) as socket_:
         socket_.connect(f"tcp://127.0.0.1:{port}")
-        for junk in (b"hello", b"", b"\x80\x04\x95K\x01.", b"\x01" + bytes(1000)):
+        for junk in (b"hello", b"", b"\x80\x04\x95K\x01.", VERSION + bytes(1000)):
             socket_.send_multipart([junk, b"more"])
     seen = len(run.lines())
     run.until(lambda: len(run.lines()) > seen + 20)

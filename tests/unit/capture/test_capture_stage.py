@@ -54,9 +54,9 @@ class Desk:
     def room(self, height, width):
         return np.zeros((height, width, 3), np.uint8)
 
-    def number(self, image, captured_ns, media_ms=None, name=""):
+    def number(self, image, captured_ns, media_ms=None, name="", live=False):
         self.captured += 1
-        return Frame("s", self.captured - 1, captured_ns, image, media_ms=media_ms, name=name)
+        return Frame("s", self.captured - 1, captured_ns, image, media_ms=media_ms, name=name, live=live)
 
     def fly(self, frame):
         return frame

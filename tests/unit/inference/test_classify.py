@@ -1,5 +1,8 @@
 """The classify stage: each face gets its own answer, faces share passes, and frames keep their order."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +10,7 @@ from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from inference.backends import Backend
 from inference.checkpoint import ModelInfo
-from inference.classify import classify, classify_frames
+from inference.classify import Persons, classify
 from inference.preprocess import Preprocessing
 from transport.frame import Box, Face, Frame
 from transport.stage import StageContext
@@ -40,6 +43,11 @@ def frame_of(seq, *colours):
     return Frame("door", seq, 0, image, tuple(faces))
 
 
+def classify_frames(frames, backend, config):
+    with ThreadPoolExecutor(1) as beside:
+        return list(Persons(backend, config, beside).predicted(frames))
+
+
 def labels_of(frame):
     return [face.prediction.label for face in frame.faces]
 
@@ -55,7 +63,7 @@ def test_every_face_gets_its_own_prediction():
 def test_faces_of_many_frames_share_passes_of_at_most_max_batch():
     backend = RedOrBlue()
     frames = [frame_of(0, RED, BLUE), frame_of(1), frame_of(2, BLUE, BLUE, RED)]
-    out = list(classify_frames(frames, backend, ClassifyConfig(max_batch=3)))
+    out = classify_frames(frames, backend, ClassifyConfig(max_batch=3))
     assert backend.passes == [3, 2]
     assert [labels_of(frame) for frame in out] == [["red", "blue"], [], ["blue", "blue", "red"]]
     assert [frame.seq for frame in out] == [0, 1, 2]
@@ -64,7 +72,7 @@ def test_faces_of_many_frames_share_passes_of_at_most_max_batch():
 def test_frames_without_faces_need_no_pass():
     backend = RedOrBlue()
     given = frame_of(0)
-    assert list(classify_frames([given], backend, ClassifyConfig())) == [given]
+    assert classify_frames([given], backend, ClassifyConfig()) == [given]
     assert backend.passes == []
 
 
@@ -110,3 +118,53 @@ def test_a_model_that_cannot_be_used_is_refused_before_frames_are_asked_for(tmp_
 
     with pytest.raises(InputError, match=r"bad\.onnx"):
         list(classify(ClassifyConfig(model=str(tmp_path / "bad.onnx")), batches(), StageContext()))
+
+
+def followed(seq, *colours, live=False, ms=40.0):
+    """As frame_of, with the faces followed as 0, 1, ...; a frame of a film every 40 ms, or a live one."""
+    frame = frame_of(seq, *colours)
+    faces = tuple(Face(face.box, track=number) for number, face in enumerate(frame.faces))
+    at = {"captured_ns": int(seq * ms * 1e6)} | ({"live": True} if live else {"media_ms": seq * ms})
+    return replace(frame, faces=faces, **at)
+
+
+def test_a_followed_face_is_classified_anew_only_when_it_is_due():
+    backend = RedOrBlue()
+    with ThreadPoolExecutor(1) as beside:
+        persons = Persons(backend, ClassifyConfig(refresh_ms=600), beside)
+        out = [frame for seq in range(40) for frame in persons.predicted([followed(seq, RED, BLUE)])]
+    assert all(labels_of(frame) == ["red", "blue"] for frame in out)
+    assert len(backend.passes) == 4  # at 0, soon after at 160, settled then: at 760 and 1360
+    assert max(face.prediction.age_ms for frame in out for face in frame.faces) == 560
+
+
+def test_a_face_that_changes_is_called_otherwise_within_a_second():
+    with ThreadPoolExecutor(1) as beside:
+        persons = Persons(RedOrBlue(), ClassifyConfig(), beside)
+        out = [frame for seq in range(80) for frame in persons.predicted([followed(seq, RED if seq < 40 else BLUE)])]
+    assert labels_of(out[39]) == ["red"]
+    assert all(labels_of(frame) == ["blue"] for frame in out[65:])
+
+
+def test_a_track_of_another_number_is_another_person():
+    backend = RedOrBlue()
+    with ThreadPoolExecutor(1) as beside:
+        persons = Persons(backend, ClassifyConfig(), beside)
+        list(persons.predicted([followed(0, RED)]))
+        frame = followed(1, BLUE)
+        other = replace(frame, faces=(Face(frame.faces[0].box, track=7),))
+        [out] = persons.predicted([other])
+    assert labels_of(out) == ["blue"]
+
+
+def test_a_live_frame_does_not_wait_for_its_answer():
+    backend = RedOrBlue()
+    with ThreadPoolExecutor(1) as beside:
+        persons = Persons(backend, ClassifyConfig(), beside)
+        beside.submit(lambda: None).result()
+        [first] = persons.predicted([followed(0, RED, live=True)])
+        beside.submit(lambda: None).result()  # behind the answer
+        [second] = persons.predicted([followed(1, RED, live=True)])
+    assert first.faces[0].prediction is None
+    assert labels_of(second) == ["red"]
+    assert backend.passes == [1]

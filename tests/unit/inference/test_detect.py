@@ -1,12 +1,16 @@
 """The detect stage attaches faces, frame by frame, in order."""
 
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from capture.demo import DemoScene
 from configs.schema import DetectConfig
-from inference.detect import detect
-from transport.frame import Frame
+from inference.detect import AUTO_EVERY, detect
+from inference.track import iou
+from transport.frame import Box, Frame
 from transport.stage import StageContext
 
 
@@ -21,14 +25,14 @@ def frames() -> list[Frame]:
 
 
 def test_every_frame_comes_out_in_order_with_its_own_faces(frames):
-    out = list(detect(DetectConfig(), [frames[:2], [], frames[2:]], StageContext()))
+    out = list(detect(DetectConfig(every=1), [frames[:2], [], frames[2:]], StageContext()))
     assert [frame.seq for frame in out] == [0, 1, 2]
     assert [len(frame.faces) for frame in out] == [1, 0, 3]
     assert all(face.prediction is None for frame in out for face in frame.faces)
 
 
 def test_nothing_else_of_a_frame_changes(frames):
-    [out] = detect(DetectConfig(), [[frames[0]]], StageContext())
+    [out] = detect(DetectConfig(every=1), [[frames[0]]], StageContext())
     assert out.image is frames[0].image
     assert (out.stream, out.captured_ns, out.slot) == ("demo", 1000, 0)
 
@@ -43,3 +47,96 @@ def test_the_detector_is_ready_and_named_before_a_frame_is_asked_for():
 
     assert list(detect(DetectConfig(cascade="alt2"), batches(), context)) == []
     assert named == ["haar frontalface_alt2"]
+
+
+def film(scene, first, last, **fields):
+    return [
+        [Frame("demo", seq, seq * 40_000_000, scene.picture(seq), media_ms=40.0 * seq, **fields)]
+        for seq in range(first, last)
+    ]
+
+
+def found(truth, frame):
+    """How many faces of the truth have a box on them, and how many boxes are on none."""
+    hits = sum(any(iou(face, one.box) > 0.5 for one in frame.faces) for face, _ in truth)
+    return hits, sum(all(iou(face, one.box) < 0.2 for face, _ in truth) for one in frame.faces)
+
+
+def test_followed_faces_are_as_good_as_searched_ones_and_keep_their_number():
+    scene = DemoScene()
+    out = list(detect(DetectConfig(), film(scene, 336, 396), StageContext()))
+    results = [found(scene.truth(frame.seq), frame) for frame in out]
+    faces = sum(len(scene.truth(frame.seq)) for frame in out)
+    assert sum(hits for hits, _ in results) >= 0.97 * faces
+    assert sum(false for _, false in results) == 0
+    assert len({face.track for frame in out for face in frame.faces}) == max(len(frame.faces) for frame in out)
+
+
+def test_another_scene_is_searched_at_once():
+    scene = DemoScene()
+    pictures = [*film(scene, 100, 103), *film(scene, 340, 343)]
+    out = list(detect(DetectConfig(), pictures, StageContext()))
+    assert [len(frame.faces) for frame in out[3:]] == [3, 3, 3]
+
+
+def test_a_face_is_only_searched_for_now_and_then():
+    scene = DemoScene()
+    context = StageContext()
+    pictures = film(scene, 20, 20 + 2 * AUTO_EVERY)
+    searched = []
+
+    class Counting:
+        name = "counting"
+
+        def find_in_grey(self, grey):
+            searched.append(grey.shape)
+            return [Box(100, 80, 40, 50)]
+
+    from inference import detect as stage
+
+    haar, stage.HaarDetector = stage.HaarDetector, lambda config: Counting()
+    try:
+        list(detect(DetectConfig(), pictures, context))
+    finally:
+        stage.HaarDetector = haar
+    assert searched == [(240, 320)] * 2
+
+
+def test_pictures_of_a_folder_are_each_searched(frames):
+    named = [[replace(frame, name=f"{frame.seq}.jpg")] for frame in frames]
+    out = list(detect(DetectConfig(), named, StageContext()))
+    assert [len(frame.faces) for frame in out] == [1, 0, 3]
+    assert all(face.track is None for frame in out for face in frame.faces)
+
+
+def test_a_live_frame_does_not_wait_for_the_search(monkeypatch):
+    """The search of the first frame lasts until the fourth has gone on; its faces are carried to the fifth."""
+    from inference import detect as stage
+
+    scene = DemoScene()
+    truth = scene.truth(25)[0][0]
+
+    class Slow:
+        name = "slow"
+        free = False
+
+        def find_in_grey(self, grey):
+            while not self.free:
+                time.sleep(0.001)
+            return [Box(truth.x / 2, truth.y / 2, truth.width / 2, truth.height / 2)]
+
+    slow = Slow()
+    monkeypatch.setattr(stage, "HaarDetector", lambda config: slow)
+    seen = []
+
+    def batches():
+        for seq in range(5):
+            if seq == 4:
+                slow.free = True
+                time.sleep(0.05)
+            yield [Frame("demo", seq, seq * 10_000_000, scene.picture(25 + seq), live=True)]
+
+    for frame in detect(DetectConfig(), batches(), StageContext()):
+        seen.append(len(frame.faces))
+        slow.free = slow.free or len(seen) == 4
+    assert seen == [0, 0, 0, 0, 1]

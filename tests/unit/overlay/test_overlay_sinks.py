@@ -121,14 +121,17 @@ def test_jsonl_has_one_line_per_frame_in_order(tmp_path):
     assert {(line["width"], line["height"], line["age_ms"]) for line in lines} == {(160, 120, 1.5)}
     assert lines[0]["faces"] == [
         {
+            "track": None,
             "box": [1, 2, 30.5, 40],
+            "label_age_ms": 0.0,
             "label": "no_mask",
             "confidence": 0.75,
             "probabilities": {"mask": 0.25, "no_mask": 0.75},
         }
     ]
     assert lines[1]["faces"] == []
-    assert lines[2]["faces"] == [{"box": [1, 2, 30.5, 40], "label": None, "confidence": None, "probabilities": None}]
+    unknown = dict.fromkeys(("track", "label", "label_age_ms", "confidence", "probabilities"))
+    assert lines[2]["faces"] == [{"box": [1, 2, 30.5, 40]} | unknown]
 
 
 def test_jsonl_tells_the_time_of_capture_in_utc(tmp_path):

@@ -37,7 +37,7 @@ def live(seq=0, age_ms=0.0, stream="door") -> Frame:
     image = np.full((120, 160, 3), 90, np.uint8)
     image.setflags(write=False)
     captured_ns = time.monotonic_ns() - round(age_ms * 1e6)
-    return Frame(stream, seq, captured_ns, image, faces=(Face(Box(40, 40, 50, 60)),))
+    return Frame(stream, seq, captured_ns, image, faces=(Face(Box(40, 40, 50, 60)),), live=True)
 
 
 def run(monkeypatch, sinks, batches, **options) -> list[Ended]:
@@ -76,7 +76,10 @@ def test_a_live_frame_that_is_too_old_ends_as_stale(monkeypatch):
 
 
 def test_frames_of_files_and_folders_are_never_stale(monkeypatch):
-    of_file, of_folder = replace(live(0, age_ms=900), media_ms=40.0), replace(live(1, age_ms=900), name="a.png")
+    of_file, of_folder = (
+        replace(live(0, age_ms=900), media_ms=40.0, live=False),
+        replace(live(1, age_ms=900), name="a.png", live=False),
+    )
     ended = run(monkeypatch, [Seen()], [[of_file, of_folder]], max_age_ms=500)
     assert [end.outcome for end in ended] == ["shown", "shown"]
 
@@ -134,7 +137,7 @@ def test_a_live_stream_is_away_after_two_silent_seconds():
     silence = Silence()
     silence.heard(live(stream="door"), now_s=100)
     silence.heard(live(stream="hall"), now_s=102)
-    silence.heard(replace(live(stream="clip"), media_ms=0.0), now_s=100)
+    silence.heard(replace(live(stream="clip"), media_ms=0.0, live=False), now_s=100)
     assert silence.silent_s(now_s=101) == {}
     assert silence.silent_s(now_s=103.5) == {"door": 3.5}
     silence.heard(live(stream="door"), now_s=104)

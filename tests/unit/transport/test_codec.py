@@ -10,7 +10,9 @@ from transport.frame import Box, Face, Frame, Prediction
 
 def frame(**changes):
     image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
-    face = Face(Box(1.5, -2.0, 30.0, 40.0), Prediction("mask", 0.9, {"mask": 0.9, "no_mask": 0.1}))
+    face = Face(
+        Box(1.5, -2.0, 30.0, 40.0), Prediction("mask", 0.9, {"mask": 0.9, "no_mask": 0.1}, age_ms=80.0), track=5
+    )
     return Frame(
         **{
             "stream": "door",
@@ -20,6 +22,7 @@ def frame(**changes):
             "faces": (face, Face(Box(0, 0, 1, 1))),
             "media_ms": 40.0,
             "name": "é.png",
+            "live": True,
         }
         | changes
     )
@@ -33,7 +36,7 @@ def test_a_frame_with_its_pixels_comes_back_the_same():
     out = decode(wire(frame()))
     assert np.array_equal(out.image, frame().image)
     assert (out.stream, out.seq, out.captured_ns, out.faces) == ("door", 7, 123, frame().faces)
-    assert (out.media_ms, out.name, out.slot) == (40.0, "é.png", None)
+    assert (out.media_ms, out.name, out.live, out.slot) == (40.0, "é.png", True, None)
 
 
 def test_received_pixels_are_read_only():
@@ -82,7 +85,7 @@ def test_every_other_message_comes_back_the_same(message):
     "parts",
     [
         [b""],
-        [b"\x02" + msgspec.msgpack.encode({"type": "end", "stream": "a"})],
+        [b"\x01" + msgspec.msgpack.encode({"type": "end", "stream": "a"})],
         [VERSION],
         [VERSION + b"\xc1"],
         [VERSION + msgspec.msgpack.encode({"type": "end"})],

@@ -1,0 +1,59 @@
+"""What is said of one person over time."""
+
+import numpy as np
+import pytest
+
+from inference.person import UNSETTLED_MS, Person
+from transport.frame import UNSURE
+
+CLASSES = ("mask", "no_mask")
+MASK, BARE, EITHER = np.array([0.95, 0.05]), np.array([0.05, 0.95]), np.array([0.5, 0.5])
+
+
+def heard(*answers, every_ms=200.0):
+    person = Person()
+    for number, answer in enumerate(answers):
+        person.asked_ms = number * every_ms
+        person.heard(answer, number * every_ms)
+    return person
+
+
+def test_before_the_first_answer_nothing_is_said():
+    assert Person().decision(CLASSES, 0) is None
+
+
+def test_one_odd_answer_does_not_turn_a_settled_person():
+    person = heard(MASK, MASK, MASK, BARE)
+    assert person.decision(CLASSES, 600).label in ("mask", UNSURE)
+    assert heard(MASK, MASK, MASK, BARE, MASK).decision(CLASSES, 800).label == "mask"
+
+
+def test_a_mask_that_is_taken_off_is_seen_within_a_second():
+    person = heard(*[MASK] * 20)
+    for later in (0, 600, 750):  # settled until 3800; then asked after 600 ms, then soon again
+        person.heard(BARE, 3900 + later)
+    assert person.decision(CLASSES, 4700).label == "no_mask"
+
+
+def test_without_doubt_the_likeliest_class_is_said():
+    person = heard(np.array([0.45, 0.55]))
+    assert person.decision(CLASSES, 0).label == UNSURE
+    assert person.decision(CLASSES, 0, may_doubt=False).label == "no_mask"
+
+
+def test_a_label_tells_how_old_its_newest_answer_is():
+    assert heard(MASK, MASK).decision(CLASSES, 500).age_ms == 300
+
+
+@pytest.mark.parametrize(
+    ("answers", "after_ms"), [((MASK, MASK), 600), ((MASK,), UNSETTLED_MS), ((MASK, EITHER), UNSETTLED_MS)]
+)
+def test_a_settled_person_is_asked_about_later_than_an_unsettled_one(answers, after_ms):
+    person = heard(*answers)
+    asked = person.asked_ms
+    assert not person.due(asked + after_ms - 1, 600)
+    assert person.due(asked + after_ms, 600)
+
+
+def test_a_new_person_is_asked_about_at_once():
+    assert Person().due(0, 600)
