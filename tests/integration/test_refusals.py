@@ -106,10 +106,13 @@ def test_a_model_without_class_names_says_how_to_give_them_and_takes_any(maskstr
     assert refused.wait(60) == 1
     assert "--classes" in refused.stderr
     run = maskstream(*common, "--classes", "red,green,blue", "--realtime")
-    run.until(lambda: any(line["faces"] for line in run.lines()))
-    faces = [face for line in run.lines() for face in line["faces"]]
-    named = next(face["probabilities"] for face in faces if face["label"])  # a live face has none at first
-    assert set(named) == {"red", "green", "blue"}
+
+    def answers():
+        faces = [face for line in run.lines() for face in line["faces"]]
+        return [face["probabilities"] for face in faces if face["label"]]  # a live face has none at first
+
+    run.until(answers)
+    assert set(answers()[0]) == {"red", "green", "blue"}
 
 
 def test_a_truncated_video_plays_to_where_it_can(maskstream, clip):
