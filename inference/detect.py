@@ -17,6 +17,7 @@ from transport.stage import Batches, StageContext
 
 log = logging.getLogger("detect")
 
+NUMBERS_OF_A_LIFE = 1_000_000  # a restarted stage must not give a new face the number, and so the label, of an old one
 AUTO_EVERY = 8  # frames of a file between two searches
 AUTO_EVERY_MS = 100.0  # of a live stream: a new face is boxed soon, and one core is busy with Haar for a quarter
 
@@ -38,8 +39,10 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
                 if config.every == 1 or frame.name:  # pictures of a folder have nothing to do with each other
                     boxed = tuple(Face(box) for box in detector.find(frame.image))
                 else:
-                    watch = watches.setdefault(frame.stream, Watch(detector, config, beside))
-                    boxed = watch.see(frame)
+                    if frame.stream not in watches:
+                        tracker = Tracker(first_id=context.restarts * NUMBERS_OF_A_LIFE)
+                        watches[frame.stream] = Watch(detector, config, tracker, beside)
+                    boxed = watches[frame.stream].see(frame)
                 frames += 1
                 faces += len(boxed)
                 yield replace(frame, faces=boxed)
@@ -49,9 +52,10 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
 class Watch:
     """One stream, watched: its tracks, and the search that is under way."""
 
-    def __init__(self, detector: HaarDetector, config: DetectConfig, beside: ThreadPoolExecutor) -> None:
-        self._detector, self._config, self._beside = detector, config, beside
-        self._tracker = Tracker()
+    def __init__(
+        self, detector: HaarDetector, config: DetectConfig, tracker: Tracker, beside: ThreadPoolExecutor
+    ) -> None:
+        self._detector, self._config, self._tracker, self._beside = detector, config, tracker, beside
         self._frames_since = 0
         self._searched_ns = 0
         self._lost = True  # nothing is known yet: search at once, as when a face was lost

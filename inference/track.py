@@ -53,10 +53,10 @@ class Tracker:
     points disagree, or which no longer looks like itself, is dropped: no box stays behind on the background.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first_id: int = 0) -> None:
         self.tracks: list[Track] = []
         self._before: np.ndarray | None = None
-        self._next_id = 0
+        self._next_id = first_id
 
     def follow(self, grey: np.ndarray) -> bool:
         """Move all faces to where they are in this picture, the one after the last; those that are lost go.

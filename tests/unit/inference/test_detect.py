@@ -72,6 +72,14 @@ def test_followed_faces_are_as_good_as_searched_ones_and_keep_their_number():
     assert len({face.track for frame in out for face in frame.faces}) == max(len(frame.faces) for frame in out)
 
 
+def test_a_restarted_stage_gives_no_face_the_number_of_an_earlier_one():
+    scene = DemoScene()
+    lives = [list(detect(DetectConfig(), film(scene, 340, 342), StageContext(restarts=n))) for n in (0, 1)]
+    first, second = ({face.track for frame in out for face in frame.faces} for out in lives)
+    assert len(first) == len(second) == 3
+    assert not first & second
+
+
 def test_another_scene_is_searched_at_once():
     scene = DemoScene()
     pictures = [*film(scene, 100, 103), *film(scene, 340, 343)]
