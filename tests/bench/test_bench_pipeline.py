@@ -1,25 +1,21 @@
-"""The whole pipeline on the demo, flat out, beside decoding nothing but the same pictures' generator."""
+"""The whole pipeline on the demo, flat out: faces followed between searches, beside each frame searched."""
 
-import time
-
-import numpy as np
 import pytest
-
-from capture.demo import DemoScene
 
 pytestmark = pytest.mark.bench
 
 
-def test_the_pipeline_keeps_its_slowest_stage_busy(maskstream):
-    scene = DemoScene()
-    out = np.empty((480, 640, 3), np.uint8)
-    began_s = time.perf_counter()
-    for index in range(100):
-        scene.picture(index, out)
-    alone = 100 / (time.perf_counter() - began_s)
-    run = maskstream("--source", "demo", "--sink", "null", "--json")
+def figures(maskstream, *options):
+    run = maskstream("--source", "demo", "--sink", "null", "--json", *options)
     assert run.wait(300) == 0
-    fps, stages = run.report["streams"]["demo"]["fps"], run.report["stages"]
-    busy = {name: figures["busy"] for name, figures in stages.items()}
-    print(f"\ndemo 640x480: {fps:.1f} frames/s, scene alone {alone:.0f}/s, busy {busy}")
-    assert max(busy.values()) > 0.85  # frames wait for the slowest stage, never the other way round
+    report = run.report
+    return report["streams"]["demo"]["fps"], {name: stage["busy"] for name, stage in report["stages"].items()}
+
+
+def test_following_faces_is_worth_it(maskstream):
+    every, busy_every = figures(maskstream, "--every-frame")
+    followed, busy_followed = figures(maskstream)
+    print(f"\ndemo 640x480, each frame searched: {every:.1f} frames/s, busy {busy_every}")
+    print(f"followed: {followed:.1f} frames/s, busy {busy_followed}")
+    assert max(busy_every.values()) > 0.85  # frames wait for the slowest stage, never the other way round
+    assert followed > 2.5 * every
