@@ -85,8 +85,8 @@ def export(
         make(plain, made, info, demand, calibration)
         verdict = examine(made, network, info, judged, demand)
         first_layer = demand.precision
-        if demand.precision == "int8" and not verdict.passed:
-            print(f"int8 of all layers: refused: {verdict.refusal}; the first layer stays fp32")
+        if demand.precision == "int8" and verdict.refusal.startswith("decisions"):
+            print(f"int8 of all layers: {verdict.refusal}; tried again with the first layer in fp32")
             make(plain, made, info, demand, calibration, first_layer_too=False)
             verdict = examine(made, network, info, judged, demand)
             first_layer = "fp32"

@@ -44,8 +44,8 @@ class Verdict(Struct):
 
     @property
     def refusal(self) -> str:
-        """The first thing that is wrong, in words."""
-        return next(f"{check.name}: {check.finding}" for check in self.checks if not check.passed)
+        """The first thing that is wrong, in words; empty if it passed."""
+        return next((f"{check.name}: {check.finding}" for check in self.checks if not check.passed), "")
 
 
 class Demand(Struct, frozen=True):

@@ -90,8 +90,8 @@ def shrunken_grey(image_bgr: np.ndarray, most_px: int) -> tuple[np.ndarray, floa
     height, width = image_bgr.shape[:2]
     scale = min(1.0, most_px / width)
     if scale < 1.0:
-        # linear: area interpolation costs 2 ms on a 1080p picture, linear .34, and the cascade sees no difference;
-        # shrunk before it is grey, which is as good and costs a third
+        # linear: area interpolation costs 2 ms on a 1080p picture, and the cascade sees no difference; shrunk before it
+        # is grey, which takes .13 / .17 / .18 ms at 480p / 720p / 1080p instead of .14 / .45 / .90 and finds as much
         size = (most_px, max(1, round(height * scale)))
         image_bgr = cv2.resize(image_bgr, size, interpolation=cv2.INTER_LINEAR)
     return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), scale

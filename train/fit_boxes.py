@@ -20,7 +20,7 @@ from configs.errors import InputError
 from configs.schema import DetectConfig
 from inference.haar import BoxMapping, HaarDetector
 from inference.preprocess import CROP_MARGIN, crop_box
-from transport.frame import Box
+from transport.frame import Box, iou
 
 MIN_SIDE_PX = 40  # smaller faces are left out of the training crops too
 MIN_IOU = 0.25  # a square that overlaps a face less than this has not found it
@@ -91,8 +91,8 @@ def find_matches(cascade: Cascade, photos: Iterator[Photo]) -> list[Match]:
     for photo in photos:
         squares = detector.find_squares(photo.image)
         for box, label in photo.faces:
-            best = max(squares, key=lambda square: iou(corners(square), corners(box)), default=None)
-            if best is not None and iou(corners(best), corners(box)) < MIN_IOU:
+            best = max(squares, key=lambda square: iou(square, box), default=None)
+            if best is not None and iou(best, box) < MIN_IOU:
                 best = None
             matches.append(Match(box, label, best, (photo.image.shape[1], photo.image.shape[0])))
     return matches
@@ -123,25 +123,8 @@ def crop_iou(match: Match, mapping: BoxMapping) -> float:
     """Overlap of the two pictures that a classifier would get: around the mapped square, around the annotation."""
     assert match.square is not None
     cut = [crop_box(box, *match.image_size, CROP_MARGIN) for box in (mapping.apply(match.square), match.annotated)]
-    return iou(*cut)
-
-
-def corners(box: Box) -> tuple[float, float, float, float]:
-    return box.x, box.y, box.x + box.width, box.y + box.height
-
-
-def iou(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
-    """Intersection over union of two rectangles (x0, y0, x1, y1).
-
-    >>> iou((0, 0, 2, 2), (1, 0, 3, 2))
-    0.3333333333333333
-    """
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+    one, other = (Box(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in cut)
+    return iou(one, other)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,20 @@ class Box(Struct, frozen=True, array_like=True):
     height: float
 
 
+def iou(one: Box, other: Box) -> float:
+    """Intersection over union of two rectangles.
+
+    >>> iou(Box(0, 0, 2, 2), Box(1, 0, 2, 2))
+    0.3333333333333333
+    """
+    width = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+    height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / (one.width * one.height + other.width * other.height - both)
+
+
 class Prediction(Struct, frozen=True):
     """What the classifier says of one face. Confidence is the calibrated probability of `label`.
 

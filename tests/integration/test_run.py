@@ -43,6 +43,20 @@ def test_a_file_loses_no_frame(maskstream, clip):
     assert run.report["versions"]["opencv-python"].startswith("4.")
 
 
+def test_faces_are_followed_unless_each_frame_is_asked_for(maskstream):
+    followed = maskstream("--source", "demo", "--sink", "jsonl:o.jsonl")
+    assert followed.wait(90) == 0
+    faces = [face for line in followed.lines() for face in line["faces"]]
+    assert {type(face["track"]) for face in faces} == {int}
+    assert 0 < max(face["label_age_ms"] for face in faces) <= 600
+    each = maskstream("--source", "demo", "--every-frame", "--sink", "jsonl:e.jsonl")
+    each.until(lambda: sum(bool(line["faces"]) for line in each.lines("e.jsonl")) > 20)
+    each.signal(signal.SIGINT)
+    assert each.wait() == 0
+    faces = [face for line in each.lines("e.jsonl") for face in line["faces"]]
+    assert {(face["track"], face["label_age_ms"]) for face in faces} == {(None, 0.0)}
+
+
 @pytest.mark.skipif(not shutil.which("ffprobe"), reason="needs ffprobe (Debian package ffmpeg)")
 def test_ffprobe_counts_the_same_and_finds_what_browsers_play(maskstream, clip):
     run = maskstream("--source", clip(count=30), "--sink", "file:o.mp4")

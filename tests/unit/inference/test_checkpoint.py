@@ -3,11 +3,13 @@
 import os
 import pickle
 
+import msgspec
 import pytest
 
 from configs.errors import InputError
+from configs.schema import ClassifyConfig
 from inference.checkpoint import ModelInfo, load_checkpoint, save_checkpoint, write_whole
-from inference.networks import PREPROCESSING, build_network
+from inference.networks import BACKBONES, PREPROCESSING, build_network
 from inference.preprocess import Preprocessing
 
 torch = pytest.importorskip("torch")
@@ -25,7 +27,7 @@ def test_a_checkpoint_comes_back_as_it_was_saved(tmp_path):
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in loaded.state_dict().items())
 
 
-@pytest.mark.parametrize("backbone", ["BasicCNN", "ResNet"])
+@pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_bare_state_dict_loads_when_its_classes_are_given(tmp_path, backbone):
     torch.save(build_network(backbone, 3).state_dict(), tmp_path / "bare.pth")
     _, info = load_checkpoint(tmp_path / "bare.pth", ("c", "a", "b"))
@@ -59,6 +61,11 @@ def test_a_state_dict_of_the_original_gives_the_softmax_of_plain_torch_code(tmp_
     with torch.inference_mode():
         expected = torch.softmax(plain(faces)[:, : len(names)], dim=1)
         assert torch.equal(torch.softmax(network(faces) / info.temperature, dim=1), expected)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_network_can_be_named_in_the_options(backbone):
+    assert msgspec.convert({"backbone": backbone}, ClassifyConfig).backbone == backbone
 
 
 def test_a_bare_state_dict_without_class_names_says_how_to_give_them(tmp_path):

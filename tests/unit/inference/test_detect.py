@@ -9,8 +9,7 @@ import pytest
 from capture.demo import DemoScene
 from configs.schema import DetectConfig
 from inference.detect import AUTO_EVERY, detect
-from inference.track import iou
-from transport.frame import Box, Frame
+from transport.frame import Box, Frame, iou
 from transport.stage import StageContext
 
 
@@ -87,7 +86,7 @@ def test_another_scene_is_searched_at_once():
     assert [len(frame.faces) for frame in out[3:]] == [3, 3, 3]
 
 
-def test_a_face_is_only_searched_for_now_and_then():
+def test_a_face_is_only_searched_for_now_and_then(monkeypatch):
     scene = DemoScene()
     context = StageContext()
     pictures = film(scene, 20, 20 + 2 * AUTO_EVERY)
@@ -102,11 +101,8 @@ def test_a_face_is_only_searched_for_now_and_then():
 
     from inference import detect as stage
 
-    haar, stage.HaarDetector = stage.HaarDetector, lambda config: Counting()
-    try:
-        list(detect(DetectConfig(), pictures, context))
-    finally:
-        stage.HaarDetector = haar
+    monkeypatch.setattr(stage, "HaarDetector", lambda config: Counting())
+    list(detect(DetectConfig(), pictures, context))
     assert searched == [(240, 320)] * 2
 
 

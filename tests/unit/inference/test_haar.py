@@ -9,20 +9,12 @@ from configs.errors import InputError
 from configs.schema import DetectConfig
 from inference import haar
 from inference.haar import HaarDetector
-from transport.frame import Box
+from transport.frame import Box, iou
 
 
 @pytest.fixture(scope="module")
 def scene() -> DemoScene:
     return DemoScene()
-
-
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union."""
-    width = min(a.x + a.width, b.x + b.width) - max(a.x, b.x)
-    height = min(a.y + a.height, b.y + b.height) - max(a.y, b.y)
-    both = max(width, 0.0) * max(height, 0.0)
-    return both / (a.width * a.height + b.width * b.height - both)
 
 
 def test_faces_of_the_demo_are_found_in_every_state(scene):
@@ -34,8 +26,8 @@ def test_faces_of_the_demo_are_found_in_every_state(scene):
         boxes = detector.find(scene.picture(index))
         truth = scene.truth(index)
         for face, label in truth:
-            found[label].append(any(overlap(face, box) > 0.5 for box in boxes))
-        false_boxes += sum(all(overlap(face, box) < 0.2 for face, _ in truth) for box in boxes)
+            found[label].append(any(iou(face, box) > 0.5 for box in boxes))
+        false_boxes += sum(all(iou(face, box) < 0.2 for face, _ in truth) for box in boxes)
     for label, hits in found.items():
         assert np.mean(hits) >= 0.95, f"{label}: {sum(hits)} of {len(hits)} faces found"
     assert false_boxes <= 0.1 * len(indices)
@@ -46,14 +38,14 @@ def test_boxes_sit_on_the_face(scene, cascade):
     detector = HaarDetector(DetectConfig(cascade=cascade))
     face, _ = scene.truth(25)[0]
     [box] = detector.find(scene.picture(25))
-    assert overlap(face, box) > 0.6
+    assert iou(face, box) > 0.6
 
 
 def test_boxes_are_in_pixels_of_the_picture_that_was_given(scene):
     detector = HaarDetector(DetectConfig(width=320))
     [small] = detector.find(scene.picture(25))
     [large] = detector.find(cv2.resize(scene.picture(25), (1280, 960)))
-    assert overlap(small, Box(large.x / 2, large.y / 2, large.width / 2, large.height / 2)) > 0.85
+    assert iou(small, Box(large.x / 2, large.y / 2, large.width / 2, large.height / 2)) > 0.85
 
 
 def test_faces_below_min_face_are_not_found(scene):

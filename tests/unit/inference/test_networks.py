@@ -22,12 +22,12 @@ def test_every_network_takes_its_size_and_has_an_output_per_class(backbone):
     assert network.state_dict()[f"{HEADS[backbone]}.weight"].shape == (4, HEAD_INPUTS[backbone])
 
 
-def test_the_face_resnet_begins_as_the_way_past_its_blocks():
+def test_the_face_resnet_neither_dies_nor_explodes_though_it_has_no_batch_norm():
     torch.manual_seed(0)
     network = build_network("FaceResNet", 3).eval()
     with torch.inference_mode():
         logits = network(torch.randn(4, 3, 112, 112))
-    assert 0.001 < logits.std() < 1  # neither dead nor exploded, though it has no batch norm
+    assert 0.001 < logits.std() < 1
 
 
 def test_basic_cnn_has_the_weights_of_the_original_under_the_same_names():

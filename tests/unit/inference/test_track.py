@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.track import Tracker, iou
-from transport.frame import Box
+from inference.track import Tracker
+from transport.frame import Box, iou
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,7 @@ def test_green_red_and_blue_are_what_they_are_called():
 
 def test_a_face_that_was_not_classified_is_grey_with_a_question_mark():
     assert caption(None) == ("?", GREY)
+    assert caption(Prediction("unsure", 0.5, {"mask": 0.5, "no_mask": 0.5})) == ("Unsure", GREY)
     assert annotate(black(640, 480), (Face(Box(200, 150, 200, 240)),))[270, 200].tolist() == list(GREY)
 
 

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from configs.errors import InputError
 from inference.backends import SHIPPED_MODEL
-from train.__main__ import chosen_balance, default_name, learning_layers, train
+from inference.preprocess import Preprocessing
+from train.__main__ import chosen_balance, default_name, learning_layers, preprocessing_of, train
 from train.dataset import Dataset
 from train.evaluate import evaluate
 from train.training import Recipe
@@ -55,6 +56,13 @@ def test_checkpoints_are_named_as_the_original_names_them():
     assert default_name("ResNet", "not_retrain", None, three, recipe) == "ResNet-not_retrain-3classes-64-60-0.00100000"
     assert default_name("ResNet", "retrain", "retrain", two, slower) == "ResNet-retrain-2classes-32-6-0.00010000"
     assert default_name("BasicCNN", "all", None, three, slower) == "BasicCNN-not_retrain-3classes-32-6-0.00010000"
+    assert default_name("ResNet18", "all", None, two, slower, 64) == "ResNet18-all-2classes-32-6-0.00010000-64px"
+
+
+def test_the_size_of_the_input_can_be_chosen_but_not_of_basic_cnn(faces):
+    assert preprocessing_of("ResNet", None).size == 224
+    assert preprocessing_of("ResNet", 64) == Preprocessing(64)
+    assert "BasicCNN takes faces of 256 px only" in refusal_of("train", faces, "--backbone", "BasicCNN", "--size", "64")
 
 
 def test_rare_classes_are_shown_more_often_unless_the_order_is_kept():
