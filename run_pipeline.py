@@ -17,7 +17,7 @@ try:
 except ImportError as error:  # a bare Debian lacks what its wheel does not bring
     sys.exit(f"maskstream: error: OpenCV cannot start ({error}): apt-get install libxcb1 libgl1 libglib2.0-0")
 
-from capture.sources import check_source, stream_name
+from capture.sources import check_source, stream_name, tickets_of
 from capture.stage import capture
 from classify_pictures import classify_pictures
 from configs.command import refuse, run_command
@@ -27,14 +27,14 @@ from configs.redact import redact
 from configs.schema import PipelineConfig, SourceConfig
 from export.__main__ import export
 from inference.classify import classify
-from inference.detect import detect
+from inference.detect import LOOK_AHEAD, detect
 from overlay.sinks import check_sinks
 from overlay.stage import overlay
 from train.__main__ import train
 from train.arguments import plain_shares
 from train.evaluate import evaluate
 from train.results import results
-from transport.cores import model_threads, usable_cores
+from transport.cores import model_threads, search_threads, usable_cores
 from transport.progress import Progress, print_ledger
 from transport.stage import Stage
 from transport.supervisor import Supervisor
@@ -48,7 +48,7 @@ def stages(config: PipelineConfig) -> list[Stage]:
     detecting, classifying, overlaying = config.detect, config.classify, config.overlay
     return [
         Stage("capture", capture, sources),  # one process per source
-        Stage("detect", detect, detecting, listen=detecting.listen),
+        Stage("detect", detect, detecting, LOOK_AHEAD, listen=detecting.listen),
         Stage("classify", classify, classifying, classifying.max_batch, classifying.wait_ms, classifying.listen),
         Stage("overlay", overlay, overlaying, listen=overlaying.listen),
     ]
@@ -195,18 +195,20 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
             refused[source.name or source.source] = str(error)
             typer.echo(f"maskstream: {redact(str(error))}; the other sources go on", err=True)
         else:
-            sources.append(replace(source, name=_free_name(stream_name(source), [s.name for s in sources])))
+            name = _free_name(stream_name(source), [other.name for other in sources])
+            sources.append(replace(source, name=name, tickets=tickets_of(source)))
     if not sources:
         raise InputError("none of the sources can be used")
     for section in ("detect", "classify", "overlay"):
         _check_listen(section, getattr(options, section).listen)
     sinks = tuple(_per_stream(sink) if len(sources) > 1 else sink for sink in options.overlay.sinks)
     check_sinks(sinks, [source.source for source in sources])
-    threads = options.classify.threads or model_threads(options.run.cores or usable_cores())
+    cores = options.run.cores or usable_cores()
     checked = replace(
         options,
         sources=tuple(sources),
-        classify=replace(options.classify, threads=threads),
+        detect=replace(options.detect, threads=options.detect.threads or search_threads(cores)),
+        classify=replace(options.classify, threads=options.classify.threads or model_threads(cores)),
         overlay=replace(options.overlay, sinks=sinks),
     )
     return checked, refused

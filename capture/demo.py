@@ -41,6 +41,7 @@ class Person(NamedTuple):
     mirrored: bool = False
     suit_hue: int = 0  # turns the orange of the suit, in OpenCV's half degrees
     phase: float = 0.0  # so that they don't sway in step
+    walk: tuple[tuple[float, float], ...] = ()  # (second, x): where it walks, instead of standing at x
 
 
 CAST = (
@@ -63,7 +64,8 @@ CAST = (
 class DemoScene:
     """The demo as a film: any picture of it, in any order, and what is to be seen there.
 
-    The same index always gives the same pixels.
+    The same index always gives the same pixels. Another cast plays another film; its places are those of a picture of
+    640 x 480, whatever the size (width, height) in px.
 
     >>> scene = DemoScene()
     >>> len(scene), scene.fps, scene.picture(0).shape
@@ -72,48 +74,64 @@ class DemoScene:
     ['no_mask']
     """
 
-    fps = FPS
-
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        cast: tuple[Person, ...] = CAST,
+        size: tuple[int, int] = (WIDTH, HEIGHT),
+        fps: float = FPS,
+        seconds: float = SECONDS,
+    ) -> None:
+        self.cast, self.size, self.fps, self.seconds = cast, size, fps, seconds
         portrait = read_asset("demo_face.jpg", cv2.IMREAD_COLOR)
         alpha = read_asset("demo_face_alpha.png", cv2.IMREAD_GRAYSCALE)
-        self._empty_room = paint_room()
+        self._empty_room = paint_room() if size == (WIDTH, HEIGHT) else cv2.resize(paint_room(), size)
         self._clear = cv2.merge([255 - alpha] * 3)
         self._looks = {
             (person, worn): cv2.multiply(dress(portrait, person, worn), cv2.merge([alpha] * 3), scale=1 / 255)
-            for person in CAST
+            for person in cast
             for _, worn in person.worn
         }
 
     def __len__(self) -> int:
-        return round(SECONDS * FPS)
+        return round(self.seconds * self.fps)
 
     def picture(self, index: int, out: np.ndarray | None = None) -> np.ndarray:
-        """Frame `index` as (480, 640, 3) uint8 BGR, drawn into `out` if given. Raises IndexError past the end."""
+        """Frame `index` as (height, width, 3) uint8 BGR, drawn into `out` if given. Raises IndexError past the end."""
         picture = np.empty_like(self._empty_room) if out is None else out
         np.copyto(picture, self._empty_room)
         time_s = self._time_s(index)
-        for person, worn in on_stage(time_s):
-            self._draw(picture, self._looks[person, worn], placed(person, time_s))
+        for person, worn in on_stage(self.cast, time_s):
+            self._draw(picture, self._looks[person, worn], self._placed(person, time_s))
         cv2.convertScaleAbs(picture, picture, alpha=daylight(time_s))
         return picture
 
     def truth(self, index: int) -> tuple[tuple[Box, str], ...]:
         """The faces of frame `index` as an annotator would box them, with `mask`, `no_mask` or `wrong_mask`."""
         time_s = self._time_s(index)
-        return tuple((face_box(placed(person, time_s)), LABELS[worn]) for person, worn in on_stage(time_s))
+        present = on_stage(self.cast, time_s)
+        return tuple((face_box(self._placed(person, time_s)), LABELS[worn]) for person, worn in present)
 
     def _time_s(self, index: int) -> float:
         if not 0 <= index < len(self):
-            raise IndexError(f"the demo has frames 0 to {len(self) - 1}, not {index}")
-        return index / FPS
+            raise IndexError(f"the film has frames 0 to {len(self) - 1}, not {index}")
+        return index / self.fps
+
+    def _placed(self, person: Person, time_s: float) -> np.ndarray:
+        """As `placed`, in a picture of this size: wider places, faces as large as the height allows."""
+        zoom = self.size[1] / HEIGHT
+        matrix = zoom * placed(person, time_s)
+        x, y = FACE.x + FACE.width / 2, FACE.y + FACE.height / 2
+        matrix[0, 2] += (self.size[0] / WIDTH / zoom - 1) * (matrix[0] @ (x, y, 1))
+        return matrix
 
     def _draw(self, picture: np.ndarray, look: np.ndarray, matrix: np.ndarray) -> None:
         """Blend a person in. Only the part of the picture that it can touch is worked on."""
         height, width = look.shape[:2]
         corners = matrix @ np.array([(0, width, 0, width), (0, 0, height, height), (1, 1, 1, 1)])
         x0, y0 = np.maximum(np.floor(corners.min(axis=1)).astype(int), 0)
-        x1, y1 = np.minimum(np.ceil(corners.max(axis=1)).astype(int), (WIDTH, HEIGHT))
+        x1, y1 = np.minimum(np.ceil(corners.max(axis=1)).astype(int), self.size)
+        if x1 <= x0 or y1 <= y0:
+            return  # it is out of the picture
         here = picture[y0:y1, x0:x1]
         size = (int(x1 - x0), int(y1 - y0))
         moved = matrix - ((0, 0, x0), (0, 0, y0))
@@ -158,9 +176,9 @@ def dress(portrait: np.ndarray, person: Person, worn: str) -> np.ndarray:
     return cv2.cvtColor(cv2.merge([hue, saturation, value]), cv2.COLOR_HSV2BGR)
 
 
-def on_stage(time_s: float) -> list[tuple[Person, str]]:
+def on_stage(cast: tuple[Person, ...], time_s: float) -> list[tuple[Person, str]]:
     """Who is in the picture, and how each wears its mask."""
-    present = [person for person in CAST if person.from_s <= time_s < person.until_s]
+    present = [person for person in cast if person.from_s <= time_s < person.until_s]
     return [(person, [worn for from_s, worn in person.worn if from_s <= time_s][-1]) for person in present]
 
 
@@ -170,6 +188,9 @@ def placed(person: Person, time_s: float) -> np.ndarray:
     size = person.size * (1 + 0.06 * math.sin(0.9 * beat))
     angle = math.radians(3) * math.sin(1.3 * beat)
     x = person.x + 16 * math.sin(0.7 * beat)
+    if person.walk:
+        seconds, places = zip(*person.walk, strict=True)
+        x += float(np.interp(time_s, seconds, places)) - person.x
     y = person.y + 8 * math.sin(1.1 * beat)
     cos, sin = size * math.cos(angle), size * math.sin(angle)
     turn = np.array([[-cos, -sin], [-sin, cos]] if person.mirrored else [[cos, -sin], [sin, cos]])

@@ -17,7 +17,7 @@ from capture.video import VideoFile
 from capture.webcam import Webcam, check_camera
 from configs.errors import InputError
 from configs.redact import redact
-from configs.schema import SourceConfig
+from configs.schema import FILE_TICKETS, LIVE_TICKETS, SourceConfig
 
 __all__ = [
     "Kind", "Picture", "Room", "Source", "SourceLost", "Undecodable",
@@ -100,6 +100,12 @@ def kind_of(source: str) -> Kind:
     if "://" in source:
         return "network"
     return "folder" if os.path.isdir(source) else "video"  # Path.is_dir raises where a name is too long
+
+
+def tickets_of(config: SourceConfig) -> int:
+    """How many frames of the source may be under way at once."""
+    of_file = kind_of(config.source) in ("video", "folder", "demo") and not config.realtime and config.mode != "latest"
+    return config.tickets or (FILE_TICKETS if of_file else LIVE_TICKETS)
 
 
 def stream_name(config: SourceConfig) -> str:

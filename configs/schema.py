@@ -12,6 +12,8 @@ def option(description: str, **limits: float) -> Meta:
     return Meta(description=description, **limits)  # type: ignore[call-overload]
 
 
+LIVE_TICKETS = 6  # a few more than stages
+FILE_TICKETS = 12  # age does not matter: as many pictures as it takes to search ahead while others are classified
 Pixels = Annotated[int, Meta(ge=16)]
 Rate = Annotated[float, Meta(gt=0)]
 
@@ -25,7 +27,10 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         Literal["auto", "latest", "every"],
         option("latest: newest picture wins; every: none is lost; auto: latest for live sources, every for files"),
     ] = "auto"
-    tickets: Annotated[int, option("frames of this source under way at once; fewer are fresher", ge=1, le=64)] = 6
+    tickets: Annotated[
+        Annotated[int, Meta(ge=1, le=64)] | None,
+        option("frames of this source under way at once; fewer are fresher; empty: 6, of files 12"),
+    ] = None
     mirror: Annotated[bool | None, option("flip left and right; empty: webcams are mirrored, others not")] = None
     width: Annotated[Pixels | None, option("picture width to ask of a webcam, px")] = None
     height: Annotated[Pixels | None, option("picture height to ask of a webcam, px")] = None
@@ -43,7 +48,7 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     every: Annotated[
         Annotated[int, Meta(ge=1)] | Literal["auto"],
-        option("frames from one search to the next, followed in between; 1: search each; auto: 8, live 100 ms"),
+        option("frames from one search to the next, followed in between; 1: search each; auto: 250 ms, live 100 ms"),
     ] = "auto"
     cascade: Annotated[
         Literal["default", "alt", "alt2"], option("frontal face cascade of OpenCV: haarcascade_frontalface_*")
@@ -53,6 +58,7 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     neighbours: Annotated[int, option("hits needed to call it a face; more means fewer false ones", ge=0)] = 2
     min_face: Annotated[float, option("smallest face, as a share of the picture's height", gt=0, le=1)] = 0.1
     max_face: Annotated[float, option("largest face, as a share of the picture's height", gt=0, le=1)] = 1.0
+    threads: Annotated[int, option("pictures searched at once; 0: from the budget of cores", ge=0)] = 0
     listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"
 
 

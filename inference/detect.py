@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,88 +21,147 @@ from transport.stage import Batches, StageContext
 log = logging.getLogger("detect")
 
 NUMBERS_OF_A_LIFE = 1_000_000  # a restarted stage must not give a new face the number, and so the label, of an old one
-AUTO_EVERY = 8  # frames of a file between two searches
-AUTO_EVERY_MS = 100.0  # of a live stream; at 35 ms a search (the demo, AMD EPYC) a third of a core
+AUTO_EVERY_MS = 250.0  # of a film between two searches: a new face is seen within that
+AUTO_EVERY_LIVE_MS = 100.0  # at 35 ms a search (the demo, AMD EPYC) a third of a core
+LOOK_AHEAD = 8  # frames of files that may be there at once: a quarter of a second, in which one search is due
+NICENESS = 5  # of searches: on a busy box the frames that are under way go first, and searches become rarer
+
+
+Shrunken = tuple[np.ndarray, float]  # a grey picture (H, W) uint8, and how much smaller it is than the frame
+
+
+class Found(NamedTuple):
+    """What a search has found: boxes in px of the shrunken picture."""
+
+    grey: np.ndarray
+    scale: float
+    boxes: list[Box]
 
 
 def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Iterator[Frame]:
     """Attach the faces of each frame: those found in it, or followed into it since the last search.
 
     With `every` 1 each frame is searched, and waits for that; nothing is followed. Otherwise live frames wait for no
-    search: it runs in a thread beside them, and what it finds is carried to where it is by then.
+    search: it runs in a thread beside them, and what it finds is carried to where it is by then. Frames of files
+    wait, but of all that are there the searches that are due begin at once, so that they run beside the following.
     """
-    detector = HaarDetector(config)
-    context.facts["detector"] = detector.name
-    log.info("%s, in pictures of at most %d px width", detector.name, config.width)
-    frames = searched = faces = 0
+    search = Search(config)
+    context.facts["detector"] = search.name
+    log.info("%s, in pictures of at most %d px width", search.name, config.width)
+    frames = faces = 0
     watches: dict[str, Watch] = {}
-    with ThreadPoolExecutor(1, thread_name_prefix="search") as beside:
+    with search:
         for batch in batches:
+            ahead: list[Future[Found] | None] = []
             for frame in batch:
-                if config.every == 1 or frame.name:  # pictures of a folder have nothing to do with each other
-                    boxed = tuple(Face(box) for box in detector.find(frame.image))
-                    searched += 1
-                else:
-                    if frame.stream not in watches:
-                        tracker = Tracker(first_id=context.restarts * NUMBERS_OF_A_LIFE)
-                        watches[frame.stream] = Watch(detector, config, tracker, beside)
-                    boxed = watches[frame.stream].see(frame)
+                if frame.stream not in watches:
+                    watches[frame.stream] = Watch(search, config, context.restarts * NUMBERS_OF_A_LIFE)
+                ahead.append(watches[frame.stream].look_ahead(frame))
+            for frame, found in zip(batch, ahead, strict=True):
+                boxed = watches[frame.stream].see(frame, found)
                 frames += 1
                 faces += len(boxed)
                 yield replace(frame, faces=boxed)
-    searched += sum(watch.searches for watch in watches.values())
-    log.info("%d frames, %d searched, %d faces", frames, searched, faces)
+    log.info("%d frames, %d searched, %d faces", frames, search.begun, faces)
+
+
+class Search:
+    """Searches pictures in threads. Each has a cascade of its own: OpenCV's cannot be used by two at once."""
+
+    def __init__(self, config: DetectConfig) -> None:
+        self._config = config
+        self.name = HaarDetector(config).name  # here, so that what is missing is refused at the start
+        self._own = threading.local()
+        self._pool = ThreadPoolExecutor(max(1, config.threads), "search", self._start_thread)
+        self.begun = 0
+
+    def begin(self, picture: Callable[[], Shrunken]) -> Future[Found]:
+        """Search the picture that the call gives when its turn has come."""
+        self.begun += 1
+        return self._pool.submit(self._run, picture)
+
+    def shrink(self, frame: Frame) -> Shrunken:
+        """The frame's picture as it is searched and followed in."""
+        return shrunken_grey(frame.image, self._config.width)
+
+    def _run(self, picture: Callable[[], Shrunken]) -> Found:
+        grey, scale = picture()
+        return Found(grey, scale, self._own.detector.find_in_grey(grey))
+
+    def _start_thread(self) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+        self._own.detector = HaarDetector(self._config)
+
+    def __enter__(self) -> Search:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
 
 
 class Watch:
     """One stream, watched: its tracks, and the search that is under way."""
 
-    def __init__(
-        self, detector: HaarDetector, config: DetectConfig, tracker: Tracker, beside: ThreadPoolExecutor
-    ) -> None:
-        self._detector, self._config, self._tracker, self._beside = detector, config, tracker, beside
-        self._frames_since = 0
-        self._searched_ns = 0
-        self._lost = True  # nothing is known yet: search at once, as when a face was lost
-        self._newest: np.ndarray | None = None
-        self._search: Future[tuple[np.ndarray, list[Box]]] | None = None
-        self.searches = 0
+    def __init__(self, search: Search, config: DetectConfig, first_id: int) -> None:
+        self._search, self._config = search, config
+        self._tracker = Tracker(first_id)
+        self._turn: int | None = None  # of the last search that was due, see _turn_of
+        self._lost = False  # a face was lost in the last picture: it may be somewhere else
+        self._newest: Shrunken | None = None
+        self._under_way: Future[Found] | None = None
 
-    def see(self, frame: Frame) -> tuple[Face, ...]:
+    def look_ahead(self, frame: Frame) -> Future[Found] | None:
+        """Begin the search that a frame of a file will need when its turn comes; the frames come in order."""
+        if frame.live and self._config.every != 1:
+            return None
+        alone = self._config.every == 1 or bool(frame.name)
+        return self._search.begin(lambda: self._search.shrink(frame)) if alone or self._due(frame) else None
+
+    def see(self, frame: Frame, found: Future[Found] | None) -> tuple[Face, ...]:
         """The faces of this frame, the one after the last."""
-        grey, scale = shrunken_grey(frame.image, self._config.width)
-        self._newest = grey
-        if self._tracker.follow(grey):
-            self._lost = True
-        if frame.live:
-            self._search_beside(frame.captured_ns)
-        elif self._due(frame.captured_ns, live=False):
-            self._tracker.found(self._detector.find_in_grey(grey))
+        if self._config.every == 1 or frame.name:  # pictures of a folder have nothing to do with each other
+            assert found is not None
+            _, scale, boxes = found.result()
+            return tuple(Face(scaled(box, 1 / scale)) for box in boxes)
+        if found is not None:
+            grey, scale, boxes = found.result()
+            self._tracker.follow(grey)
+            self._tracker.found(boxes)
+        else:
+            self._newest = grey, scale = self._search.shrink(frame)
+            lost = self._tracker.follow(grey)
+            if frame.live:
+                self._lost |= lost
+                self._search_beside(frame)
+            elif lost:
+                self._tracker.found(self._search.begin(self._newest_picture).result().boxes, extra=True)
         return tuple(Face(scaled(track.box, 1 / scale), track=track.id) for track in self._tracker.tracks)
 
-    def _search_beside(self, now_ns: int) -> None:
+    def _search_beside(self, frame: Frame) -> None:
         """Bring in a search that is finished; begin the next one when it is due."""
-        if self._search is not None and self._search.done():
-            self._tracker.found(self._tracker.carried(*self._search.result()))
-            self._search = None
-        if self._search is None and self._due(now_ns, live=True):
-            self._search = self._beside.submit(self._search_newest)
+        if self._under_way is not None and self._under_way.done():
+            grey, _, boxes = self._under_way.result()
+            self._tracker.found(self._tracker.carried(grey, boxes))
+            self._under_way = None
+        if self._under_way is None and (self._due(frame) or self._lost):
+            self._lost = False
+            self._under_way = self._search.begin(self._newest_picture)
 
-    def _search_newest(self) -> tuple[np.ndarray, list[Box]]:
-        """Streams take turns in the thread: by the time it is this one's, there may be a newer picture."""
-        grey = self._newest
-        assert grey is not None
-        return grey, self._detector.find_in_grey(grey)
+    def _newest_picture(self) -> Shrunken:
+        """Streams take turns in the threads: by the time it is this one's, there may be a newer picture."""
+        assert self._newest is not None
+        return self._newest
 
-    def _due(self, now_ns: int, live: bool) -> bool:
-        self._frames_since += 1
-        every = self._config.every
-        if every == "auto" and live:
-            due = now_ns - self._searched_ns >= AUTO_EVERY_MS * 1e6
-        else:
-            due = self._frames_since >= (AUTO_EVERY if every == "auto" else every)
-        if due or self._lost:
-            self._frames_since, self._searched_ns, self._lost = 0, now_ns, False
-            self.searches += 1
-            return True
-        return False
+    def _due(self, frame: Frame) -> bool:
+        """Whether this frame is the first in another turn than the last that was searched."""
+        turn = self._turn_of(frame)
+        due, self._turn = turn != self._turn, turn
+        return due
+
+    def _turn_of(self, frame: Frame) -> int:
+        """Time in steps from one search to the next; the same for each run of a film, however it is cut into batches."""
+        if self._config.every != "auto":
+            return frame.seq // self._config.every
+        if frame.live or frame.media_ms is None:
+            return int(frame.captured_ns / 1e6 // AUTO_EVERY_LIVE_MS)
+        return int(frame.media_ms // AUTO_EVERY_MS)

@@ -82,7 +82,8 @@ class HaarDetector:
             minSize=(smallest, smallest),
             maxSize=(largest, largest),
         )
-        return [Box(*map(float, square)) for square in squares]
+        # sorted, because with several threads OpenCV gives them in another order each time, and so track numbers
+        return sorted((Box(*map(float, square)) for square in squares), key=lambda square: (square.x, square.y))
 
 
 def shrunken_grey(image_bgr: np.ndarray, most_px: int) -> tuple[np.ndarray, float]:

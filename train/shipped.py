@@ -55,7 +55,9 @@ class Cycle(NamedTuple):
 
 
 WRONG_MASK_LOGIT = -0.4  # added after training, which shows wrong_mask three times as often as it comes
-CYCLES = (Cycle(1800, 0.0005), Cycle(900, 0.0003))
+TEACHERS = 2
+TEACHER_CYCLE = Cycle(1800, 0.0005)
+LAST_CYCLE = Cycle(1200, 0.0003)
 
 
 def shipped(
@@ -91,16 +93,20 @@ def shipped(
         raise InputError(f"--hold-out {hold_out}: no such source; file names start with amvd, jol or chd")
 
     torch.manual_seed(seed)
-    model = build_network(NETWORK, len(CLASSES))
-    load_pretrained(model, NETWORK, str(weights))
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
-    teacher = None
-    for number, cycle in enumerate(scaled(CYCLES, effort)):
+    start = build_network(NETWORK, len(CLASSES))
+    load_pretrained(start, NETWORK, str(weights))
+    start = start.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
+
+    def trained(start: nn.Module, cycle: Cycle, number: int, teachers: Sequence[nn.Module]) -> nn.Module:
+        cycle = cycle._replace(steps=max(1, round(cycle.steps * effort)))
         batches = prefetch(draw_batches(faces, fabrics, cycle, np.random.default_rng((seed, number))))
-        for share, averaged in fit(copy.deepcopy(model), batches, cycle, teacher):
+        for share, averaged in fit(copy.deepcopy(start), batches, cycle, teachers):
             scores = score(logits_of(averaged, val[0]), val[1], CLASSES)
             log.info("%3.0f %%: validation accuracy %.4f, macro F1 %.4f", 100 * share, scores.accuracy, scores.macro_f1)
-        model = teacher = averaged
+        return averaged
+
+    teachers = [trained(start, TEACHER_CYCLE, number, ()) for number in range(TEACHERS)]
+    model = trained(mean_of(teachers), LAST_CYCLE, TEACHERS, teachers)
     with torch.no_grad():
         model.get_parameter("head.bias")[CLASSES.index("wrong_mask")] += WRONG_MASK_LOGIT
         for weight in model.parameters():
@@ -127,11 +133,6 @@ def read_faces(splits: Sequence[Split], wanted: Callable[[str], bool]) -> tuple[
     ]
     pixels = np.array([crop for crop, _ in found], np.uint8).reshape(-1, size, size, 3)
     return pixels, np.array([label for _, label in found], np.int64)
-
-
-def scaled(cycles: Sequence[Cycle], effort: float) -> list[Cycle]:
-    """The same cycles with fewer steps."""
-    return [cycle._replace(steps=max(1, round(cycle.steps * effort))) for cycle in cycles]
 
 
 def draw_batches(
@@ -207,12 +208,12 @@ def prefetch(batches: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple
 
 
 def fit(
-    network: nn.Module, batches: Iterator[tuple[np.ndarray, np.ndarray]], cycle: Cycle, teacher: nn.Module | None
+    network: nn.Module, batches: Iterator[tuple[np.ndarray, np.ndarray]], cycle: Cycle, teachers: Sequence[nn.Module]
 ) -> Iterator[tuple[float, nn.Module]]:
     """Learn from all batches; ten times on the way yields the share done and the averaged network.
 
-    With a teacher the labels count half, and half what the teacher says of the same varied face: it doubts where
-    the picture is doubtful or the label wrong (born-again networks, Furlanello et al. 2018).
+    With teachers the labels count half, and half what the teachers say, on average, of the same varied face: they
+    doubt where the picture is doubtful or the label wrong (born-again networks, Furlanello et al. 2018).
     """
     import torch
     from torch.nn.functional import cross_entropy
@@ -229,9 +230,9 @@ def fit(
         faces = torch.from_numpy(normalise(pixels, preprocessing)).contiguous(memory_format=torch.channels_last)
         logits = network(faces)
         loss = cross_entropy(logits, torch.from_numpy(labels), label_smoothing=0.05)
-        if teacher is not None:
+        if teachers:
             with torch.no_grad():
-                taught = teacher(faces).softmax(dim=1)
+                taught = torch.stack([teacher(faces).softmax(dim=1) for teacher in teachers]).mean(dim=0)
             loss = (loss + cross_entropy(logits, taught)) / 2
         optimizer.zero_grad()
         loss.backward()
@@ -241,6 +242,18 @@ def fit(
         follow(averaged, network, min(AVERAGED, step / (step + 10)))
         if step * 10 // cycle.steps > (step - 1) * 10 // cycle.steps:
             yield step / cycle.steps, averaged
+
+
+def mean_of(networks: Sequence[nn.Module]) -> nn.Module:
+    """One network with the mean of their weights.
+
+    Networks that began with the same weights can be averaged so, and the mean is better than each (model soups,
+    Wortsman et al. 2022).
+    """
+    mean = copy.deepcopy(networks[0])
+    for count, network in enumerate(networks[1:], 2):
+        follow(mean, network, 1 - 1 / count)
+    return mean
 
 
 def share_of_rate(step: int, steps: int) -> float:

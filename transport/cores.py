@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 _MAX_MODEL_THREADS = 8  # a batch of face crops is too little work to keep more busy
+_MAX_SEARCH_THREADS = 4
 
 
 def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
@@ -25,11 +26,16 @@ def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def model_threads(cores: int) -> int:
-    """Threads for the classifier: the cores that capture, detect and overlay leave, at least one.
+    """Threads for the classifier: the cores that capture, searches and overlay leave, at least one.
 
     On 2 cores one thread each gives 8 times the pictures of the libraries' own defaults (torch, ResNet50).
     """
-    return min(_MAX_MODEL_THREADS, max(1, cores - 3))
+    return min(_MAX_MODEL_THREADS, max(1, cores - 2 - search_threads(cores)))
+
+
+def search_threads(cores: int) -> int:
+    """Pictures that are searched for faces at once, beside those in which faces are followed."""
+    return min(_MAX_SEARCH_THREADS, max(1, cores // 4))
 
 
 def thread_limits() -> dict[str, str]:

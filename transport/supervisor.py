@@ -15,7 +15,7 @@ import msgspec
 import zmq
 
 from configs.errors import Failure, InputError
-from configs.schema import RunConfig
+from configs.schema import LIVE_TICKETS, RunConfig
 from transport.channel import Inbox, Outbox
 from transport.codec import Beat, Ready, Refused, SweepRequest
 from transport.ledger import Ledger, read_ledger
@@ -107,7 +107,7 @@ class Supervisor:
         return {key: value for row in self._table[1:] for p in self._members(row) for key, value in p.facts.items()}
 
     def _slots(self, stream: str) -> int:
-        return int(self._table[0].config[stream].tickets) + 2
+        return int(self._table[0].config[stream].tickets or LIVE_TICKETS) + 2
 
     def _returns(self, folder: Path, stream: str) -> str:
         """By number, because a long name would not fit into the 107 bytes of a socket's path."""

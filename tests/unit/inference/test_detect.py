@@ -8,7 +8,7 @@ import pytest
 
 from capture.demo import DemoScene
 from configs.schema import DetectConfig
-from inference.detect import AUTO_EVERY, detect
+from inference.detect import LOOK_AHEAD, detect
 from transport.frame import Box, Frame, iou
 from transport.stage import StageContext
 
@@ -89,7 +89,7 @@ def test_another_scene_is_searched_at_once():
 def test_a_face_is_only_searched_for_now_and_then(monkeypatch):
     scene = DemoScene()
     context = StageContext()
-    pictures = film(scene, 20, 20 + 2 * AUTO_EVERY)
+    pictures = film(scene, 25, 44)  # from second 1.0 to 1.72: three times a quarter of a second begins
     searched = []
 
     class Counting:
@@ -103,7 +103,18 @@ def test_a_face_is_only_searched_for_now_and_then(monkeypatch):
 
     monkeypatch.setattr(stage, "HaarDetector", lambda config: Counting())
     list(detect(DetectConfig(), pictures, context))
-    assert searched == [(240, 320)] * 2
+    assert searched == [(240, 320)] * 3
+
+
+def test_faces_are_the_same_however_many_frames_were_there_at_once():
+    scene = DemoScene()
+    one_by_one = film(scene, 370, 380)
+    together = [[frame for [frame] in one_by_one][start : start + LOOK_AHEAD] for start in (0, LOOK_AHEAD)]
+    for every in ("auto", 1, 3):
+        config = DetectConfig(every=every)
+        first, second = (list(detect(config, batches, StageContext())) for batches in (one_by_one, together))
+        assert [frame.faces for frame in first] == [frame.faces for frame in second]
+        assert len(first[-1].faces) == 3
 
 
 def test_pictures_of_a_folder_are_each_searched(frames):

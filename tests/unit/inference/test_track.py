@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.track import Tracker
+from inference.track import Track, Tracker
 from transport.frame import Box, iou
 
 
@@ -83,7 +83,26 @@ def test_a_search_corrects_known_faces_and_brings_new_ones(texture):
     grey = picture((texture, 60, 60), (texture, 200, 60))
     tracker = tracker_on(grey, Box(55, 55, 50, 60))
     tracker.found([Box(60, 60, 50, 60), Box(200, 60, 50, 60)])
-    assert [(track.id, track.box.x, track.hits) for track in tracker.tracks] == [(0, 60, 2), (1, 200, 1)]
+    assert [(track.id, track.box.x, track.hits) for track in tracker.tracks] == [(0, 57.5, 2), (1, 200, 1)]
+    tracker.found([Box(60, 60, 50, 60), Box(201, 60, 50, 60)])
+    assert [round(track.box.x, 2) for track in tracker.tracks] == [58.5, 200.5]  # they are believed more and more
+
+
+def test_an_extra_search_brings_new_faces_and_no_belief(texture):
+    grey = picture((texture, 60, 60), (texture, 200, 60))
+    tracker = tracker_on(grey, Box(60, 60, 50, 60))
+    tracker.found([Box(60, 60, 50, 60), Box(200, 60, 50, 60)], extra=True)
+    tracker.found([Box(200, 60, 50, 60)], extra=True)
+    assert [(track.id, track.hits, track.misses) for track in tracker.tracks] == [(0, 1, 0), (1, 1, 0)]
+
+
+def test_two_tracks_that_come_to_lie_on_one_face_become_one(texture):
+    tracker = tracker_on(picture((texture, 60, 60)), Box(60, 60, 50, 60), Box(100, 60, 50, 60))
+    tracker.found([Box(60, 60, 50, 60)])
+    assert len(tracker.tracks) == 1
+    tracker.tracks.append(Track(7, Box(66, 62, 50, 60), tracker.tracks[0].patch))
+    tracker.found([Box(60, 60, 50, 60)])
+    assert [track.id for track in tracker.tracks] == [0]
 
 
 def test_found_once_and_then_missed_a_face_goes_found_often_it_stays(texture):

@@ -1,0 +1,174 @@
+"""What the pipeline said, against the truth: so that speed cannot be bought with blindness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from benchmark.clip import Clip, Seen, inside_share
+from transport.frame import Box, iou
+
+SAME_FACE_IOU = 0.4
+BACKGROUND_IOU = 0.1  # a box that overlaps no face by more is on the background
+COUNTED_SHARE = 0.8  # of a face must be in the picture: those that are just coming or going are nobody's mistake
+SETTLED_MS = 1000.0  # after a mask is put on or taken off, the time in which the label may be the old one
+
+
+class SaidFace(Struct):
+    """A face as the JSON lines tell it; what is not needed here is passed over."""
+
+    box: Box
+    label: str | None
+    track: int | None
+
+
+class SaidFrame(Struct):
+    """A line of the JSON lines."""
+
+    stream: str
+    seq: int
+    captured: str
+    age_ms: float
+    faces: list[SaidFace]
+
+
+class Scores(Struct, frozen=True, kw_only=True):
+    """Of all faces of the truth that are in the pictures shown.
+
+    `recall`: share with a box; `iou`: mean overlap of those; `false_boxes_per_frame`: boxes on the background;
+    `label_accuracy`: share of the boxed faces whose label is right, `unsure` and none yet counted as wrong;
+    `label_accuracy_settled` leaves out the second after a face comes or its mask changes; `wrong_person`: faces whose
+    track was another person's before. Delays are from the picture in which a face or a mask is new to the one in
+    which that is shown, ms: the median and the longest; None where nothing came or changed.
+    """
+
+    faces: int
+    recall: float
+    iou: float
+    false_boxes_per_frame: float
+    wrong_person: int
+    label_accuracy: float
+    label_accuracy_settled: float
+    box_delay_ms: tuple[float, float] | None
+    first_label_ms: tuple[float, float] | None
+    changed_label_ms: tuple[float, float] | None
+
+
+def read_lines(content: bytes) -> list[SaidFrame]:
+    """All whole lines; what comes after the last end of line is still being written."""
+    decoder = msgspec.json.Decoder(SaidFrame)
+    return [decoder.decode(line) for line in content.split(b"\n")[:-1]]
+
+
+def score(said: Iterable[SaidFrame], clip: Clip) -> Scores | None:
+    """Score one stream's frames, in order, against the clip's truth; None if there is none.
+
+    A looped film goes on numbering: picture `seq` is picture `seq` modulo the length.
+    """
+    if clip.truth is None:
+        return None
+    watch = Watch(1000 / clip.fps)
+    overlaps, false_boxes, frames = [], 0, 0
+    for frame in said:
+        frames += 1
+        lap, index = divmod(frame.seq, clip.pictures)
+        truth = clip.truth[index]
+        pairs = matched(truth, frame.faces)
+        for seen, face in pairs:
+            counts = inside_share(seen.box, clip.size) >= COUNTED_SHARE
+            if counts:
+                overlaps.append(iou(seen.box, face.box) if face is not None else 0.0)
+            watch.see(seen, face, lap, frame.seq, counts)
+        false_boxes += sum(all(iou(face.box, seen.box) < BACKGROUND_IOU for seen in truth) for face in frame.faces)
+    found = [overlap for overlap in overlaps if overlap > 0]
+    if not overlaps:
+        return None
+    return Scores(
+        faces=len(overlaps),
+        recall=len(found) / len(overlaps),
+        iou=float(np.mean(found)) if found else 0.0,
+        false_boxes_per_frame=false_boxes / frames,
+        wrong_person=watch.wrong_person,
+        label_accuracy=share(watch.right),
+        label_accuracy_settled=share(watch.right_settled),
+        box_delay_ms=median_and_longest(watch.box_delays),
+        first_label_ms=median_and_longest(watch.first_label_delays),
+        changed_label_ms=median_and_longest(watch.changed_label_delays),
+    )
+
+
+def matched(truth: Sequence[Seen], faces: Sequence[SaidFace]) -> list[tuple[Seen, SaidFace | None]]:
+    """Each face of the truth with its box, the best overlaps first; each box belongs to one face at most."""
+    overlaps = [(iou(seen.box, face.box), i, j) for i, seen in enumerate(truth) for j, face in enumerate(faces)]
+    taken: dict[int, int] = {}
+    for overlap, i, j in sorted(overlaps, reverse=True):
+        if overlap >= SAME_FACE_IOU and i not in taken and j not in taken.values():
+            taken[i] = j
+    return [(seen, faces[taken[i]] if i in taken else None) for i, seen in enumerate(truth)]
+
+
+class Stay(Struct):
+    """One person's stay in the pictures, as far as it was seen: since when what is true, and what was shown of it."""
+
+    came: int
+    changed: int
+    label: str
+    boxed: bool = False
+    labelled: bool = False
+    shown_since_change: bool = True
+
+
+class Watch:
+    """Follows the persons of the truth over time: when they come and change, and when that is shown."""
+
+    def __init__(self, step_ms: float) -> None:
+        self._step_ms = step_ms
+        self._stays: dict[tuple[int, int], Stay] = {}
+        self._owner: dict[int, tuple[int, int]] = {}
+        self.right: list[bool] = []
+        self.right_settled: list[bool] = []
+        self.box_delays: list[float] = []
+        self.first_label_delays: list[float] = []
+        self.changed_label_delays: list[float] = []
+        self.wrong_person = 0
+
+    def see(self, seen: Seen, face: SaidFace | None, lap: int, seq: int, counts: bool) -> None:
+        """Take in one person of one picture; before it is well inside the picture its time does not run."""
+        who = (lap, seen.person)
+        if who not in self._stays:
+            if not counts:
+                return
+            self._stays[who] = Stay(seq, seq, seen.label)
+        stay = self._stays[who]
+        if seen.label != stay.label:
+            stay.label, stay.changed, stay.shown_since_change = seen.label, seq, False
+        if face is None:
+            return
+        if face.track is not None:
+            self.wrong_person += self._owner.setdefault(face.track, who)[1] != who[1]
+            self._owner[face.track] = who
+        if not stay.boxed:
+            stay.boxed = True
+            self.box_delays.append((seq - stay.came) * self._step_ms)
+        if face.label is not None and not stay.labelled:
+            stay.labelled = True
+            self.first_label_delays.append((seq - stay.came) * self._step_ms)
+        right = face.label == seen.label
+        if right and not stay.shown_since_change:
+            stay.shown_since_change = True
+            self.changed_label_delays.append((seq - stay.changed) * self._step_ms)
+        if counts:
+            self.right.append(right)
+            if (seq - max(stay.came, stay.changed)) * self._step_ms >= SETTLED_MS:
+                self.right_settled.append(right)
+
+
+def share(right: Sequence[bool]) -> float:
+    return sum(right) / len(right) if right else 0.0
+
+
+def median_and_longest(delays_ms: Sequence[float]) -> tuple[float, float] | None:
+    return (float(np.median(delays_ms)), max(delays_ms)) if delays_ms else None
