@@ -17,6 +17,7 @@ try:
 except ImportError as error:  # a bare Debian lacks what its wheel does not bring
     sys.exit(f"maskstream: error: OpenCV cannot start ({error}): apt-get install libxcb1 libgl1 libglib2.0-0")
 
+from benchmark.__main__ import benchmark
 from capture.sources import check_source, stream_name, tickets_of
 from capture.stage import capture
 from classify_pictures import classify_pictures
@@ -258,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """`maskstream`: all commands."""
     _check_install()
     about = "Live face-mask video pipeline: capture, detect, classify, overlay."
-    commands: list[Callable[..., Any]] = [run, classify_command, train, evaluate, results, export]
+    commands: list[Callable[..., Any]] = [run, classify_command, train, evaluate, results, export, benchmark]
     run_command(commands, "maskstream", about, plain_shares(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -55,7 +55,8 @@ def flat_out(clip: Clip, folder: Path, options: Sequence[str], limit_s: float, s
     arguments = ["--source", str(clip.path), "--loop", "--sink", "null", *options]
     with Program(folder, arguments) as program:
         program.until_first_frames(WARM_UP_FRAMES)
-        samples, counts, windows = [program.sample()], [program.frames_shown()], []
+        windows: list[float] = []
+        samples, counts = [program.sample()], [program.frames_shown()]
         while not agree(windows) and len(windows) * WINDOW_S < limit_s:
             program.wait(WINDOW_S)
             samples.append(program.sample())

@@ -39,7 +39,14 @@ class Program:
         self._lines = folder / "frames.jsonl"
         self._lines.unlink(missing_ok=True)
         self._err = folder / "stderr.txt"
-        command = [sys.executable, str(ROOT / "run_pipeline.py"), *arguments, "--sink", f"jsonl:{self._lines}", "--json"]
+        command = [
+            sys.executable,
+            str(ROOT / "run_pipeline.py"),
+            *arguments,
+            "--sink",
+            f"jsonl:{self._lines}",
+            "--json",
+        ]
         with self._err.open("w") as err:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, cwd=folder)
         self._stages: dict[int, tuple[str, psutil.Process]] = {}
@@ -59,7 +66,9 @@ class Program:
         while self.frames_shown() < count:
             self._check_alive()
             if time.monotonic() > deadline:
-                raise Failure(f"the pipeline showed no {count} frames within {START_TIMEOUT_S:g} s: {self._last_words()}")
+                raise Failure(
+                    f"the pipeline showed no {count} frames within {START_TIMEOUT_S:g} s: {self._last_words()}"
+                )
             time.sleep(POLL_S)
 
     def wait(self, seconds: float) -> None:

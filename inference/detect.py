@@ -159,7 +159,7 @@ class Watch:
         return due
 
     def _turn_of(self, frame: Frame) -> int:
-        """Time in steps from one search to the next; the same for each run of a film, however it is cut into batches."""
+        """Time, counted in steps from one search to the next: the same each time a film is played."""
         if self._config.every != "auto":
             return frame.seq // self._config.every
         if frame.live or frame.media_ms is None:

@@ -130,7 +130,7 @@ def decode(parts: Sequence[Any], pixels: Pixels | None = None) -> Message | None
 
     `pixels` finds pictures that lie in shared memory. Raises WireError for anything that is no message.
     """
-    head = bytes(parts[0])
+    head = parts[0]
     if head[:1] != VERSION:
         raise WireError(f"message of version {head[:1].hex() or 'none'}, this is version {VERSION.hex()}")
     try:

@@ -61,10 +61,20 @@ class Pool:
         self._head = mmap.mmap(self._fd, _HEAD_BYTES)
         self.header = np.frombuffer(self._head, _HEADER, count=1)[0]
         self.slots = np.frombuffer(self._head, _SLOT, count=MAX_SLOTS, offset=_HEADER.itemsize)[: self._slots()]
+        self.states, self._seqs = self.slots["state"], self.slots["seq"]  # views, made once: each takes half a us
         self._data: mmap.mmap | None = None
 
     def _slots(self) -> int:
         return int(self.header["slots"]) or MAX_SLOTS
+
+    def slots_in(self, state: int) -> list[int]:
+        """The slots in a state. Of a dozen, plain Python finds them ten times as fast as numpy."""
+        return [slot for slot, its_state in enumerate(self.states.tolist()) if its_state == state]
+
+    def slot_of(self, seq: int) -> int | None:
+        """The slot in which frame `seq` flies; None if it does not."""
+        flying = (slot for slot in self.slots_in(FLYING) if self._seqs.item(slot) == seq)
+        return next(flying, None)
 
     def grow(self, nbytes: int) -> None:
         """Make every slot `nbytes` large. Only capture, and only while no slot is in use: the layout moves.
@@ -104,7 +114,7 @@ class Pool:
         """Whether the slot still is that frame's: checked before and after use, so that no torn picture is shown."""
         if not 0 <= slot < len(self.slots):
             raise ValueError(f"no slot {slot} in a pool of {len(self.slots)}")
-        return int(self.slots["seq"][slot]) == seq and int(self.slots["state"][slot]) == FLYING
+        return self._seqs.item(slot) == seq and self.states.item(slot) == FLYING
 
     def end(self, slot: int, seq: int, outcome: str, age_ns: int, faces: int) -> None:
         """Write down what became of a frame, beside its pixels; the message to capture says the same."""

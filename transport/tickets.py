@@ -61,7 +61,7 @@ class Tickets:
     @property
     def in_flight(self) -> int:
         """Frames that were sent and are not back."""
-        return int(np.count_nonzero(self._pool.slots["state"] == FLYING))
+        return len(self._pool.slots_in(FLYING))
 
     def state(self, name: str) -> None:
         """Say how the source is: opening, flowing, away, ended, failed."""
@@ -72,24 +72,24 @@ class Tickets:
 
         A picture larger than the slots waits until all frames are back, then the slots grow. Raises Stopping.
         """
-        slots, nbytes = self._pool.slots, height * width * 3
-        if nbytes > self._pool.slot_bytes:
-            self.wait(lambda: not np.any((slots["state"] == PENDING) | (slots["state"] == FLYING)))
-            slots["state"] = FREE
-            self._pool.grow(nbytes)
-        writing = np.flatnonzero(slots["state"] == WRITING)
-        if len(writing) == 0:
-            self.wait(lambda: bool(np.any(slots["state"] == FREE)))
-            writing = np.flatnonzero(slots["state"] == FREE)
-            slots["state"][writing[0]] = WRITING
-        return self._pool.pixels(int(writing[0]), height, width)
+        pool, nbytes = self._pool, height * width * 3
+        if nbytes > pool.slot_bytes:
+            self.wait(lambda: not (pool.slots_in(PENDING) or pool.slots_in(FLYING)))
+            pool.states[:] = FREE
+            pool.grow(nbytes)
+        writing = pool.slots_in(WRITING)
+        if not writing:
+            self.wait(lambda: bool(pool.slots_in(FREE)))
+            writing = pool.slots_in(FREE)
+            pool.states[writing[0]] = WRITING
+        return pool.pixels(writing[0], height, width)
 
     def number(
         self, image: np.ndarray, captured_ns: int, media_ms: float | None = None, name: str = "", live: bool = False
     ) -> Frame:
         """The picture just written into the room, as a frame: it is captured now, and pending."""
         with self._changed:
-            slot, seq = int(np.flatnonzero(self._pool.slots["state"] == WRITING)[0]), self.captured
+            slot, seq = self._pool.slots_in(WRITING)[0], self.captured
             row = self._pool.slots[slot : slot + 1]
             row["seq"], row["outcome"], row["state"] = seq, 0, PENDING
             self._pool.header["captured"] = seq + 1
@@ -99,7 +99,7 @@ class Tickets:
 
     def fly(self, frame: Frame) -> Frame:
         """Mark a pending frame as under way, right before it is sent."""
-        self._pool.slots["state"][frame.slot] = FLYING
+        self._pool.states[frame.slot] = FLYING
         return frame
 
     def drop(self, frame: Frame, outcome: str) -> None:
@@ -154,11 +154,12 @@ class Tickets:
                 self._end_returned = True
 
     def _settle(self, ticket: Return) -> None:
-        slots = self._pool.slots
-        for slot in np.flatnonzero((slots["seq"] == ticket.seq) & (slots["state"] == FLYING)):
-            slots["age_ns"][slot], slots["faces"][slot] = ticket.age_ns, ticket.faces
+        slot = self._pool.slot_of(ticket.seq)
+        if slot is not None:
+            row = self._pool.slots[slot]
+            row["age_ns"], row["faces"] = ticket.age_ns, ticket.faces
             with self._changed:
-                self._count(int(slot), OUTCOMES.index(ticket.outcome))
+                self._count(slot, OUTCOMES.index(ticket.outcome))
 
     def _sweep(self) -> None:
         self._forward(Sweep(self.stream, self.captured))

@@ -14,6 +14,7 @@ MAY_IMPORT = {
     "overlay": {"transport", "configs"},
     "train": {"inference", "transport", "configs"},
     "export": {"inference", "transport", "configs"},
+    "benchmark": {"capture", "inference", "overlay", "export", "transport", "configs"},
 }
 
 

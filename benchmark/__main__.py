@@ -1,0 +1,189 @@
+"""Measure the pipeline on this machine: `maskstream benchmark`, `python -m benchmark`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from benchmark.clip import Clip, face_crops, generate, open_clip
+from benchmark.compared import prepare_network
+from benchmark.find_max import find_max as find_most
+from benchmark.link import measure_links
+from benchmark.loops import best_rate
+from benchmark.models import measure_models
+from benchmark.pipeline import flat_out, real_time
+from benchmark.plot import save_plot
+from benchmark.report import Compared, Report, check_baseline, markdown, print_tables
+from configs.command import run_command
+from configs.duration import milliseconds
+from configs.errors import InputError
+from export.faces import choose, face_files
+from inference.networks import require_torch
+
+REAL_TIME_S = 15.0
+LOOP_S = 4.0
+JUDGED_FACES = 200
+
+
+def benchmark(
+    clip: Annotated[
+        Path | None, typer.Option(help="Film to run on; a generated scene with known faces if not given.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Its faces, as JSON; FILE.json beside the clip if there is one.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="Size of the generated scene, px.")] = "640x480",
+    fps: Annotated[float, typer.Option(min=1, max=120, help="Its frame rate.")] = 30.0,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Beside it: the original's loop, that loop done right, --every-frame.")
+    ] = False,
+    network: Annotated[
+        str, typer.Option(help="Network that is compared: a checkpoint .pth, or a backbone by name (random weights).")
+    ] = "ResNet",
+    find_max: Annotated[bool, typer.Option("--find-max", help="The most streams that this box holds.")] = False,
+    max_age: Annotated[str, typer.Option(help="For --find-max: the age that 95 % of frames must keep.")] = "100ms",
+    transport: Annotated[bool, typer.Option("--transport", help="A frame's way from process to process.")] = False,
+    model: Annotated[
+        list[Path] | None, typer.Option(help="Time a model file on faces, .onnx or .pth; repeatable to compare.")
+    ] = None,
+    faces: Annotated[
+        Path | None, typer.Option(help="For --model: class folders of face crops; the scene's faces if not given.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="For the models: cpu, cuda, cuda:N, or auto.")] = "cpu",
+    limit: Annotated[
+        float, typer.Option(min=6, help="End a flat-out run after this, s, even if it is not steady.")
+    ] = 20.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Repeat what is compared, in turns, and take medians.")] = 1,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="Any option of the pipeline; repeatable.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")] = False,
+    markdown_: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
+    baseline: Annotated[Path | None, typer.Option(help="JSON of an earlier run: fail if a ratio got worse.")] = None,
+    tolerance: Annotated[float, typer.Option(min=0, max=1, help="How much worse it may be.")] = 0.15,
+    plot: Annotated[Path | None, typer.Option(help="PNG to draw ages and rates into.")] = None,
+) -> None:
+    """Measure frames per second, age, CPU and memory of the pipeline here, and whether it still sees every face.
+
+    Speed is honest only beside the truth: recall and labels are scored in the same run. Ratios to other loops can be
+    compared between machines; frames per second cannot. Keep the machine quiet meanwhile.
+    """
+    options = [word for setting in settings or () for word in ("--set", setting)]
+    options += ["--device", device]
+    report = Report()
+    max_age_ms = milliseconds(max_age)
+    if plot is not None:
+        require_torch("--plot")  # matplotlib comes with it
+    with tempfile.TemporaryDirectory(prefix="maskstream-benchmark-") as name:
+        folder = Path(name)
+        if transport:
+            say("frames from process to process ...")
+            report.links = measure_links()
+        if model or find_max or not transport:
+            film = open_clip(clip, truth) if clip else generated(folder, size, fps)
+            report.clip = f"{film.path.name}, {film.size[0]}x{film.size[1]}, {film.fps:g} frames/s"
+        if model:
+            crops, labels = judged_faces(film, faces)
+            for figures in measure_models(model, device, crops, labels):
+                say(f"{figures.model}, {figures.threads} threads: {figures.faces_per_s:.0f} faces/s")
+                report.models.append(figures)
+        if find_max:
+            report.find_max = find_most(film, folder, options, max_age_ms, say)
+            report.real_time = report.find_max.held
+        if not (transport or model or find_max):
+            measure_pipeline(report, film, folder, options, limit, rounds)
+            if compare:
+                measure_compared(report, film, folder, options, network, limit, rounds)
+    if plot is not None and report.real_time is not None:
+        save_plot(report.real_time, report.clip, plot)
+    if markdown_:
+        typer.echo(markdown(report))
+    elif not json_:
+        print_tables(report)
+    if json_:
+        typer.echo(json.dumps(report.as_json()))
+    if baseline is not None:
+        check_baseline(report, baseline, tolerance)
+
+
+def measure_pipeline(report: Report, film: Clip, folder: Path, options: list[str], limit: float, rounds: int) -> None:
+    """Flat out beside decoding alone, in turns; then once at the film's own rate."""
+    runs, decoded = [], []
+    for _ in range(rounds):
+        say("decoding alone ...")
+        decoded.append(best_rate("decode", film.path, None, LOOP_S)[0])
+        say("the pipeline, flat out ...")
+        runs.append(flat_out(film, folder, options, limit, say))
+    report.decode_fps = statistics.median(decoded)
+    report.flat_out = sorted(runs, key=lambda run: run.fps)[len(runs) // 2]
+    say("the pipeline, at the film's own rate ...")
+    report.real_time = real_time(film, folder, options, 1, REAL_TIME_S)
+
+
+def measure_compared(
+    report: Report, film: Clip, folder: Path, options: list[str], network: str, limit: float, rounds: int
+) -> None:
+    """The loops and the pipeline with the same network, in turns."""
+    say(f"{network}: exporting it as int8 ...")
+    compared = prepare_network(network, film, folder)
+    options = [*options, "--model", str(compared.int8)]
+    rates: dict[str, list[float]] = {}
+    threads: dict[str, int] = {}
+    for _ in range(rounds):
+        for loop in ("original", "single"):
+            say(f"the loop {loop!r} ...")
+            rate, threads[loop] = best_rate(loop, film.path, compared.torch, LOOP_S)
+            rates.setdefault(loop, []).append(rate)
+        say("the pipeline with it ...")
+        rates.setdefault("pipeline", []).append(flat_out(film, folder, options, limit, say).fps)
+        say("the pipeline with it, each frame searched and classified ...")
+        every = flat_out(film, folder, [*options, "--every-frame"], limit, say)
+        rates.setdefault("every_frame", []).append(every.fps)
+    report.every_frame = every
+    medians = {name: statistics.median(found) for name, found in rates.items()}
+    report.compared = Compared(network=compared.called, fps=medians, threads=threads)
+
+
+def generated(folder: Path, size: str, fps: float) -> Clip:
+    """The scene in the size asked for."""
+    found = re.fullmatch(r"(\d+)x(\d+)", size)
+    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not (160 <= width <= 7680 and 120 <= height <= 4320 and width % 2 == height % 2 == 0):
+        raise InputError(f"--size {size}: write it as 1280x720; even numbers, from 160x120 to 7680x4320")
+    say(f"generating a scene of {width}x{height} px ...")
+    return generate(folder, (width, height), fps)
+
+
+def judged_faces(film: Clip, folder: Path | None) -> tuple[list[np.ndarray], list[str]]:
+    """Crops (H, W, 3) uint8 BGR to time and judge models on, and their labels where they are known."""
+    import cv2
+
+    if folder is not None:
+        if not folder.is_dir():
+            raise InputError(f"--faces {folder}: no such folder")
+        files = choose(face_files(folder), JUDGED_FACES, balanced=True)
+        pictures = [(cv2.imread(str(file)), file.parent.name) for file in files]
+        readable = [(picture, label) for picture, label in pictures if picture is not None]
+        if not readable:
+            raise InputError(f"--faces {folder}: no picture in its folders can be read")
+        return [picture for picture, _ in readable], [label for _, label in readable]
+    crops = face_crops(film, JUDGED_FACES) if film.truth is not None else []
+    if not crops:
+        raise InputError("--model: the clip has no truth, so no faces are known; give --faces")
+    return crops, []
+
+
+def say(line: str) -> None:
+    """What goes on, on standard error: the tables and JSON have standard output to themselves."""
+    typer.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    run_command([benchmark], "python -m benchmark")

@@ -1,0 +1,74 @@
+"""The network that the pipeline and the loops run when they are compared: the same for all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from msgspec import Struct
+
+from benchmark.clip import Clip, face_crops
+from configs.errors import InputError
+from export.onnx_file import describe, write_onnx
+from export.precision import to_int8
+from inference.checkpoint import ModelInfo, known_backbone, load_checkpoint, save_checkpoint
+from inference.networks import BACKBONES, HEADS, PREPROCESSING, build_network, require_torch
+
+CLASSES = ("mask", "no_mask", "wrong_mask")
+CALIBRATION_FACES = 60
+SURE_LOGIT = 4.0  # more for the first class: a trained network is mostly sure, and a face of which it is not is asked
+#                   about four times as often
+
+
+class Compared(Struct, frozen=True):
+    """One network in the files that are compared, and what to call it."""
+
+    called: str
+    torch: Path
+    fp32: Path
+    int8: Path
+
+
+def prepare_network(network: str, clip: Clip, folder: Path) -> Compared:
+    """A trained checkpoint (.pth), or a backbone by name with random weights, which take as long as trained ones.
+
+    Raises InputError for what is neither.
+    """
+    require_torch("benchmark --compare")
+    import onnx
+    import torch
+
+    checkpoint = Path(network)
+    if checkpoint.suffix == ".pth":
+        model, info = load_checkpoint(checkpoint)
+        called = checkpoint.name
+    elif network in BACKBONES:
+        backbone = known_backbone(Path(network), network)
+        torch.manual_seed(0)
+        model, info = (
+            build_network(backbone, len(CLASSES)).eval(),
+            ModelInfo(CLASSES, PREPROCESSING[backbone], backbone),
+        )
+        with torch.no_grad():
+            model.get_parameter(f"{HEADS[backbone]}.weight").mul_(0.1)
+            model.get_parameter(f"{HEADS[backbone]}.bias")[0] += SURE_LOGIT
+        checkpoint = folder / f"{network}.pth"
+        save_checkpoint(checkpoint, model, info)
+        called = f"{network}, random weights"
+    else:
+        raise InputError(f"--network {network}: neither a .pth file nor one of {', '.join(BACKBONES)}")
+    fp32, int8 = folder / f"{checkpoint.stem}.onnx", folder / f"{checkpoint.stem}.int8.onnx"
+    write_onnx(model, info, fp32)
+    to_int8(fp32, int8, calibration_crops(clip), info.preprocessing)
+    content = onnx.load(int8)
+    describe(content, info, "int8")
+    onnx.save(content, int8)
+    return Compared(called, checkpoint, fp32, int8)
+
+
+def calibration_crops(clip: Clip) -> list[np.ndarray]:
+    """Faces of the film where the truth tells them, else noise: for speed the ranges do not matter."""
+    if clip.truth is not None:
+        return face_crops(clip, CALIBRATION_FACES)
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (96, 96, 3), np.uint8) for _ in range(CALIBRATION_FACES)]

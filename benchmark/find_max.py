@@ -1,0 +1,72 @@
+"""The most streams that this box holds: each at its rate, none starved, none of its pictures old."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from benchmark.clip import Clip
+from benchmark.pipeline import RealTime, Say, real_time
+
+SECONDS = 8.0
+MOST_STREAMS = 64
+LEAST_SHARE = 0.99  # of a stream's pictures must be shown: one that is dropped now and then may be the disk's fault
+
+
+class FindMax(Struct, frozen=True, kw_only=True):
+    """`streams` were held, one more was not, and `limited_by` is the stage that used most CPU then."""
+
+    streams: int
+    limited_by: str
+    why: str
+    held: RealTime | None
+    tried: dict[int, bool]
+
+
+def find_max(clip: Clip, folder: Path, options: Sequence[str], max_age_ms: float, say: Say) -> FindMax:
+    """Double the number of streams until they are too many, then halve the gap."""
+    held: dict[int, RealTime] = {}
+    failed: dict[int, RealTime] = {}
+
+    def holds(streams: int) -> bool:
+        run = real_time(clip, folder, options, streams, SECONDS)
+        reason = why_not(run, clip.fps, max_age_ms)
+        (failed if reason else held)[streams] = run
+        say(f"{streams} streams: {reason or 'held'}, worst p95 age {run.worst_age_ms:.0f} ms")
+        return not reason
+
+    most, streams = 0, 1
+    while streams <= MOST_STREAMS and holds(streams):
+        most, streams = streams, 2 * streams
+    too_many = min(failed, default=MOST_STREAMS + 1)
+    while too_many - most > 1:
+        middle = (most + too_many) // 2
+        if holds(middle):
+            most = middle
+        else:
+            too_many = middle
+    over = failed.get(too_many)
+    return FindMax(
+        streams=most,
+        limited_by=busiest(over) if over else "",
+        why=why_not(over, clip.fps, max_age_ms) if over else "",
+        held=held.get(most),
+        tried={streams: streams in held for streams in sorted({*held, *failed})},
+    )
+
+
+def why_not(run: RealTime, fps: float, max_age_ms: float) -> str:
+    """Why a run does not count as held; empty if it does."""
+    if run.slowest_fps < LEAST_SHARE * fps:
+        return f"a stream showed {run.slowest_fps:.1f} of {fps:g} frames/s"
+    if run.worst_age_ms > max_age_ms:
+        return f"p95 age {run.worst_age_ms:.0f} ms"
+    return ""
+
+
+def busiest(run: RealTime) -> str:
+    """The stage that used most CPU. With one capture process per stream these count together."""
+    stages = {name: ms for name, ms in run.cpu_ms_per_frame.items() if name != "supervisor"}
+    return max(stages, key=stages.__getitem__)
