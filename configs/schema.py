@@ -74,7 +74,8 @@ class ClassifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         option("network of a bare .pth state dict that does not tell its own"),
     ] = ""
     refresh_ms: Annotated[
-        float, option("classify a followed face again after this, ms; 0: whenever there is time", ge=0)
+        float,
+        option("ask about a followed face again after this, ms, sooner if it changed; 0: whenever there is time", ge=0),
     ] = 600.0
     device: Annotated[str, option("cpu, cuda, cuda:N, or auto: the best that is really there")] = "cpu"
     max_batch: Annotated[int, option("faces in one forward pass, at most", ge=1, le=1024)] = 32

@@ -71,13 +71,14 @@ class Persons:
         beside: dict[Person, Ask] = {}  # of a person who is in several frames the newest crop
         for frame, persons in zip(frames, people, strict=True):
             for face, person in zip(frame.faces, persons, strict=True):
-                if not person.due(time_ms(frame), self._config.refresh_ms):
+                crop = crop_face(frame.image, face.box, self._backend.preprocessing.margin)
+                if not person.due(time_ms(frame), self._config.refresh_ms, crop):
                     continue
-                ask = Ask(crop_face(frame.image, face.box, self._backend.preprocessing.margin), person, time_ms(frame))
+                ask = Ask(crop, person, time_ms(frame))
                 if frame.live and face.track is not None:
                     beside[person] = ask
                 else:
-                    person.asked_ms = ask.at_ms
+                    person.asked(ask.crop, ask.at_ms)
                     now.append(ask)
         self._hear(now, self._answers([ask.crop for ask in now]))
         if beside and self._under_way is None:
@@ -97,7 +98,7 @@ class Persons:
     def _ask_beside(self, asks: list[Ask]) -> None:
         """Have crops classified in the thread; they are copied, their slot may be another frame's by then."""
         for ask in asks:
-            ask.person.asked_ms = ask.at_ms
+            ask.person.asked(ask.crop, ask.at_ms)
         self._under_way = asks, self._beside.submit(self._answers, [ask.crop.copy() for ask in asks])
 
     def _answers(self, crops: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -7,13 +7,16 @@ from inference.person import UNSETTLED_MS, Person
 from transport.frame import UNSURE
 
 CLASSES = ("mask", "no_mask")
+CROP = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+MASKED = CROP.copy()
+MASKED[80:, 24:104] = (200, 160, 90)
 MASK, BARE, EITHER = np.array([0.95, 0.05]), np.array([0.05, 0.95]), np.array([0.5, 0.5])
 
 
 def heard(*answers, every_ms=200.0):
     person = Person()
     for number, answer in enumerate(answers):
-        person.asked_ms = number * every_ms
+        person.asked(CROP, number * every_ms)
         person.heard(answer, number * every_ms)
     return person
 
@@ -51,9 +54,30 @@ def test_a_label_tells_how_old_its_newest_answer_is():
 def test_a_settled_person_is_asked_about_later_than_an_unsettled_one(answers, after_ms):
     person = heard(*answers)
     asked = person.asked_ms
-    assert not person.due(asked + after_ms - 1, 600)
-    assert person.due(asked + after_ms, 600)
+    assert not person.due(asked + after_ms - 1, 600, CROP)
+    assert person.due(asked + after_ms, 600, CROP)
 
 
 def test_a_new_person_is_asked_about_at_once():
-    assert Person().due(0, 600)
+    assert Person().due(0, 600, CROP)
+
+
+def test_who_looks_otherwise_than_when_last_asked_about_is_asked_about_soon():
+    person = heard(*[MASK] * 10)
+    asked_ms = person.asked_ms
+    brighter = (CROP * 0.8 + 30).astype(np.uint8)
+    assert not person.due(asked_ms + 200, 600, brighter)
+    assert not person.due(asked_ms + 250, 600, MASKED)  # looked at 50 ms before: the comparison has its price, too
+    assert person.due(asked_ms + 300, 600, MASKED)
+    assert not heard(*[MASK] * 10).due(asked_ms + UNSETTLED_MS - 1, 600, MASKED)
+
+
+def test_answers_about_another_look_count_little():
+    person = heard(*[MASK] * 10)
+    person.asked(MASKED, person.asked_ms + 200)
+    person.heard(BARE, person.asked_ms)
+    assert person.decision(CLASSES, person.asked_ms).label == "no_mask"
+    same = heard(*[MASK] * 10)
+    same.asked(CROP, same.asked_ms + 200)
+    same.heard(BARE, same.asked_ms)
+    assert same.decision(CLASSES, same.asked_ms).label != "no_mask"
