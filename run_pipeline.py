@@ -22,6 +22,7 @@ from capture.sources import check_source, stream_name, tickets_of
 from capture.stage import capture
 from classify_pictures import classify_pictures
 from configs.command import refuse, run_command
+from configs.duration import milliseconds
 from configs.errors import InputError
 from configs.load import as_yaml, load_config
 from configs.redact import redact
@@ -83,6 +84,9 @@ def run(
         bool, typer.Option("--every-frame", help="search and classify each face of each frame; nothing is followed")
     ] = False,
     tickets: Annotated[int | None, typer.Option(help="frames of a source under way at once; fewer are fresher")] = None,
+    max_age: Annotated[
+        str | None, typer.Option(help="keep live frames younger than this, as 150ms: fewer frames, none late")
+    ] = None,
     corner: Annotated[bool | None, typer.Option(help="stream name, rate and age in a corner of the picture")] = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="run on when one of several sources fails")] = False,
     settings: Annotated[
@@ -96,6 +100,7 @@ def run(
     The run ends with the sources, or with Ctrl-C. Examples: `--source 0` (webcam, in a window);
     `--source rtsp://user:pass@host/path --sink file:out.mp4`; `--source clip.mp4 --sink jsonl:out.jsonl --json`.
     """
+    max_age_ms = milliseconds(max_age) if max_age else None
     flags = {
         "sources": (
             source or [],
@@ -108,11 +113,12 @@ def run(
                 fps=fps,
                 wait=wait or None,
                 tickets=tickets,
+                max_age_ms=max_age_ms,
             ),
         ),
         "detect": _given(every=1 if every_frame else None),
         "classify": _given(model=model, classes=_names(classes), device=device),
-        "overlay": _given(sinks=sink, corner=corner),
+        "overlay": _given(sinks=sink, corner=corner, max_age_ms=max_age_ms),
         "run": _given(keep_going=keep_going or None),
     }
     options = load_config(config, settings or (), flags)
@@ -137,7 +143,8 @@ def _run(options: PipelineConfig, as_json: bool) -> None:
     finally:  # what went wrong is said after the account, not instead of it
         refused |= supervisor.refused
         if supervisor.started_s:
-            print_ledger({stream: supervisor.ledger(stream) for stream in supervisor.streams})
+            ledgers = {stream: supervisor.ledger(stream) for stream in supervisor.streams}
+            print_ledger(ledgers, supervisor.limited_by())
         if as_json:
             typer.echo(json.dumps(_report(supervisor, refused)))
     if refused:
@@ -242,6 +249,7 @@ def _report(supervisor: Supervisor, refused: dict[str, str]) -> dict[str, Any]:
     return {
         "streams": {stream: supervisor.ledger(stream).as_json() for stream in supervisor.streams},
         "stages": supervisor.stage_figures(),
+        "limited_by": supervisor.limited_by(),
         "refused": {name: redact(reason) for name, reason in refused.items()},
         "model": facts.get("model"),
         "detector": facts.get("detector"),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import cv2
 
+from capture.pace import Pace
 from capture.sources import Picture, Source, SourceLost, Undecodable, kind_of, open_source
 from configs.errors import InputError
 from configs.schema import SourceConfig
@@ -36,7 +37,7 @@ def capture(config: SourceConfig, tickets: Tickets, context: StageContext) -> It
     tickets.state("flowing")
     context.ready()
     pictures = _frames(config, source, tickets, context, every=not newest_wins)
-    yield from _newest(pictures, tickets, context) if newest_wins else pictures
+    yield from _newest(pictures, tickets, context, Pace(config.max_age_ms)) if newest_wins else pictures
     log.info("%s: ended after %d pictures", tickets.stream, tickets.captured)
 
 
@@ -101,7 +102,16 @@ def _read(source: Source, tickets: Tickets, context: StageContext) -> Picture | 
         context.busy_ns += time.thread_time_ns() - cpu_ns
 
 
-def _newest(frames: Iterator[Frame], tickets: Tickets, context: StageContext) -> Iterator[Frame]:
+def _govern(pace: Pace, tickets: Tickets) -> None:
+    """Send less often if frames come out too old, and say so when that begins and ends."""
+    before = pace.fps
+    pace.adapt(tickets.oldest_ms(), time.monotonic())
+    tickets.paced(pace.fps)
+    if bool(before) != bool(pace.fps):
+        log.info("%s: %s", tickets.stream, "slower: frames came out too old" if pace.fps else "at its full rate again")
+
+
+def _newest(frames: Iterator[Frame], tickets: Tickets, context: StageContext, pace: Pace) -> Iterator[Frame]:
     """The newest frame whenever a ticket is free; a thread reads on meanwhile, so that no buffer fills up behind us."""
     reader = _Reader(frames, tickets, context)
     reader.start()
@@ -109,10 +119,14 @@ def _newest(frames: Iterator[Frame], tickets: Tickets, context: StageContext) ->
         tickets.wait(lambda: reader.over or (reader.newest is not None and tickets.has_free()))
         if reader.newest is None:
             break
+        tickets.wait(lambda: pace.wait_s(time.monotonic()) == 0, patience_s=pace.wait_s(time.monotonic()))
         tickets.wait(tickets.has_free)
         frame = reader.take()
         if frame is not None:
+            pace.sent(time.monotonic())
             yield tickets.fly(frame)
+        if pace.due(time.monotonic()):
+            _govern(pace, tickets)
     if reader.error is not None:
         raise reader.error
 

@@ -35,6 +35,9 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     width: Annotated[Pixels | None, option("picture width to ask of a webcam, px")] = None
     height: Annotated[Pixels | None, option("picture height to ask of a webcam, px")] = None
     fps: Annotated[Rate | None, option("frame rate to ask of a webcam, 1/s")] = None
+    max_age_ms: Annotated[
+        float, option("send fewer frames of a live source before they get older than this, ms; 0: never", ge=0)
+    ] = 0.0
     realtime: Annotated[bool, option("play a file or the demo at its own rate, as a live source")] = False
     loop: Annotated[bool, option("start a file, folder or the demo again at its end, for ever")] = False
     wait: Annotated[bool, option("keep trying when a camera cannot be reached at the start")] = False

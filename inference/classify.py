@@ -17,6 +17,7 @@ from configs.schema import ClassifyConfig
 from inference.backends import SHIPPED_MODEL, Backend, open_backend
 from inference.person import Person
 from inference.preprocess import crop_face, prepare
+from transport.cores import give_way
 from transport.frame import Face, Frame
 from transport.stage import Batches, StageContext
 
@@ -34,11 +35,12 @@ def classify(config: ClassifyConfig, batches: Batches, context: StageContext) ->
     model = Path(config.model).name if config.model else SHIPPED_MODEL.name
     context.facts.update(model=model, provider=backend.provider, classes=", ".join(backend.classes))
     log.info("%s by %s, classes %s", model, backend.provider, ", ".join(backend.classes))
-    with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
+    with ThreadPoolExecutor(1, "beside", give_way) as beside:
         persons = Persons(backend, config, beside)
         frames_seen = faces_seen = 0
         for frames in batches:
             yield from persons.predicted(frames)
+            context.counts["classified"] = persons.asked
             frames_seen += len(frames)
             faces_seen += sum(len(frame.faces) for frame in frames)
     log.info("%d faces in %d frames, %d of them classified", faces_seen, frames_seen, persons.asked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,6 +14,7 @@ import numpy as np
 from configs.schema import DetectConfig
 from inference.haar import HaarDetector, scaled, shrunken_grey
 from inference.track import Tracker
+from transport.cores import give_way
 from transport.frame import Box, Face, Frame
 from transport.stage import Batches, StageContext
 
@@ -24,7 +24,6 @@ NUMBERS_OF_A_LIFE = 1_000_000  # a restarted stage must not give a new face the 
 AUTO_EVERY_MS = 250.0  # of a film between two searches: a new face is seen within that
 AUTO_EVERY_LIVE_MS = 100.0  # at 35 ms a search (the demo, AMD EPYC) a third of a core
 LOOK_AHEAD = 8  # frames of files that may be there at once: a quarter of a second, in which one search is due
-NICENESS = 5  # of searches: on a busy box the frames that are under way go first, and searches become rarer
 
 
 Shrunken = tuple[np.ndarray, float]  # a grey picture (H, W) uint8, and how much smaller it is than the frame
@@ -61,6 +60,7 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
                 boxed = watches[frame.stream].see(frame, found)
                 frames += 1
                 faces += len(boxed)
+                context.counts["searched"] = search.begun
                 yield replace(frame, faces=boxed)
     log.info("%d frames, %d searched, %d faces", frames, search.begun, faces)
 
@@ -89,7 +89,7 @@ class Search:
         return Found(grey, scale, self._own.detector.find_in_grey(grey))
 
     def _start_thread(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+        give_way()
         self._own.detector = HaarDetector(self._config)
 
     def __enter__(self) -> Search:

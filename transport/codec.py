@@ -61,7 +61,10 @@ class Ready(Struct, frozen=True, tag="ready"):
 
 
 class Beat(Struct, frozen=True, tag="beat"):
-    """A worker's heartbeat. `busy_since_ns` is 0 when it waits; counts are of this life of the process."""
+    """A worker's heartbeat. `busy_since_ns` is 0 when it waits; the rest is of this life of the process.
+
+    `cpu_ns` is what the process has used since it was ready; `counts` is what the stage counts of its own work.
+    """
 
     process: str
     pid: int
@@ -69,6 +72,8 @@ class Beat(Struct, frozen=True, tag="beat"):
     frames: int
     batches: int
     busy_ns: int
+    cpu_ns: int = 0
+    counts: dict[str, int] = {}
 
 
 class Refused(Struct, frozen=True, tag="refused"):

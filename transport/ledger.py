@@ -12,7 +12,10 @@ from transport.pool import AGE_STEP, FLYING, OUTCOMES, PENDING, STATES, Pool
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The account of one stream at one moment. `ages` counts shown frames by age (transport/pool.py)."""
+    """The account of one stream at one moment. `ages` counts shown frames by age (transport/pool.py).
+
+    `paced_fps` is the rate that the governor holds the source to, 0 while it does not.
+    """
 
     captured: int = 0
     shown: int = 0
@@ -21,6 +24,7 @@ class Ledger:
     faces: int = 0
     state: str = "opening"
     span_s: float = 0.0
+    paced_fps: float = 0.0
     ages: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     @property
@@ -42,6 +46,7 @@ class Ledger:
             "in_flight": self.in_flight,
             "faces": self.faces,
             "fps": round(self.fps, 2),
+            "paced_fps": round(self.paced_fps, 2) or None,
             "age_ms": {f"p{p}": percentile_ms(self.ages, p) for p in (50, 95, 99)},
         }
 
@@ -59,6 +64,7 @@ def read_ledger(pool: Pool) -> Ledger:
         faces=int(header["faces"]),
         state=STATES[int(header["state"])],
         span_s=span_ns / 1e9,
+        paced_fps=float(header["paced_fps"]),
         ages=header["ages"].copy(),
     )
 

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,26 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 Say = Callable[[str, str], None]
 """(process, line): show a line that a worker wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a worker has done: frames in batches, in so much time at work and on the CPU; and its stage's own counts."""
+
+    frames: int = 0
+    batches: int = 0
+    busy_ns: int = 0
+    cpu_ns: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: Work) -> Work:
+        return Work(
+            self.frames + other.frames,
+            self.batches + other.batches,
+            self.busy_ns + other.busy_ns,
+            self.cpu_ns + other.cpu_ns,
+            self.counts + other.counts,
+        )
 
 
 class Process:
@@ -39,7 +60,7 @@ class Process:
         self.restart_at_s: float | None = None
         self.started_s = self.heard_s = 0.0
         self.beat = Beat(self.name, 0, 0, 0, 0, 0)
-        self._earlier = (0, 0, 0)
+        self._earlier = Work()
         self._closing = False
         self._child: subprocess.Popen[bytes] | None = None
         self._pump: threading.Thread | None = None
@@ -77,7 +98,7 @@ class Process:
 
     def _bury(self) -> None:
         """Add the counts of the life that ended to those of the earlier ones."""
-        self._earlier = self.counts
+        self._earlier = self.work
         self.beat = Beat(self.name, 0, 0, 0, 0, 0)
         if self._pump is not None:
             self._pump.join(1)
@@ -85,10 +106,10 @@ class Process:
             self._child.stdout.close()
 
     @property
-    def counts(self) -> tuple[int, int, int]:
-        """(frames, batches, busy_ns) of all lives."""
-        frames, batches, busy_ns = self._earlier
-        return frames + self.beat.frames, batches + self.beat.batches, busy_ns + self.beat.busy_ns
+    def work(self) -> Work:
+        """What all its lives have done."""
+        beat = self.beat
+        return self._earlier + Work(beat.frames, beat.batches, beat.busy_ns, beat.cpu_ns, Counter(beat.counts))
 
     @property
     def pid(self) -> int:

@@ -49,7 +49,7 @@ class Progress:
             self._live.update(table, refresh=True)
         else:
             for row in rows:
-                self._console.print("  ".join(row))
+                self._console.print("  ".join(filter(None, row)))
 
     def _row(self, stream: str, ledger: Ledger, started_s: float) -> tuple[str, ...]:
         """What happened since about a second ago."""
@@ -68,6 +68,7 @@ class Progress:
             f"{faces:.1f} faces",
             f"age p50 {_ms(ages, 50)} p95 {_ms(ages, 95)}",
             f"dropped {sum(ledger.dropped.values())}",
+            f"held to {ledger.paced_fps:.0f}/s" if ledger.paced_fps else "",
         )
 
     def __enter__(self) -> Self:
@@ -80,7 +81,7 @@ class Progress:
             self._live.stop()
 
 
-def print_ledger(ledgers: dict[str, Ledger]) -> None:
+def print_ledger(ledgers: dict[str, Ledger], limited_by: str | None = None) -> None:
     """The account of the run on standard output: captured = shown + dropped by reason + in flight."""
     table = Table(title="ledger", title_justify="left")
     reasons = sorted({reason for ledger in ledgers.values() for reason in ledger.dropped})
@@ -97,6 +98,8 @@ def print_ledger(ledgers: dict[str, Ledger]) -> None:
         ]
         ages = [_ms(ledger.ages, percent) for percent in (50, 95, 99)]
         table.add_row(stream, *map(str, counts), f"{ledger.fps:.1f}", *ages)
+    if limited_by:
+        table.caption, table.caption_justify = f"limited by {limited_by}", "left"
     width = None if sys.stdout.isatty() else 160  # in a pipe there is no width to fit into
     Console(highlight=False, width=width).print(table)
 

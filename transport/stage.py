@@ -19,7 +19,8 @@ class StageContext:
     `restarts` counts how often this stage died before in this run: a sink that finds its own
     half-written file goes on with it instead of starting over.
     `facts` is filled by the function before it asks for its first batch (`model`, `provider`, ...);
-    it is printed when the stage is ready and stands in the run's JSON.
+    it is printed when the stage is ready and stands in the run's JSON. `counts` is what it counts of its own work
+    while it runs (`searched`, `classified`); it stands there, too.
 
     The rest is for the worker and for capture, which has no batches: `busy_since_ns` (0: waiting) tells a long
     piece of work from a hang; `ready` is called when the source is open, or waited for; `wake` ends the wait of the
@@ -28,6 +29,7 @@ class StageContext:
 
     restarts: int = 0
     facts: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     busy_since_ns: int = 0
     busy_ns: int = 0
     ready: Callable[[], None] = lambda: None

@@ -18,9 +18,10 @@ from configs.errors import Failure, InputError
 from configs.schema import LIVE_TICKETS, RunConfig
 from transport.channel import Inbox, Outbox
 from transport.codec import Beat, Ready, Refused, SweepRequest
+from transport.cores import usable_cores
 from transport.ledger import Ledger, read_ledger
 from transport.pool import STATES, Pool, create_segment
-from transport.process import Process, Say
+from transport.process import Process, Say, Work
 from transport.run_folder import run_folder
 from transport.spec import Spec, StreamPlace
 from transport.stage import Stage
@@ -31,6 +32,7 @@ _DRAIN_S = 1.5  # after Ctrl-C: time for the frames under way, then the sinks ar
 _KILL_S = 2.6  # after Ctrl-C: whoever still runs is killed, so that all is gone within 3 s
 _BACK_OFF_S = (0.05, 5.0)
 _WINDOW_S = 60.0
+_LIMITS_AT = 0.85  # of its time, or of all cores: it has nothing left to give
 _MAX_UNREADY_DEATHS = 3  # a stage that cannot even start will not learn to
 
 STARTING, RUNNING, DRAINING, CLOSING = range(4)
@@ -88,19 +90,34 @@ class Supervisor:
         return read_ledger(self._pools[stream]) if stream in self._pools else Ledger()
 
     def stage_figures(self) -> dict[str, dict[str, Any]]:
-        """Per stage: frames per second, busy share, mean frames in a batch, restarts."""
+        """Per stage: frames per second, busy share of its time, cores in use, mean frames in a batch, restarts.
+
+        Behind them what the stage itself counts.
+        """
         wall_s = max(1e-9, (self.ended_s or time.monotonic()) - (self.started_s or time.monotonic()))
         figures = {}
         for row in self._table:
             members = self._members(row)
-            frames, batches, busy_ns = (sum(column) for column in zip(*(p.counts for p in members), strict=True))
+            work = sum((process.work for process in members), Work())
             figures[row.name] = {
-                "fps": round(frames / wall_s, 2),
-                "busy": round(busy_ns / 1e9 / wall_s / len(members), 4),
-                "batch_mean": round(frames / batches, 2) if batches else 0.0,
+                "fps": round(work.frames / wall_s, 2),
+                "busy": round(work.busy_ns / 1e9 / wall_s / len(members), 4),
+                "cores": round(work.cpu_ns / 1e9 / wall_s, 4),
+                "batch_mean": round(work.frames / work.batches, 2) if work.batches else 0.0,
                 "restarts": sum(p.restarts for p in members),
+                **work.counts,
             }
         return figures
+
+    def limited_by(self) -> str | None:
+        """The stage that all wait for: one that is busy nearly all the time; else, if all cores are, who most."""
+        figures = self.stage_figures()
+        busiest = max(figures, key=lambda name: figures[name]["busy"])
+        if figures[busiest]["busy"] >= _LIMITS_AT:
+            return busiest
+        if sum(stage["cores"] for stage in figures.values()) >= _LIMITS_AT * (self._run.cores or usable_cores()):
+            return max(figures, key=lambda name: figures[name]["cores"])
+        return None
 
     def facts(self) -> dict[str, str]:
         """What the stages said of themselves when they became ready: model, provider, detector, ..."""

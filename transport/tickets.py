@@ -51,6 +51,7 @@ class Tickets:
         self._collector = threading.get_ident()
         self._end_sent = False
         self._end_returned = False
+        self._oldest_ns: int | None = None
         self._recover()
 
     @property
@@ -62,6 +63,15 @@ class Tickets:
     def in_flight(self) -> int:
         """Frames that were sent and are not back."""
         return len(self._pool.slots_in(FLYING))
+
+    def oldest_ms(self) -> float | None:
+        """The age of the oldest frame that was drawn, or dropped for its age, since this was last asked; None: none."""
+        oldest_ns, self._oldest_ns = self._oldest_ns, None
+        return None if oldest_ns is None else oldest_ns / 1e6
+
+    def paced(self, fps: float) -> None:
+        """Note down that the source is held to that rate, 1/s; 0: it is not."""
+        self._pool.header["paced_fps"] = fps
 
     def state(self, name: str) -> None:
         """Say how the source is: opening, flowing, away, ended, failed."""
@@ -122,7 +132,7 @@ class Tickets:
             if time.monotonic() > deadline:
                 return False
             if threading.get_ident() == self._collector:
-                self.collect(_POLL_S)
+                self.collect(min(_POLL_S, max(0.0, deadline - time.monotonic())))
             else:
                 with self._changed:
                     self._changed.wait(_POLL_S)
@@ -158,6 +168,7 @@ class Tickets:
         if slot is not None:
             row = self._pool.slots[slot]
             row["age_ns"], row["faces"] = ticket.age_ns, ticket.faces
+            self._oldest_ns = max(self._oldest_ns or 0, ticket.age_ns)
             with self._changed:
                 self._count(slot, OUTCOMES.index(ticket.outcome))
 

@@ -75,6 +75,7 @@ class Worker:
         self.zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.frames = self.batches = 0
         self._is_ready = False
+        self._ready_cpu_ns = 0
 
     def run(self) -> int:
         """The exit code. What the user gave and cannot be used is reported to the supervisor; a bug is raised."""
@@ -106,7 +107,12 @@ class Worker:
         """Say so, once."""
         if not self._is_ready:
             self._is_ready = True
+            self._ready_cpu_ns = time.process_time_ns()
             self.control.send(Ready(self.spec.process, os.getpid(), self.stage.facts))
+
+    def cpu_ns(self) -> int:
+        """CPU time used since it was ready: loading a model is not part of the work on frames."""
+        return time.process_time_ns() - self._ready_cpu_ns if self._is_ready else 0
 
     def _run_stage(self, function: StageFunction, config: object) -> None:
         with Post(self.zmq, self.spec) as post:
@@ -190,7 +196,16 @@ class Heart:
 
     def _beat(self) -> Beat:
         worker, stage = self._worker, self._worker.stage
-        return Beat(worker.spec.process, os.getpid(), stage.busy_since_ns, worker.frames, worker.batches, stage.busy_ns)
+        return Beat(
+            process=worker.spec.process,
+            pid=os.getpid(),
+            busy_since_ns=stage.busy_since_ns,
+            frames=worker.frames,
+            batches=worker.batches,
+            busy_ns=stage.busy_ns,
+            cpu_ns=worker.cpu_ns(),
+            counts=dict(stage.counts),
+        )
 
 
 if __name__ == "__main__":

@@ -41,6 +41,29 @@ def test_every_frame_of_a_file_comes_through(clip):
     assert (ledger.captured, ledger.shown, ledger.dropped, ledger.in_flight) == (300, 300, {}, 0)
 
 
+def test_the_governor_keeps_frames_of_a_slow_box_young(clip):
+    """The sink shows 5 a second, whatever comes: six tickets would make frames 1.2 s old."""
+    source = SourceConfig(source=str(clip(count=60, fps=30)), realtime=True, loop=True, max_age_ms=600)
+    early, late = [], []
+
+    def tick(supervisor):
+        ran_s = time.monotonic() - supervisor.started_s if supervisor.started_s else 0
+        if ran_s > 4 and not early:
+            early.append(supervisor.ledger("s"))
+        if ran_s > 9:
+            late.append(supervisor.ledger("s"))
+            supervisor.stop()
+
+    supervisor = supervise(source, last=tiny_stages.slow_show, on_tick=tick)
+    supervisor.run()
+    assert percentile_ms(early[0].ages, 99) > 600
+    assert percentile_ms(late[0].ages - early[0].ages, 90) < 600
+    assert late[0].shown - early[0].shown > 10
+    assert 0 < late[0].paced_fps < 8
+    assert any("slower: frames came out too old" in line for line in supervisor.said)
+    assert supervisor.limited_by() == "overlay"
+
+
 def test_a_slow_sink_bounds_the_age_by_the_tickets(clip):
     source = SourceConfig(source=str(clip(count=60, fps=30)), realtime=True, loop=True, tickets=4)
     halves = []
