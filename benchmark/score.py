@@ -14,6 +14,7 @@ from transport.frame import Box, iou
 SAME_FACE_IOU = 0.4
 BACKGROUND_IOU = 0.1  # a box that overlaps no face by more is on the background
 COUNTED_SHARE = 0.8  # of a face must be in the picture: those that are just coming or going are nobody's mistake
+ARRIVED_SHARE = 0.97  # from here on the time runs until a new face is boxed: Haar knows none that is cut off
 SETTLED_MS = 1000.0  # after a mask is put on or taken off, the time in which the label may be the old one
 
 
@@ -78,10 +79,10 @@ def score(said: Iterable[SaidFrame], clip: Clip) -> Scores | None:
         truth = clip.truth[index]
         pairs = matched(truth, frame.faces)
         for seen, face in pairs:
-            counts = inside_share(seen.box, clip.size) >= COUNTED_SHARE
-            if counts:
+            inside = inside_share(seen.box, clip.size)
+            if inside >= COUNTED_SHARE:
                 overlaps.append(iou(seen.box, face.box) if face is not None else 0.0)
-            watch.see(seen, face, lap, frame.seq, counts)
+            watch.see(seen, face, lap, frame.seq, inside)
         false_boxes += sum(all(iou(face.box, seen.box) < BACKGROUND_IOU for seen in truth) for face in frame.faces)
     found = [overlap for overlap in overlaps if overlap > 0]
     if not overlaps:
@@ -135,11 +136,11 @@ class Watch:
         self.changed_label_delays: list[float] = []
         self.wrong_person = 0
 
-    def see(self, seen: Seen, face: SaidFace | None, lap: int, seq: int, counts: bool) -> None:
-        """Take in one person of one picture; before it is well inside the picture its time does not run."""
+    def see(self, seen: Seen, face: SaidFace | None, lap: int, seq: int, inside: float) -> None:
+        """Take in one person of one picture, and which share of its face is in the picture."""
         who = (lap, seen.person)
         if who not in self._stays:
-            if not counts:
+            if inside < ARRIVED_SHARE:
                 return
             self._stays[who] = Stay(seq, seq, seen.label)
         stay = self._stays[who]
@@ -160,7 +161,7 @@ class Watch:
         if right and not stay.shown_since_change:
             stay.shown_since_change = True
             self.changed_label_delays.append((seq - stay.changed) * self._step_ms)
-        if counts:
+        if inside >= COUNTED_SHARE:
             self.right.append(right)
             if (seq - max(stay.came, stay.changed)) * self._step_ms >= SETTLED_MS:
                 self.right_settled.append(right)

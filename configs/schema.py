@@ -57,8 +57,13 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         Literal["default", "alt", "alt2"], option("frontal face cascade of OpenCV: haarcascade_frontalface_*")
     ] = "alt2"
     width: Annotated[int, option("pictures wider than this are shrunk before the search, px", ge=64)] = 320
-    scale_factor: Annotated[float, option("step between face sizes searched; nearer to 1 finds more", gt=1, le=2)] = 1.1
-    neighbours: Annotated[int, option("hits needed to call it a face; more means fewer false ones", ge=0)] = 2
+    scale_factor: Annotated[float, option("step between face sizes searched; nearer to 1 finds more", gt=1, le=2)] = (
+        1.25
+    )
+    neighbours: Annotated[int, option("hits beside one to call it a face; more means fewer false ones", ge=0)] = 0
+    second_opinion: Annotated[bool, option("what is found must be confirmed by another cascade, looking closely")] = (
+        True
+    )
     min_face: Annotated[float, option("smallest face, as a share of the picture's height", gt=0, le=1)] = 0.1
     max_face: Annotated[float, option("largest face, as a share of the picture's height", gt=0, le=1)] = 1.0
     threads: Annotated[int, option("pictures searched at once; 0: from the budget of cores", ge=0)] = 0

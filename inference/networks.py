@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, get_args
@@ -70,6 +72,19 @@ def build_network(backbone: Backbone, classes: int) -> nn.Module:
     # torchvision's momentum of 0.01 is for long training: after 190 steps eval mode still gave every face one class
     norm = partial(nn.BatchNorm2d, eps=0.001, momentum=0.1)
     return models.mobilenet_v3_small(weights=None, num_classes=classes, norm_layer=norm)
+
+
+def with_biases(network: nn.Module, backbone: Backbone, biases: Sequence[float]) -> nn.Module:
+    """A copy of the network whose logits are higher by `biases`, one for each class; none: the network itself."""
+    if not biases:
+        return network
+    import torch
+
+    shifted = copy.deepcopy(network)
+    head = shifted.get_parameter(f"{HEADS[backbone]}.bias")
+    with torch.no_grad():
+        head.add_(torch.tensor(biases, dtype=head.dtype, device=head.device))
+    return shifted
 
 
 def basic_cnn(classes: int) -> nn.Sequential:

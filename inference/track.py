@@ -115,6 +115,11 @@ class Tracker:
         return [box for box in flow(then, self._before, boxes) if box is not None]
 
 
+def same_face(box: Box, others: Sequence[Box]) -> bool:
+    """Whether a box lies on the face that one of the others is on."""
+    return any(iou(box, other) >= SAME_FACE_IOU for other in others)
+
+
 def flow(before: np.ndarray, now: np.ndarray, boxes: Sequence[Box]) -> list[Box | None]:
     """Where the boxes of one picture are in the next; None for a face that cannot be followed."""
     rectangles = np.array([(box.x, box.y, box.width, box.height) for box in boxes])

@@ -24,6 +24,7 @@ from inference.networks import (
     build_network,
     freeze,
     require_torch,
+    with_biases,
 )
 from inference.preprocess import Preprocessing
 from train.arguments import plain_shares
@@ -184,7 +185,7 @@ def train(
                 if result is training.best:
                     info = ModelInfo(data.classes, preprocessing, backbone, result.temperature, checked.fingerprint)
                     write_manifest(files.manifest, checked.rows)
-                    save_checkpoint(files.model, training.judged, info)
+                    save_checkpoint(files.model, with_biases(training.judged, backbone, result.biases), info)
                 save_state(files.state, training, state, checked.fingerprint)
                 write_metrics(files.result("metrics.csv"), training.history)
                 if writer is not None:

@@ -86,7 +86,7 @@ def report(mapping: BoxMapping, matches: list[Match]) -> None:
 def find_matches(cascade: Cascade, photos: Iterator[Photo]) -> list[Match]:
     """Every annotated face with the square that overlaps it most."""
     # generous: many squares matter more here than a few false ones, and a small face is one of many in a photograph
-    detector = HaarDetector(DetectConfig(cascade=cascade, width=720, neighbours=2, min_face=0.05))
+    detector = HaarDetector(DetectConfig(cascade=cascade, width=720, scale_factor=1.1, neighbours=2, min_face=0.05))
     matches = []
     for photo in photos:
         squares = detector.find_squares(photo.image)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from configs.errors import InputError
+from inference.backends import softmax
 from inference.networks import training_mode
 from inference.preprocess import Preprocessing, normalise
 from train.batches import Batches, TrainingFaces, class_weights, load, steps_of
-from train.metrics import Scores, best_temperature, score
+from train.metrics import Scores, best_calibration, score
 from train.parallel import Team
 from train.training import EpochResult, Recipe, Training
 
@@ -57,7 +58,7 @@ def fit(
         if team.leads:
             logits = logits_of(training.judged, val[0], preprocessing, team.device, recipe.batch_size)
             judgement = judge(logits, val[1], faces.classes)
-        val_loss, scores, temperature = team.told(judgement)
+        val_loss, scores, temperature, biases = team.told(judgement)
         result = EpochResult(
             epoch,
             training.optimizer.param_groups[0]["lr"],
@@ -67,6 +68,7 @@ def fit(
             scores,
             temperature,
             time.monotonic() - started,
+            biases,
         )
         training.history.append(result)
         yield result
@@ -130,15 +132,17 @@ def run_epoch(
     return total / batch_total, right / batch_total
 
 
-def judge(logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> tuple[float, Scores, float]:
-    """Loss, scores and best temperature of logits (N, C) against labels (N,)."""
+def judge(
+    logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+) -> tuple[float, Scores, float, tuple[float, ...]]:
+    """Loss of logits (N, C) against labels (N,); scores once they are calibrated; temperature and biases for that."""
     import torch
     from torch.nn.functional import cross_entropy
 
-    temperature = best_temperature(logits, labels)
+    temperature, biases = best_calibration(logits, labels)
     loss = cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels)).item()
-    probabilities = torch.softmax(torch.from_numpy(logits) / temperature, dim=1).numpy()
-    return loss, score(probabilities, labels, classes), temperature
+    probabilities = softmax((logits + np.array(biases, np.float32)) / np.float32(temperature))
+    return loss, score(probabilities, labels, classes), temperature, biases
 
 
 def rate_share(recipe: Recipe, steps: int) -> Callable[[int], float]:

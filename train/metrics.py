@@ -122,3 +122,31 @@ def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     rows = np.arange(len(labels))
     losses = [-np.log(softmax(logits / t)[rows, labels] + 1e-12).mean() for t in candidates]
     return float(candidates[int(np.argmin(losses))])
+
+
+def best_calibration(logits: np.ndarray, labels: np.ndarray) -> tuple[float, tuple[float, ...]]:
+    """T and b for which softmax((logits + b) / T) is most likely to give these labels; the first of b is 0.
+
+    Classes that were shown more often than they come are said too often; b takes that back (bias-corrected temperature
+    scaling, Alexandari et al., ICML 2020). A class that is not among the labels keeps a bias of 0.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    values, target = torch.from_numpy(logits).double(), torch.from_numpy(labels)
+    free = torch.zeros(logits.shape[1], dtype=torch.float64)
+    free[sorted({*labels.tolist()})[1:]] = 1
+    slope = torch.tensor(1 / best_temperature(logits, labels), dtype=torch.float64, requires_grad=True)
+    shift = torch.zeros_like(free, requires_grad=True)
+    optimizer = torch.optim.LBFGS([slope, shift], max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        # the little pull towards 0 keeps a split without a mistake from ending at certainty
+        value = cross_entropy(values * slope + shift * free, target) + 1e-4 * (slope**2 + (shift**2).sum())
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    temperature = 1 / min(max(slope.item(), 0.1), 10.0)
+    return temperature, tuple((shift * free * temperature).detach().tolist())

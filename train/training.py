@@ -45,7 +45,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
 class EpochResult(Struct, frozen=True):
     """One epoch: means over the varied training faces, and scores on the validation split.
 
-    `learning_rate` is that of the last step; `temperature` fits the validation split best.
+    `learning_rate` is that of the last step; `temperature` and `biases` fit the validation split best, and the scores
+    are those with them.
     """
 
     epoch: int
@@ -56,6 +57,7 @@ class EpochResult(Struct, frozen=True):
     val: Scores
     temperature: float
     seconds: float
+    biases: tuple[float, ...] = ()
 
 
 class Training:

@@ -45,7 +45,7 @@ def test_the_detector_is_ready_and_named_before_a_frame_is_asked_for():
         yield []
 
     assert list(detect(DetectConfig(cascade="alt2"), batches(), context)) == []
-    assert named == ["haar frontalface_alt2"]
+    assert named == ["haar frontalface_alt2, confirmed by alt"]
 
 
 def film(scene, first, last, **fields):
@@ -95,9 +95,12 @@ def test_a_face_is_only_searched_for_now_and_then(monkeypatch):
     class Counting:
         name = "counting"
 
-        def find_in_grey(self, grey):
+        def candidates(self, grey):
             searched.append(grey.shape)
             return [Box(100, 80, 40, 50)]
+
+        def confirms(self, grey, box):
+            return True
 
     from inference import detect as stage
 
@@ -135,10 +138,13 @@ def test_a_live_frame_does_not_wait_for_the_search(monkeypatch):
         name = "slow"
         free = False
 
-        def find_in_grey(self, grey):
+        def candidates(self, grey):
             while not self.free:
                 time.sleep(0.001)
             return [Box(truth.x / 2, truth.y / 2, truth.width / 2, truth.height / 2)]
+
+        def confirms(self, grey, box):
+            return True
 
     slow = Slow()
     monkeypatch.setattr(stage, "HaarDetector", lambda config: slow)

@@ -30,14 +30,31 @@ def test_faces_of_the_demo_are_found_in_every_state(scene):
         false_boxes += sum(all(iou(face, box) < 0.2 for face, _ in truth) for box in boxes)
     for label, hits in found.items():
         assert np.mean(hits) >= 0.95, f"{label}: {sum(hits)} of {len(hits)} faces found"
-    assert false_boxes <= 0.1 * len(indices)
+    assert false_boxes <= 0.05 * len(indices)
+
+
+def test_a_second_opinion_drops_false_faces_and_keeps_true_ones(scene):
+    sure, quick = HaarDetector(DetectConfig()), HaarDetector(DetectConfig(second_opinion=False))
+    assert sure.name == "haar frontalface_alt2, confirmed by alt"
+    kept = dropped = 0
+    for index in range(0, len(scene), 20):
+        picture, truth = scene.picture(index), scene.truth(index)
+        confirmed = sure.find(picture)
+        for box in quick.find(picture):
+            if any(iou(face, box) > 0.5 for face, _ in truth):
+                assert box in confirmed
+                kept += 1
+            elif box not in confirmed:
+                dropped += 1
+    assert kept > 40
+    assert dropped > 0
 
 
 @pytest.mark.parametrize("cascade", ["default", "alt", "alt2"])
 def test_boxes_sit_on_the_face(scene, cascade):
     detector = HaarDetector(DetectConfig(cascade=cascade))
     face, _ = scene.truth(25)[0]
-    [box] = detector.find(scene.picture(25))
+    box, *_ = detector.find(scene.picture(25))
     assert iou(face, box) > 0.6
 
 

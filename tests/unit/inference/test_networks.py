@@ -2,7 +2,16 @@
 
 import pytest
 
-from inference.networks import BACKBONES, HEAD_INPUTS, HEADS, PREPROCESSING, build_network, freeze, training_mode
+from inference.networks import (
+    BACKBONES,
+    HEAD_INPUTS,
+    HEADS,
+    PREPROCESSING,
+    build_network,
+    freeze,
+    training_mode,
+    with_biases,
+)
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
@@ -65,3 +74,15 @@ def test_batch_norm_of_frozen_layers_keeps_its_statistics(resnet):
         resnet(torch.randn(2, 3, 64, 64))
     moved = {name.split(".")[0] for name in before if not torch.equal(resnet.state_dict()[name], before[name])}
     assert moved == {"layer3", "layer4"}
+
+
+def test_biases_are_added_to_the_logits_of_a_copy():
+    import torch
+
+    network = build_network("BasicCNN", 3).eval()
+    shifted = with_biases(network, "BasicCNN", (0.0, -1.0, 0.5))
+    faces = torch.rand(2, 3, 256, 256)
+    with torch.inference_mode():
+        difference = shifted(faces) - network(faces)
+    assert torch.allclose(difference, torch.tensor([0.0, -1.0, 0.5]).expand(2, 3), atol=1e-5)
+    assert with_biases(network, "BasicCNN", ()) is network

@@ -165,10 +165,11 @@ def test_schedules_start_after_the_warm_up():
 
 
 def test_the_judgement_is_of_the_logits():
-    loss, scores, temperature = judge(np.float32([[4, 0], [0, 4], [4, 0]]), np.array([0, 1, 1]), ("a", "b"))
+    loss, scores, temperature, biases = judge(np.float32([[4, 0], [0, 4], [4, 0]]), np.array([0, 1, 1]), ("a", "b"))
     assert scores.accuracy == pytest.approx(2 / 3)
     assert loss == pytest.approx(np.log1p(np.exp(-4)) + 4 / 3, abs=1e-4)
     assert temperature > 1
+    assert biases[0] == 0
 
 
 def test_a_single_process_is_a_team(monkeypatch):

@@ -7,6 +7,7 @@ from inference.backends import softmax
 from train.metrics import (
     ClassScores,
     accuracy_interval,
+    best_calibration,
     best_temperature,
     calibration,
     confusion,
@@ -74,3 +75,23 @@ def test_calibration_has_a_point_for_each_bin_with_pictures():
     assert found.accuracy == pytest.approx([1.0, 0.5])
     assert found.share == pytest.approx([0.5, 0.5])
     assert found.ece == pytest.approx(0.5 * 0.45 + 0.5 * 0.4)
+
+
+def test_classes_that_were_shown_too_often_are_said_less_often_again():
+    """A network that learnt from as many of each class says the rare one too often; where classes come, it must not."""
+    rng = np.random.default_rng(0)
+    labels = rng.choice(3, 4000, p=(0.6, 0.35, 0.05))
+    logits = rng.normal(0, 1, (4000, 3)).astype(np.float32)
+    logits[np.arange(4000), labels] += 2.0
+    too_often = logits + np.array([0, 0, 2.0], np.float32)
+    temperature, biases = best_calibration(too_often, labels)
+    assert biases[0] == 0
+    ideal = np.log((0.6, 0.35, 0.05))
+    assert np.array(biases) - (0, 0, -2) == pytest.approx(temperature * (ideal - ideal[0]), abs=0.35)
+    calibrated = (too_often + np.array(biases)) / temperature
+    assert (calibrated.argmax(1) == labels).mean() > (too_often.argmax(1) == labels).mean() + 0.1
+
+
+def test_a_class_that_is_not_there_keeps_its_bias():
+    _, biases = best_calibration(certain(0, 1, 0, 1), np.array([0, 1, 0, 1]))
+    assert biases[2] == 0
