@@ -1,0 +1,71 @@
+"""`maskstream benchmark`, the real one, as short as it can be."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def benchmark(folder, *arguments):
+    command = [sys.executable, "-m", "benchmark", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment(), check=False)
+
+
+def environment():
+    import os
+
+    return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def test_the_pipeline_is_measured_and_scored(tmp_path):
+    done = benchmark(tmp_path, "--size", "320x240", "--limit", 6, "--json", "--plot", "ages.png")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    pipeline = report["pipeline"]
+    assert pipeline["fps"] > 10
+    assert pipeline["recall"] > 0.95
+    assert pipeline["label_accuracy_settled"] > 0.95
+    assert pipeline["wrong_person"] == 0
+    assert pipeline["real_time_fps"] == pytest.approx(30, abs=1)
+    assert set(pipeline["cpu_ms_per_frame"]) == {"supervisor", "capture", "detect", "classify", "overlay"}
+    assert 50 < pipeline["memory_mb"] < 1000
+    assert 0 < report["ratios"]["pipeline_to_decode"] < 1
+    assert cv2.imread(str(tmp_path / "ages.png")).shape[1] > 800
+    assert [path.name for path in tmp_path.iterdir()] == ["ages.png"]
+
+
+def test_models_are_timed_beside_each_other(tmp_path):
+    model = ROOT / "inference" / "pretrained" / "face_mask.onnx"
+    done = benchmark(tmp_path, "--size", "320x240", "--fps", 2, "--model", model, "--model", model, "--json")
+    assert done.returncode == 0, done.stderr
+    models = json.loads(done.stdout.splitlines()[-1])["models"]
+    assert {figures["agreement"] for figures in models} == {1.0}
+    assert all(set(figures["ms_per_face"]) == {"1", "8", "32"} for figures in models)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--size", "big"], "--size big"),
+        (["--size", "641x480"], "even numbers"),
+        (["--clip", "nothing.mp4"], "no such file"),
+        (["--find-max", "--max-age", "soon"], "'soon' is no span of time"),
+        (["--model", "nothing.onnx", "--size", "320x240", "--fps", "1"], "no such model file"),
+        (["--compare", "--network", "VGG", "--size", "320x240", "--limit", "6", "--fps", "1"], "VGG"),
+        (["--baseline", "nothing.json"], "nothing.json"),
+        (["--faces", "nowhere", "--model", "x.onnx", "--size", "320x240", "--fps", "1"], "--faces nowhere"),
+        (["--set", "detect.evry=3", "--size", "320x240", "--fps", "1"], "evry"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(arguments, words, tmp_path):
+    done = benchmark(tmp_path, *arguments)
+    assert done.returncode in (1, 2)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("maskstream: error: ")
+    assert words in last
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,132 @@
+"""Searching for the most streams; ratios, tables, and the comparison with an earlier run."""
+
+import json
+
+import pytest
+
+from benchmark import find_max as module
+from benchmark.find_max import find_max, why_not
+from benchmark.link import LinkFigures, Way
+from benchmark.pipeline import FlatOut, RealTime
+from benchmark.report import Compared, Report, check_baseline, markdown, print_tables
+from configs.errors import Failure, InputError
+
+CPU = {"supervisor": 9.0, "detect": 2.0, "classify": 1.0, "overlay": 0.5, "capture": 1.5}
+
+
+def real(streams=1, slowest=30.0, p95=20.0):
+    return RealTime(
+        streams=streams,
+        fps=30.0,
+        slowest_fps=slowest,
+        age_ms={"p50": 5.0, "p95": p95, "p99": 2 * p95},
+        worst_age_ms=p95,
+        dropped=0,
+        cpu_share=0.3,
+        cpu_ms_per_frame=CPU,
+        ages=[(0.0, 5.0)],
+        fps_by_stream={"a": 30.0},
+        scores=None,
+    )
+
+
+def flat(fps):
+    return FlatOut(
+        fps=fps,
+        windows=[fps] * 3,
+        agreed=True,
+        cpu_ms_per_frame=CPU,
+        batch_mean={"detect": 2.0},
+        busy_share=0.9,
+        memory_mb=300.0,
+        scores=None,
+    )
+
+
+def full_report():
+    compared = Compared(
+        network="ResNet, random weights",
+        fps={"original": 4.0, "single": 8.0, "pipeline": 320.0, "every_frame": 40.0},
+        threads={"original": 2, "single": 1},
+    )
+    links = [LinkFigures((640, 480), Way(20000.0, 0.05), Way(4000.0, 0.3), 50000.0)]
+    return Report(clip="film", flat_out=flat(400.0), real_time=real(), decode_fps=800.0, compared=compared, links=links)
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 6, 8, 11])
+def test_the_most_streams_are_found(most, monkeypatch, tmp_path):
+    tried = []
+
+    def run(clip, folder, options, streams, seconds):
+        tried.append(streams)
+        return real(streams, p95=50.0 if streams <= most else 150.0)
+
+    class Film:
+        fps = 30.0
+
+    monkeypatch.setattr(module, "real_time", run)
+    found = find_max(Film(), tmp_path, (), 100.0, lambda line: None)
+    assert (found.streams, found.limited_by, found.why) == (most, "detect", "p95 age 150 ms")
+    assert found.held.streams == most
+    assert len(tried) == len(set(tried)) <= 9
+
+
+def test_a_starved_stream_is_not_held():
+    assert why_not(real(slowest=28.0), 30.0, 100.0) == "a stream showed 28.0 of 30 frames/s"
+    assert why_not(real(), 30.0, 100.0) == ""
+
+
+def test_ratios_say_what_is_to_what():
+    assert full_report().ratios() == pytest.approx(
+        {
+            "pipeline_to_decode": 0.5,
+            "pipeline_to_original": 80,
+            "pipeline_to_single": 40,
+            "every_frame_to_original": 10,
+            "every_frame_to_single": 5,
+            "link_to_imagezmq_480p": 5,
+            "link_cpu_to_imagezmq_480p": 0.05 / 0.3,
+        }
+    )
+
+
+def test_what_was_not_run_is_absent():
+    report = Report(clip="film", find_max=None)
+    assert report.as_json().keys() == {"ratios", "clip", "machine"}
+
+
+def test_json_tables_and_markdown_tell_all(capsys):
+    report = full_report()
+    found = json.loads(json.dumps(report.as_json()))
+    assert found["pipeline"]["fps"] == 400
+    assert found["pipeline"]["age_ms"]["p99"] == 40
+    assert found["machine"]["versions"]["python"]
+    print_tables(report)
+    assert "80.0 x" in capsys.readouterr().out
+    text = markdown(report)
+    assert "| pipeline | 320.0 frames/s, 80.0 x |" in text
+    assert "imagezmq 4000 frames/s" in text
+
+
+def test_a_ratio_that_got_worse_fails(tmp_path):
+    file = tmp_path / "before.json"
+    before = full_report().as_json()
+    file.write_text("some words\n" + json.dumps(before) + "\n")
+    check_baseline(full_report(), file, 0.1)
+    before["ratios"]["pipeline_to_original"] *= 1.3
+    file.write_text(json.dumps(before))
+    with pytest.raises(Failure, match=r"pipeline_to_original 80, was 104"):
+        check_baseline(full_report(), file, 0.1)
+    before["ratios"] = {"link_cpu_to_imagezmq_480p": 0.1}
+    file.write_text(json.dumps(before))
+    with pytest.raises(Failure, match="link_cpu"):  # of CPU less is better
+        check_baseline(full_report(), file, 0.1)
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"fps": 3}'])
+def test_a_baseline_that_is_none_is_refused(content, tmp_path):
+    file = tmp_path / "before.json"
+    if content:
+        file.write_text(content)
+    with pytest.raises(InputError, match="--baseline"):
+        check_baseline(full_report(), file, 0.1)
