@@ -24,6 +24,7 @@ NEED = (
     "maskstream evaluate",
     "maskstream export",
     "maskstream results",
+    "maskstream benchmark",  # minutes each; tests/integration/test_benchmark.py runs short ones
 )
 WITHOUT_CAMERA = [
     line for line in COMMANDS if not any(word in line for word in NEED) and line != "maskstream classify NAME.onnx"

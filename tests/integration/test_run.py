@@ -17,7 +17,7 @@ import pytest
 from transport.codec import VERSION
 
 STAGES = ("capture-clip", "detect", "classify", "overlay")
-TICKETS = 6
+TICKETS = 12  # of a file
 
 
 def frames_in(path: Path) -> int:
