@@ -44,7 +44,7 @@ def measure_models(
             backend = open_backend(ClassifyConfig(model=str(path), device=device, threads=threads))
             said = decisions(backend, crops)
             first = first or said
-            known = set(labels) <= set(backend.classes)
+            known = bool(labels) and set(labels) <= set(backend.classes)
             times = {batch: ms_per_face(backend, crops, batch) for batch in BATCHES}
             yield ModelFigures(
                 model=path.name,
