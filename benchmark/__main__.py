@@ -10,9 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import numpy as np
 import typer
 
+from benchmark.baseline import check_baseline, read_baseline
 from benchmark.clip import Clip, face_crops, generate, open_clip
 from benchmark.compared import prepare_network
 from benchmark.find_max import find_max as find_most
@@ -21,7 +23,7 @@ from benchmark.loops import best_rate
 from benchmark.models import measure_models
 from benchmark.pipeline import flat_out, real_time
 from benchmark.plot import save_plot
-from benchmark.report import Compared, Report, check_baseline, markdown, print_tables
+from benchmark.report import Compared, Report, markdown, print_tables
 from configs.command import run_command
 from configs.duration import milliseconds
 from configs.errors import InputError
@@ -57,7 +59,9 @@ def benchmark(
     faces: Annotated[
         Path | None, typer.Option(help="For --model: class folders of face crops; the scene's faces if not given.")
     ] = None,
-    device: Annotated[str, typer.Option(help="For the models: cpu, cuda, cuda:N, or auto.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="Where models run, in the pipeline and the loops: cpu, cuda, cuda:N, or auto.")
+    ] = "cpu",
     limit: Annotated[
         float, typer.Option(min=6, help="End a flat-out run after this, s, even if it is not steady.")
     ] = 20.0,
@@ -78,14 +82,22 @@ def benchmark(
     options += ["--device", device]
     report = Report()
     max_age_ms = milliseconds(max_age)
-    if plot is not None:
+    earlier = read_baseline(baseline) if baseline else None
+    run_it = compare or not (transport or model or find_max)
+    if truth and not clip:
+        raise InputError("--truth tells the faces of a film: give that by --clip")
+    if faces and not model:
+        raise InputError("--faces is what models are judged on: give those by --model")
+    if plot:
+        if not (run_it or find_max):
+            raise InputError("--plot draws ages and rates of the pipeline: it is not run beside --transport or --model")
         require_torch("--plot")  # matplotlib comes with it
     with tempfile.TemporaryDirectory(prefix="maskstream-benchmark-") as name:
         folder = Path(name)
         if transport:
             say("frames from process to process ...")
             report.links = measure_links()
-        if model or find_max or not transport:
+        if model or find_max or run_it:
             film = open_clip(clip, truth) if clip else generated(folder, size, fps)
             report.clip = f"{film.path.name}, {film.size[0]}x{film.size[1]}, {film.fps:g} frames/s"
         if model:
@@ -96,10 +108,10 @@ def benchmark(
         if find_max:
             report.find_max = find_most(film, folder, options, max_age_ms, say)
             report.real_time = report.find_max.held
-        if not (transport or model or find_max):
+        if run_it:
             measure_pipeline(report, film, folder, options, limit, rounds)
-            if compare:
-                measure_compared(report, film, folder, options, network, limit, rounds)
+        if compare:
+            measure_compared(report, film, folder, options, network, device, limit, rounds)
     if plot is not None and report.real_time is not None:
         save_plot(report.real_time, report.clip, plot)
     if markdown_:
@@ -108,8 +120,8 @@ def benchmark(
         print_tables(report)
     if json_:
         typer.echo(json.dumps(report.as_json()))
-    if baseline is not None:
-        check_baseline(report, baseline, tolerance)
+    if earlier is not None:
+        check_baseline(report.ratios(), earlier, tolerance)
 
 
 def measure_pipeline(report: Report, film: Clip, folder: Path, options: list[str], limit: float, rounds: int) -> None:
@@ -117,7 +129,7 @@ def measure_pipeline(report: Report, film: Clip, folder: Path, options: list[str
     runs, decoded = [], []
     for _ in range(rounds):
         say("decoding alone ...")
-        decoded.append(best_rate("decode", film.path, None, LOOP_S)[0])
+        decoded.append(best_rate("decode", film.path, LOOP_S)[0])
         say("the pipeline, flat out ...")
         runs.append(flat_out(film, folder, options, limit, say))
     report.decode_fps = statistics.median(decoded)
@@ -127,18 +139,18 @@ def measure_pipeline(report: Report, film: Clip, folder: Path, options: list[str
 
 
 def measure_compared(
-    report: Report, film: Clip, folder: Path, options: list[str], network: str, limit: float, rounds: int
+    report: Report, film: Clip, folder: Path, options: list[str], network: str, device: str, limit: float, rounds: int
 ) -> None:
     """The loops and the pipeline with the same network, in turns."""
-    say(f"{network}: exporting it as int8 ...")
-    compared = prepare_network(network, film, folder)
-    options = [*options, "--model", str(compared.int8)]
+    say(f"{network}: exporting it ...")
+    compared = prepare_network(network, film, folder, device)
+    options = [*options, "--model", str(compared.onnx)]
     rates: dict[str, list[float]] = {}
     threads: dict[str, int] = {}
     for _ in range(rounds):
         for loop in ("original", "single"):
             say(f"the loop {loop!r} ...")
-            rate, threads[loop] = best_rate(loop, film.path, compared.torch, LOOP_S)
+            rate, threads[loop] = best_rate(loop, film.path, LOOP_S, compared.torch, device)
             rates.setdefault(loop, []).append(rate)
         say("the pipeline with it ...")
         rates.setdefault("pipeline", []).append(flat_out(film, folder, options, limit, say).fps)
@@ -162,8 +174,6 @@ def generated(folder: Path, size: str, fps: float) -> Clip:
 
 def judged_faces(film: Clip, folder: Path | None) -> tuple[list[np.ndarray], list[str]]:
     """Crops (H, W, 3) uint8 BGR to time and judge models on, and their labels where they are known."""
-    import cv2
-
     if folder is not None:
         if not folder.is_dir():
             raise InputError(f"--faces {folder}: no such folder")

@@ -13,7 +13,7 @@ from msgspec import Struct
 from capture.demo import DemoScene, Person
 from configs.errors import InputError
 from inference.preprocess import CROP_MARGIN, crop_face
-from transport.frame import Box
+from transport.frame import Box, iou
 
 # Three persons, nearly always: one changes its mask twice, one stands between, one leaves and another comes.
 CAST = (
@@ -106,8 +106,6 @@ def open_clip(path: Path, truth_file: Path | None) -> Clip:
 
 def linked(truth: list[tuple[tuple[Box, str], ...]] | list[list[tuple[Box, str]]]) -> tuple[tuple[Seen, ...], ...]:
     """The truth with persons: a face that overlaps one of the picture before is the same person."""
-    from transport.frame import iou
-
     persons, before, out = 0, [], []  # type: ignore[var-annotated]
     for faces in truth:
         now, free = [], list(before)

@@ -20,17 +20,18 @@ SURE_LOGIT = 4.0  # more for the first class: a trained network is mostly sure, 
 #                   about four times as often
 
 
-class Compared(Struct, frozen=True):
-    """One network in the files that are compared, and what to call it."""
+class NetworkFiles(Struct, frozen=True):
+    """One network as the loops run it and as the pipeline does, and what to call it."""
 
     called: str
     torch: Path
-    fp32: Path
-    int8: Path
+    onnx: Path
 
 
-def prepare_network(network: str, clip: Clip, folder: Path) -> Compared:
+def prepare_network(network: str, clip: Clip, folder: Path, device: str) -> NetworkFiles:
     """A trained checkpoint (.pth), or a backbone by name with random weights, which take as long as trained ones.
+
+    The pipeline runs it as int8 on a CPU, as fp32 elsewhere.
 
     Raises InputError for what is neither.
     """
@@ -45,10 +46,8 @@ def prepare_network(network: str, clip: Clip, folder: Path) -> Compared:
     elif network in BACKBONES:
         backbone = known_backbone(Path(network), network)
         torch.manual_seed(0)
-        model, info = (
-            build_network(backbone, len(CLASSES)).eval(),
-            ModelInfo(CLASSES, PREPROCESSING[backbone], backbone),
-        )
+        model = build_network(backbone, len(CLASSES)).eval()
+        info = ModelInfo(CLASSES, PREPROCESSING[backbone], backbone)
         with torch.no_grad():
             model.get_parameter(f"{HEADS[backbone]}.weight").mul_(0.1)
             model.get_parameter(f"{HEADS[backbone]}.bias")[0] += SURE_LOGIT
@@ -59,11 +58,13 @@ def prepare_network(network: str, clip: Clip, folder: Path) -> Compared:
         raise InputError(f"--network {network}: neither a .pth file nor one of {', '.join(BACKBONES)}")
     fp32, int8 = folder / f"{checkpoint.stem}.onnx", folder / f"{checkpoint.stem}.int8.onnx"
     write_onnx(model, info, fp32)
+    if device != "cpu":
+        return NetworkFiles(called, checkpoint, fp32)
     to_int8(fp32, int8, calibration_crops(clip), info.preprocessing)
     content = onnx.load(int8)
     describe(content, info, "int8")
     onnx.save(content, int8)
-    return Compared(called, checkpoint, fp32, int8)
+    return NetworkFiles(called, checkpoint, int8)
 
 
 def calibration_crops(clip: Clip) -> list[np.ndarray]:

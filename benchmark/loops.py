@@ -32,20 +32,24 @@ WARM_UP_FRAMES = 3
 
 
 class Loop(Struct, frozen=True, kw_only=True):
-    """What to run: which loop, on what film, with which network (.pth), on how many threads, for how long."""
+    """What to run: which loop, on what film, with which network (.pth), on which threads and device, how long."""
 
     name: Name
     clip: str
     model: str = ""
     threads: int = 1
+    device: str = "cpu"
     seconds: float = 4.0
 
 
-def best_rate(name: Name, clip: Path, model: Path | None, seconds: float) -> tuple[float, int]:
+def best_rate(
+    name: Name, clip: Path, seconds: float, model: Path | None = None, device: str = "cpu"
+) -> tuple[float, int]:
     """Frames per second at the best number of threads, and that number: one, or all cores."""
     rates = {}
     for threads in sorted({1, usable_cores()}):
-        loop = Loop(name=name, clip=str(clip), model=str(model or ""), threads=threads, seconds=seconds)
+        network = str(model.resolve()) if model else ""
+        loop = Loop(name=name, clip=str(clip.resolve()), model=network, threads=threads, device=device, seconds=seconds)
         rates[threads] = run_apart(loop)
     best = max(rates, key=rates.__getitem__)
     return rates[best], best
@@ -110,7 +114,7 @@ def original(loop: Loop) -> Callable[[np.ndarray], None]:
         grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
         for x, y, width, height in cascade.detectMultiScale(grey, 1.3, 4):
             cv2.rectangle(picture, (x, y), (x + width, y + height), (255, 0, 0), 2)
-            batch = prepare(Image.fromarray(picture)).unsqueeze(0)
+            batch = prepare(Image.fromarray(picture)).unsqueeze(0).to(backend.device)
             label = int(backend.network(batch).argmax(dim=1))
             sureness = float(backend.network(batch).softmax(dim=1).max())
             cv2.putText(picture, f"{label} {sureness:.2f}", (x, y), cv2.FONT_HERSHEY_SIMPLEX, 1, (0, 255, 0), 2)
@@ -138,7 +142,7 @@ def single(loop: Loop) -> Callable[[np.ndarray], None]:
 
 
 def open_torch(loop: Loop) -> TorchBackend:
-    return TorchBackend(Path(loop.model), ClassifyConfig(model=loop.model, threads=loop.threads))
+    return TorchBackend(Path(loop.model), ClassifyConfig(model=loop.model, threads=loop.threads, device=loop.device))
 
 
 STEPS: dict[Name, Callable[[Loop], Callable[[np.ndarray], None]]] = {

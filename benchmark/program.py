@@ -50,7 +50,6 @@ class Program:
         with self._err.open("w") as err:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, cwd=folder)
         self._stages: dict[int, tuple[str, psutil.Process]] = {}
-        self.report: dict[str, Any] = {}
 
     def __enter__(self) -> Program:
         return self

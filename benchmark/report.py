@@ -16,7 +16,6 @@ from benchmark.find_max import FindMax
 from benchmark.link import LinkFigures
 from benchmark.models import ModelFigures
 from benchmark.pipeline import FlatOut, RealTime
-from configs.errors import Failure, InputError
 from transport.cores import usable_cores
 
 Row = tuple[str, str, str]  # what, figure, what it does
@@ -25,8 +24,8 @@ LOOPS = {
     "decode": "reads the film, one process",
     "original": "one process: Haar 1.3/4 on the full frame, whole picture twice through torch for each face",
     "single": "one process: Haar as the pipeline searches, face crops once through torch",
-    "pipeline": "the pipeline, int8: faces followed between searches, one decision for each person",
-    "every_frame": "the pipeline, int8, --every-frame: each face of each frame searched and classified",
+    "pipeline": "the pipeline, ONNX: faces followed between searches, one decision for each person",
+    "every_frame": "the pipeline, ONNX, --every-frame: each face of each frame searched and classified",
 }
 
 
@@ -236,20 +235,3 @@ def markdown(report: Report) -> str:
     for title, rows in tables(report):
         lines += [f"| {title} | | |", "|---|---:|---|", *(f"| {' | '.join(row)} |" for row in rows), ""]
     return "\n".join(lines)
-
-
-def check_baseline(report: Report, file: Path, tolerance: float) -> None:
-    """Raises Failure if a ratio is worse than in the earlier JSON by more than the tolerance."""
-    try:
-        before = msgspec.json.decode(file.read_bytes().strip().split(b"\n")[-1])["ratios"]
-    except OSError as error:
-        raise InputError(f"--baseline {file}: {error.strerror}") from None
-    except (msgspec.DecodeError, KeyError, TypeError):
-        raise InputError(f"--baseline {file}: not a report that benchmark --json wrote") from None
-    now, worse = report.ratios(), []
-    for name in sorted(now.keys() & before.keys()):
-        better = before[name] / now[name] if "cpu" in name else now[name] / before[name]
-        if better < 1 - tolerance:
-            worse.append(f"{name} {now[name]:.3g}, was {before[name]:.3g}")
-    if worse:
-        raise Failure(f"slower than {file} by more than {tolerance:.0%}: {'; '.join(worse)}")

@@ -31,7 +31,6 @@ class SaidFrame(Struct):
 
     stream: str
     seq: int
-    captured: str
     age_ms: float
     faces: list[SaidFace]
 
@@ -42,7 +41,8 @@ class Scores(Struct, frozen=True, kw_only=True):
     `recall`: share with a box; `iou`: mean overlap of those; `false_boxes_per_frame`: boxes on the background;
     `label_accuracy`: share of the boxed faces whose label is right, `unsure` and none yet counted as wrong;
     `label_accuracy_settled` leaves out the second after a face comes or its mask changes; `wrong_person`: faces whose
-    track was another person's before. Delays are from the picture in which a face or a mask is new to the one in
+    track was another person's before, in the same showing of the film: where it begins anew another may stand just
+    where the last one stood. Delays are from the picture in which a face or a mask is new to the one in
     which that is shown, ms: the median and the longest; None where nothing came or changed.
     """
 
@@ -149,7 +149,8 @@ class Watch:
         if face is None:
             return
         if face.track is not None:
-            self.wrong_person += self._owner.setdefault(face.track, who)[1] != who[1]
+            before = self._owner.get(face.track, who)
+            self.wrong_person += before[0] == lap and before != who
             self._owner[face.track] = who
         if not stay.boxed:
             stay.boxed = True

@@ -8,6 +8,7 @@ FRESH = 0.4  # below it the rate is raised again
 SLOWER, FASTER = 1.2, 0.95  # the interval between frames: quickly up, slowly down, as TCP treats a busy line
 SHORTEST_S = 0.01  # an interval below this is none
 LONGEST_S = 1.0  # every stream stays alive
+CATCH_UP_S = 0.02  # a frame that went this much late lets the next one go earlier: pictures come in steps of their own
 
 
 class Pace:
@@ -29,7 +30,7 @@ class Pace:
 
     def sent(self, now_s: float) -> None:
         """A frame went."""
-        self._sent_s = max(now_s - 0.02, min(now_s, self._sent_s + self.interval_s))  # a late one is caught up with
+        self._sent_s = max(now_s - CATCH_UP_S, min(now_s, self._sent_s + self.interval_s))
         self._sent += 1
 
     def due(self, now_s: float) -> bool:

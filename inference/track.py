@@ -152,7 +152,7 @@ def grids_in(rectangles: np.ndarray) -> np.ndarray:
 def moved(rectangles: np.ndarray, points: np.ndarray, there: np.ndarray, errors: np.ndarray) -> list[Box | None]:
     """Boxes moved and scaled as the median of their points (N, 25, 2) that were followed there and back.
 
-    For all faces at once: one by one, numpy's calls cost twice what the optical flow does.
+    For all faces at once: one by one, numpy's calls took longer than the optical flow.
     """
     widths = rectangles[:, 2]
     good = errors <= np.maximum(MOST_ERROR * widths, 0.5)[:, None]

@@ -55,7 +55,7 @@ class Inbox(_Link):
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                parts: list[Any] = [self._socket.recv(zmq.NOBLOCK)]  # asking first what is there took twice as long
+                parts: list[Any] = [self._socket.recv(zmq.NOBLOCK)]  # asking first costs a system call for each message
             except zmq.Again:
                 left_ms = int((deadline - time.monotonic()) * 1000)
                 if left_ms > 0 and self._socket in dict(self._poller.poll(left_ms)):

@@ -62,14 +62,14 @@ class Pool:
         self._head = mmap.mmap(self._fd, _HEAD_BYTES)
         self.header = np.frombuffer(self._head, _HEADER, count=1)[0]
         self.slots = np.frombuffer(self._head, _SLOT, count=MAX_SLOTS, offset=_HEADER.itemsize)[: self._slots()]
-        self.states, self._seqs = self.slots["state"], self.slots["seq"]  # views, made once: each takes half a us
+        self.states, self._seqs = self.slots["state"], self.slots["seq"]  # views, made once
         self._data: mmap.mmap | None = None
 
     def _slots(self) -> int:
         return int(self.header["slots"]) or MAX_SLOTS
 
     def slots_in(self, state: int) -> list[int]:
-        """The slots in a state. Of a dozen, plain Python finds them ten times as fast as numpy."""
+        """The slots in a state. Of a dozen, plain Python finds them in .6 us, numpy in 1.8."""
         return [slot for slot, its_state in enumerate(self.states.tolist()) if its_state == state]
 
     def slot_of(self, seq: int) -> int | None:

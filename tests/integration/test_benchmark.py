@@ -1,6 +1,7 @@
 """`maskstream benchmark`, the real one, as short as it can be."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +18,6 @@ def benchmark(folder, *arguments):
 
 
 def environment():
-    import os
-
     return os.environ | {"PYTHONPATH": str(ROOT)}
 
 
@@ -58,6 +57,9 @@ def test_models_are_timed_beside_each_other(tmp_path):
         (["--model", "nothing.onnx", "--size", "320x240", "--fps", "1"], "no such model file"),
         (["--compare", "--network", "VGG", "--size", "320x240", "--limit", "6", "--fps", "1"], "VGG"),
         (["--baseline", "nothing.json"], "nothing.json"),
+        (["--truth", "x.json"], "--clip"),
+        (["--faces", "x"], "--model"),
+        (["--transport", "--plot", "x.png"], "--plot draws"),
         (["--faces", "nowhere", "--model", "x.onnx", "--size", "320x240", "--fps", "1"], "--faces nowhere"),
         (["--set", "detect.evry=3", "--size", "320x240", "--fps", "1"], "evry"),
     ],

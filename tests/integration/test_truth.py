@@ -37,7 +37,7 @@ def shown(pictures):
 
 def said(frames):
     return [
-        SaidFrame("s", f.seq, "", 0, [SaidFace(face.box, face.prediction.label, face.track) for face in f.faces])
+        SaidFrame("s", f.seq, 0, [SaidFace(face.box, face.prediction.label, face.track) for face in f.faces])
         for f in frames
     ]
 

@@ -15,7 +15,7 @@ def clip(*pictures, fps=10.0):
 
 
 def frame(seq, *faces):
-    return SaidFrame("s", seq, "", 0.0, [SaidFace(*face) for face in faces])
+    return SaidFrame("s", seq, 0.0, [SaidFace(*face) for face in faces])
 
 
 def test_who_is_seen_as_the_truth_says_scores_all():
@@ -70,6 +70,12 @@ def test_a_film_that_is_played_again_goes_on():
     film = clip(*[[(LEFT, "mask")]] * 2)
     scores = score([frame(seq, (LEFT, "mask", 0)) for seq in range(7)], film)
     assert (scores.faces, scores.recall) == (7, 1)
+
+
+def test_another_person_in_the_same_place_at_the_films_beginning_is_no_mistake():
+    film = clip([(LEFT, "mask")], [], [(LEFT, "mask")])
+    said = [frame(0, (LEFT, "mask", 0)), frame(1), frame(2, (LEFT, "mask", 1)), frame(3, (LEFT, "mask", 1))]
+    assert score(said, film).wrong_person == 0
 
 
 def test_without_a_truth_there_is_no_score():
