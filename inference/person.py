@@ -16,9 +16,7 @@ HALF_LIFE_MS = 300.0  # of an answer's weight: a mask that is taken off is seen 
 LOOK_EVERY_MS = 100.0  # how often a settled person's crop is compared with the one that was asked about
 GLANCE_PX = 16  # a crop is compared as small as this: 75 us, AMD EPYC
 GLANCE_FROM_ROW = 6  # hair and forehead tell nothing of a mask
-SAME_LOOK = (
-    0.92  # correlation; on the bench scene 95 % of unchanged faces are above .96, all changed masks at .91 or below
-)
+SAME_LOOK = 0.92  # correlation; on the bench scene above .96 for 95 % of unchanged faces, .91 at most for changed masks
 CHANGED_KEEPS = 0.3  # of the weight of answers about another look: they are mostly not about this one
 
 
