@@ -76,6 +76,10 @@ def team_of(device: str) -> Iterator[Team]:
     if device.startswith("cuda:"):
         raise InputError(f"--device {device}: torchrun gives each process a GPU of its own; use --device cuda")
     here = torch_device(f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" else device)
+    # DistributedDataParallel imports it, and its functions keep the group of that moment as their default: imported
+    # later, gloo's threads outlive destroy_process_group, and about one process in ten aborts at its exit (torch 2.14)
+    import torch.distributed.nn  # noqa: F401
+
     distributed.init_process_group("nccl" if here.type == "cuda" else "gloo")
     try:
         yield Team(here, distributed.get_rank(), size)
