@@ -34,6 +34,7 @@ from overlay.sinks import check_sinks
 from overlay.stage import overlay
 from train.__main__ import train
 from train.arguments import plain_shares
+from train.detector import train_detector_command
 from train.evaluate import evaluate
 from train.results import results
 from transport.cores import model_threads, search_threads, usable_cores
@@ -267,7 +268,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """`maskstream`: all commands."""
     _check_install()
     about = "Live face-mask video pipeline: capture, detect, classify, overlay."
-    commands: list[Callable[..., Any]] = [run, classify_command, train, evaluate, results, export, benchmark]
+    commands: list[Callable[..., Any]] = [
+        run,
+        classify_command,
+        train,
+        evaluate,
+        results,
+        train_detector_command,
+        export,
+        benchmark,
+    ]
     run_command(commands, "maskstream", about, plain_shares(sys.argv[1:] if arguments is None else arguments))
 
 

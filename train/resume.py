@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from configs.errors import InputError
 from inference.checkpoint import read_content, write_whole
 
-if TYPE_CHECKING:
-    from train.training import Training
-
 FORMAT = "maskstream-training-1"
 
 
-def save_state(path: Path, training: Training, settings: Mapping[str, Any], data_fingerprint: str) -> None:
+class Resumable(Protocol):
+    """A training whose whole state is tensors and plain values."""
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
+def save_state(path: Path, training: Resumable, settings: Mapping[str, Any], data_fingerprint: str) -> None:
     """Write all that the next epoch depends on; an older state stays until the new one is complete.
 
     No random generator is in it: what an epoch draws follows from the seed and its number.
@@ -31,7 +36,7 @@ def save_state(path: Path, training: Training, settings: Mapping[str, Any], data
     write_whole(path, lambda partial: torch.save(content, partial))
 
 
-def load_state(path: Path, training: Training, settings: Mapping[str, Any], data_fingerprint: str) -> None:
+def load_state(path: Path, training: Resumable, settings: Mapping[str, Any], data_fingerprint: str) -> None:
     """Let the training go on from the file.
 
     Raises InputError where there is none, or where it was written with other settings or on other pictures: then

@@ -1,0 +1,182 @@
+"""Train a face detector on photographs: `python -m train.detector PHOTOS`, or `maskstream train-detector PHOTOS`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import cv2
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from configs.command import run_command
+from configs.errors import InputError
+from inference.backends import torch_device
+from inference.checkpoint import write_whole
+from inference.detector_file import DetectorInfo, save_detector
+from inference.networks import require_torch
+from train.photos import Photos, read_photos
+from train.progress import Rate
+from train.resume import load_state, save_state
+from transport.cores import usable_cores
+
+if TYPE_CHECKING:
+    from train.detector_training import DetectorEpoch
+
+log = logging.getLogger("train")
+
+ALLOWED_FALSE = 0.3  # boxes on the background of each validation photograph, at the score that is shipped as threshold
+NOT_OF_THE_TRAINING = {"photos", "device", "resume", "output"}
+
+
+def train_detector_command(
+    photos: Annotated[
+        Path,
+        typer.Argument(help="Folder with train/ and val/, each with images/ and COCO's annotations.json of all faces."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write, .pth.")] = Path(
+        "models/maskface.pth"
+    ),
+    epochs: Annotated[int, typer.Option(min=1, help="Rounds of as many views as there are photographs.")] = 180,
+    batch_size: Annotated[int, typer.Option(min=1, help="Views in one step.")] = 16,
+    size: Annotated[int, typer.Option(min=64, help="Side of a view in px, a multiple of 32.")] = 256,
+    learning_rate: Annotated[float, typer.Option(min=1e-8, max=100, help="The highest; it rises, then falls to 0.")] = (
+        0.002
+    ),
+    landmark_model: Annotated[
+        Path | None,
+        typer.Option(
+            help="YuNet's face_detection_yunet_2023mar.onnx. With it masks are drawn on bare faces, and faces that "
+            "nobody annotated are neither right nor wrong; without it they are background."
+        ),
+    ] = None,
+    validate_every: Annotated[int, typer.Option(min=1, help="Epochs between two validations.")] = 10,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
+    amp: Annotated[bool, typer.Option(help="Convolutions in bfloat16 while training.")] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same training on the same CPU.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this output that was killed.")] = False,
+) -> None:
+    """Train a small face detector from scratch, and keep the weights that find faces best on the validation photographs.
+
+    Views of the photographs are drawn at all scales from faces of 12 to 240 px, alone or in mosaics, in other light,
+    blurred, compressed. The classes of the faces only decide how often they are shown. The checkpoint holds averaged
+    weights and the score from which on a box counts; `maskstream export` makes the ONNX file of it. On one core of a
+    2 core server an epoch of 1,068 photographs takes about 20 s.
+    """
+    settings = {name: str(value) for name, value in locals().items() if name not in NOT_OF_THE_TRAINING}
+    require_torch("training")
+    check_options(output, size)
+    set_up_process()
+    from train.detector_training import DetectorEpoch, DetectorTraining, validate
+    from train.detector_views import Views
+
+    target = torch_device(device)
+    train, val = read_photos(photos / "train"), read_photos(photos / "val")
+    log.info(
+        "%d photographs with %d faces to learn from, %d with %d to validate on",
+        *(len(train.photos), train.faces, len(val.photos), val.faces),
+    )
+    if landmark_model is not None:
+        ask_yunet(train, landmark_model)
+    steps = max(1, len(train.photos) // batch_size)
+    training = DetectorTraining(target, epochs * steps, learning_rate, seed, amp)
+    state, fingerprint = output.with_suffix(".state"), f"{train.fingerprint} {val.fingerprint}"
+    if resume:
+        load_state(state, training, settings, fingerprint)
+    views = Views(train.photos, train.classes, size)
+    with progress_of(epochs * steps * batch_size, training.steps * batch_size) as (on_step, say):
+        for epoch in range(len(training.history) + 1, epochs + 1):
+            started = time.monotonic()
+            losses = training.run_epoch(views.batches(batch_size, steps, (seed, epoch)), on_step)
+            scores = None
+            if epoch % validate_every == 0 or epoch == epochs:
+                matches = validate(training.judged, val.photos, target)
+                scores = matches.scores_at(matches.score_for(ALLOWED_FALSE), val.classes)
+            training.history.append(DetectorEpoch(epoch, *losses, scores))
+            say(told(training.history[-1], epochs, time.monotonic() - started))
+            if scores is None:
+                continue
+            if training.best is training.history[-1]:
+                save_detector(output, training.judged, DetectorInfo(score=round(scores.score, 3)))
+            save_state(state, training, settings, fingerprint)
+    history = output.with_suffix(".history.json")
+    write_whole(history, lambda partial: partial.write_bytes(msgspec.json.encode(training.history)))
+    state.unlink(missing_ok=True)
+    best = training.best
+    assert best is not None
+    print(
+        msgspec.json.encode(
+            {"model": str(output), "best_epoch": best.epoch, "history": str(history), "val": best.val}
+        ).decode()
+    )
+
+
+def check_options(output: Path, size: int) -> None:
+    """Raise InputError, before minutes are spent, for what cannot work."""
+    if output.suffix != ".pth":
+        raise InputError(f"--output {output}: a checkpoint ends in .pth")
+    if size % 32:
+        raise InputError(f"--size {size}: must be a multiple of 32")
+    there = next(folder for folder in output.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"--output {output}: cannot be written: {there} is no folder that you may write to")
+
+
+def set_up_process() -> None:
+    """Log for people; use the cores there are, unless told otherwise."""
+    import torch
+
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(usable_cores())
+    cv2.setNumThreads(1)  # small pictures: its threads only disturb those of PyTorch
+
+
+def ask_yunet(photos: Photos, model: Path) -> None:
+    """Mark what may be a face and is not annotated; find landmarks where there is a class of bare faces."""
+    from train.unannotated import find_landmarks, mark_unannotated
+
+    log.info("%d places may be faces that nobody annotated", mark_unannotated(photos, model))
+    if "no_mask" in photos.classes:
+        log.info("masks will be drawn on %d bare faces", find_landmarks(photos, model))
+
+
+def told(one: DetectorEpoch, epochs: int, seconds: float) -> str:
+    """A line on an epoch."""
+    line = f"epoch {one.epoch} of {epochs}: loss of scores {one.score_loss:.3f}, of boxes {one.box_loss:.3f}"
+    if one.val is not None:
+        recall = ", ".join(f"{name} {value:.3f}" for name, value in one.val.recall.items())
+        line += (
+            f"; validation: average precision {one.val.average_precision:.4f}, at score {one.val.score:.2f} "
+            f"{one.val.false_per_picture:.2f} false boxes a photograph and recall {recall}"
+        )
+    return f"{line}; {seconds:.1f} s"
+
+
+@contextmanager
+def progress_of(
+    views: int, done: int
+) -> Iterator[tuple[Callable[[int, float, float], None], Callable[[str], None]]]:
+    """Two functions: one to tell of a step (views, losses of scores and boxes), one to say a line. All on stderr."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=views, completed=done)
+
+        def on_step(count: int, score_loss: float, box_loss: float) -> None:
+            bar.update(task, advance=count, description=f"loss {score_loss:.3f} + {box_loss:.3f}")
+
+        def say(line: str) -> None:
+            bar.console.print(line, highlight=False, soft_wrap=True)
+
+        yield on_step, say
+
+
+if __name__ == "__main__":
+    run_command([train_detector_command], "python -m train.detector")
