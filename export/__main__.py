@@ -17,6 +17,7 @@ from msgspec import structs
 from configs.command import run_command
 from configs.errors import Failure, InputError
 from export.alone import BATCHES
+from export.detector import export_detector
 from export.faces import Faces, choose, face_files, read_faces, synthetic_faces
 from export.gate import Demand, examine
 from export.onnx_file import DEFAULT_OPSET, OPSETS, describe, halve, normalise_inside, write_onnx
@@ -24,7 +25,8 @@ from export.precision import to_fp16, to_int8
 from export.report import Report, indented, print_report, report_path
 from export.speed import ms_per_face
 from inference.backends import parse_device
-from inference.checkpoint import ModelInfo, load_checkpoint, write_whole
+from inference.checkpoint import ModelInfo, load_checkpoint, write_bytes
+from inference.detector_file import is_detector
 from inference.networks import require_torch
 
 if TYPE_CHECKING:
@@ -58,6 +60,9 @@ def export(
     uint8_input: Annotated[
         bool, typer.Option("--uint8-input", help="Normalise inside: the file takes resized crops, uint8 NHWC BGR.")
     ] = False,
+    photos: Annotated[
+        Path | None, typer.Option(help="Of a detector: folder of real photographs to judge the file on.")
+    ] = None,
     opset: Annotated[int, typer.Option(min=OPSETS[0], max=OPSETS[1], help="ONNX operator set.")] = DEFAULT_OPSET,
     device: Annotated[str, typer.Option(help="Where the file must run: cpu, cuda or cuda:N.")] = "cpu",
     classes: Annotated[str, typer.Option(help="Class names a,b,c in the model's order, where its file has none.")] = "",
@@ -68,9 +73,28 @@ def export(
     The file is run alone in a fresh process, on batches of 1, 2 and more faces, and compared with PyTorch. fp32 must
     decide every face alike; int8 and fp16 may change --max-disagreement of the decisions. What is refused leaves
     nothing behind, an older file stays.
+
+    The checkpoint may be a face detector's: then boxes and scores on the photographs of --photos are compared.
     """
     require_torch("export")
     output = checked_output(model, output)
+    if is_detector(model):
+        for option, given in (
+            ("--int8", int8),
+            ("--fp16", fp16),
+            ("--calibrate", calibrate),
+            ("--faces", faces),
+            ("--uint8-input", uint8_input),
+            ("--classes", classes),
+            ("--backbone", backbone),
+            (f"--device {device}", device != "cpu"),
+        ):
+            if given:
+                raise InputError(f"{option}: is for classifiers; {model} is a detector")
+        export_detector(model, output, photos, opset)
+        return
+    if photos is not None:
+        raise InputError(f"--photos {photos}: is for detectors; {model} is a classifier, give --faces")
     demand = Demand(checked_precision(int8, fp16, calibrate, faces), uint8_input, device, max_disagreement)
     if device == "auto":
         raise InputError("--device auto: name the device that the file is for: cpu or cuda")
@@ -112,8 +136,8 @@ def export(
             measure(report, network, info, {"fp32": plain, name_of(demand): made}, judged)
         print_report(report)
         if verdict.passed:
-            write_file(output, made.read_bytes())
-            write_file(report_path(output), indented(report))
+            write_bytes(output, made.read_bytes())
+            write_bytes(report_path(output), indented(report))
         print(msgspec.json.encode(report).decode(), flush=True)
         if not verdict.passed:
             raise Failure(f"{output}: refused: {verdict.refusal}")
@@ -193,13 +217,6 @@ def make(
         halve(content)
     describe(content, info, demand.precision)
     onnx.save(content, made)
-
-
-def write_file(path: Path, content: bytes) -> None:
-    def write(partial: Path) -> None:
-        partial.write_bytes(content)
-
-    write_whole(path, write)
 
 
 def name_of(demand: Demand) -> str:

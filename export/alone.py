@@ -55,16 +55,21 @@ def ask_alone(model: Path, crops: Sequence[np.ndarray], device: str) -> Answers:
     with tempfile.TemporaryDirectory(prefix="maskstream-alone-") as folder:
         copyfile(model, Path(folder) / "model.onnx")
         np.savez(Path(folder) / "crops.npz", *crops)
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-        command = [sys.executable, "-m", "export.alone", device]
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-        if done.returncode != 0:
-            lines = done.stderr.splitlines() or [f"it ended with exit code {done.returncode}"]
-            raise Failure(lines[-1].removeprefix("maskstream: error: "))
+        said = msgspec.json.decode(in_fresh_process("export.alone", Path(folder), device), type=Said)
         with np.load(Path(folder) / "answers.npz") as file:
             by_batch = {size: file[f"batch_{size}"] for size in BATCHES}
-            said = msgspec.json.decode(done.stdout.splitlines()[-1], type=Said)
             return Answers(said, file["prepared"], by_batch, file["logits"])
+
+
+def in_fresh_process(module: str, folder: Path, *arguments: str) -> str:
+    """Run one of our modules in the folder; its last line on standard output. Raises Failure with its last words."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        lines = done.stderr.splitlines() or [f"it ended with exit code {done.returncode}"]
+        raise Failure(lines[-1].removeprefix("maskstream: error: "))
+    return done.stdout.splitlines()[-1]
 
 
 def answer(device: Annotated[str, typer.Argument(help="Where to run it.")]) -> None:

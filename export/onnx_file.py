@@ -39,13 +39,21 @@ def write_onnx(network: nn.Module, info: ModelInfo, path: Path, opset: int = DEF
         verbose=False,
         opset_version=opset,
     )
+    content = read_written(path, opset)
+    describe(content, info, "fp32")
+    onnx.save(content, path)
+
+
+def read_written(path: Path, opset: int) -> ModelProto:
+    """What torch has written, without stack traces. Raises InputError where it is in another operator set."""
+    import onnx
+
     content = onnx.load(path)
     if content.opset_import[0].version != opset:
         raise InputError(f"--opset {opset}: this network cannot be written in it, only in another; try {DEFAULT_OPSET}")
     for part in (*content.graph.node, *content.graph.value_info, *content.graph.initializer):
         part.ClearField("metadata_props")  # stack traces: folders of the machine that exported it
-    describe(content, info, "fp32")
-    onnx.save(content, path)
+    return content
 
 
 def describe(content: ModelProto, info: ModelInfo, precision: str) -> None:

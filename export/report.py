@@ -40,10 +40,7 @@ def print_report(report: Report) -> None:
     from rich.table import Table
 
     console = Console()
-    checks = Table("check", "", "found", title=f"{report.model}: {report.precision}, judged on {report.faces}")
-    for check in report.verdict.checks:
-        checks.add_row(check.name, "[green]ok[/]" if check.passed else "[red]NO[/]", check.finding)
-    console.print(checks)
+    print_checks(report.verdict, f"{report.model}: {report.precision}, judged on {report.faces}")
     if report.ms_per_face:
         speed = Table("network", "MB", "ms per face", "times as fast")
         for name, ms in report.ms_per_face.items():
@@ -53,10 +50,20 @@ def print_report(report: Report) -> None:
         console.print(f"from a crop to its logits, one face at a time, one thread; the files on {report.device}")
 
 
+def print_checks(verdict: Verdict, title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    checks = Table("check", "", "found", title=title)
+    for check in verdict.checks:
+        checks.add_row(check.name, "[green]ok[/]" if check.passed else "[red]NO[/]", check.finding)
+    Console().print(checks)
+
+
 def report_path(model: Path) -> Path:
     """m.onnx is told of in m.report.json."""
     return model.with_suffix(".report.json")
 
 
-def indented(report: Report) -> bytes:
+def indented(report: Struct) -> bytes:
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"

@@ -77,6 +77,15 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         partial.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write the file so that nobody ever sees half of it."""
+
+    def write(partial: Path) -> None:
+        partial.write_bytes(content)
+
+    write_whole(path, write)
+
+
 def current_umask() -> int:
     umask = os.umask(0)
     os.umask(umask)

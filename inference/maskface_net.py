@@ -22,13 +22,22 @@ FIRST_SCORE = -4.0  # logit of every place at the start: faces are rare, and the
 LARGEST_GROWTH = 5.0  # a box is at most e to this many strides wide: 4,749 px, and no infinity ever
 
 
-class Conv(nn.Sequential):
+class Conv(nn.Module):
     """Convolution and batch norm; `grouped` has one filter for each channel."""
 
     def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1, grouped: bool = False) -> None:
+        super().__init__()
         groups = inputs if grouped else 1
-        conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False)
-        super().__init__(conv, nn.BatchNorm2d(outputs))
+        self.conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        normed: torch.Tensor = self.norm(self.conv(maps))
+        return normed
+
+    def folded(self) -> nn.Conv2d:
+        """One convolution that does the same in eval mode."""
+        return fuse_conv_bn_eval(self.conv, self.norm)
 
 
 class Separable(nn.Module):
@@ -54,8 +63,7 @@ class Head(nn.Module):
         self.mix = Separable(WIDTH)
         self.answer = nn.Conv2d(WIDTH, 5, 1)
         nn.init.normal_(self.answer.weight, std=0.01)
-        with torch.no_grad():
-            self.answer.bias.copy_(torch.tensor([FIRST_SCORE, 0.0, 0.0, 1.0, 1.0]))
+        self.answer.bias = nn.Parameter(torch.tensor([FIRST_SCORE, 0.0, 0.0, 1.0, 1.0]))
 
     def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (B, h * w) and boxes (B, h * w, 4) px of maps (B, channels, h, w), row by row."""
@@ -122,5 +130,5 @@ def without_norms(network: MaskFace) -> MaskFace:
     for part in folded.modules():
         for name, child in list(part.named_children()):
             if isinstance(child, Conv):
-                setattr(part, name, fuse_conv_bn_eval(child[0], child[1]))
+                setattr(part, name, child.folded())
     return folded

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from configs.command import run_command
 from configs.errors import InputError
 from inference.backends import torch_device
-from inference.checkpoint import write_whole
+from inference.checkpoint import write_bytes
 from inference.detector_file import DetectorInfo, save_detector
 from inference.networks import require_torch
 from train.photos import Photos, read_photos
@@ -61,9 +61,11 @@ def train_detector_command(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
     amp: Annotated[bool, typer.Option(help="Convolutions in bfloat16 while training.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same training on the same CPU.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this output that was killed.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run of this output that was killed.")
+    ] = False,
 ) -> None:
-    """Train a small face detector from scratch, and keep the weights that find faces best on the validation photographs.
+    """Train a small face detector from scratch; the weights that are best on the validation photographs are kept.
 
     Views of the photographs are drawn at all scales from faces of 12 to 240 px, alone or in mosaics, in other light,
     blurred, compressed. The classes of the faces only decide how often they are shown. The checkpoint holds averaged
@@ -107,7 +109,7 @@ def train_detector_command(
                 save_detector(output, training.judged, DetectorInfo(score=round(scores.score, 3)))
             save_state(state, training, settings, fingerprint)
     history = output.with_suffix(".history.json")
-    write_whole(history, lambda partial: partial.write_bytes(msgspec.json.encode(training.history)))
+    write_bytes(history, msgspec.json.encode(training.history))
     state.unlink(missing_ok=True)
     best = training.best
     assert best is not None
@@ -161,9 +163,7 @@ def told(one: DetectorEpoch, epochs: int, seconds: float) -> str:
 
 
 @contextmanager
-def progress_of(
-    views: int, done: int
-) -> Iterator[tuple[Callable[[int, float, float], None], Callable[[str], None]]]:
+def progress_of(views: int, done: int) -> Iterator[tuple[Callable[[int, float, float], None], Callable[[str], None]]]:
     """Two functions: one to tell of a step (views, losses of scores and boxes), one to say a line. All on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:

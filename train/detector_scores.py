@@ -95,7 +95,7 @@ class Matches:
         return DetectorScores(score, recall, self.false_at(score), self.average_precision())
 
 
-def match(photos: Sequence[Photo], found: Sequence[Found]) -> Matches:
+def match(photos: Sequence[Photo], found: Sequence[Found], same_iou: float = SAME_IOU) -> Matches:
     """Which box is on which face: the best one takes the face that it overlaps most, a second one on it is wrong."""
     rows: list[tuple[float, int, bool]] = []
     first = 0
@@ -107,7 +107,7 @@ def match(photos: Sequence[Photo], found: Sequence[Found]) -> Matches:
         for row, score in enumerate(one.scores):
             fits = np.where(free, common[row], 0) if len(free) else np.zeros(0)
             best = int(fits.argmax()) if len(fits) else -1
-            if best >= 0 and fits[best] >= SAME_IOU:
+            if best >= 0 and fits[best] >= same_iou:
                 free[best] = False
                 rows.append((float(score), first + best, bool(longest[best] >= COUNTED_PX)))
             else:

@@ -12,6 +12,7 @@ import numpy as np
 from msgspec import Struct, convert, to_builtins
 
 from configs.errors import InputError
+from inference.detector_file import DetectorInfo
 from inference.maskface_net import MULTIPLE, MaskFace, places
 from train.detector_loss import Targets, detection_loss
 from train.detector_scores import LEAST_SCORE, DetectorScores, Found, Matches, match, suppressed
@@ -26,7 +27,6 @@ WEIGHT_DECAY = 0.02
 WARM_UP_STEPS = 300
 LARGEST_GRADIENT = 10.0
 AVERAGED = 0.998  # of the averaged weights, kept in each step: the mean of about the last 500
-NMS_IOU = 0.45
 PADDING_GREY = 114
 
 
@@ -143,7 +143,7 @@ def find(network: MaskFace, image: np.ndarray, device: torch.device) -> Found:
     with torch.inference_mode():
         logits, boxes = network(padded)
         scores = logits[0].sigmoid()
-        return suppressed(boxes[0].cpu().numpy(), scores.cpu().numpy(), LEAST_SCORE, NMS_IOU)
+        return suppressed(boxes[0].cpu().numpy(), scores.cpu().numpy(), LEAST_SCORE, DetectorInfo().nms_iou)
 
 
 def filled_up(image: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -55,11 +56,10 @@ class Views:
 
     def draw(self, rng: np.random.Generator) -> View:
         """One view: a window on a photograph, or a mosaic of such windows."""
-        counts, chances = zip(*TILES, strict=True)
-        columns, rows = edges(self.size, counts, chances, rng)
+        columns, rows = edges(self.size, rng)
         view = View(np.zeros((self.size, self.size, 3), np.uint8), no_boxes(), no_boxes())
-        for left, right in zip(columns, columns[1:], strict=False):
-            for top, bottom in zip(rows, rows[1:], strict=False):
+        for left, right in pairwise(columns):
+            for top, bottom in pairwise(rows):
                 tile = self._tile(right - left, bottom - top, rng)
                 view.image[top:bottom, left:right] = tile.image
                 moved = np.array([left, top, left, top], np.float32)
@@ -76,9 +76,9 @@ class Views:
         return window(photo, face, width, height, rng)
 
 
-def edges(size: int, counts: Sequence[int], chances: Sequence[float], rng: np.random.Generator) -> list[list[int]]:
+def edges(size: int, rng: np.random.Generator) -> list[list[int]]:
     """Where the columns and the rows of a mosaic begin, and where the last one ends."""
-    tiles = int(rng.choice(counts, p=chances))
+    tiles = int(rng.choice([count for count, _ in TILES], p=[chance for _, chance in TILES]))
     shifts = rng.uniform(-0.2, 0.2, (2, tiles - 1))
     return [[0, *((np.arange(1, tiles) + shift) * size / tiles).astype(int).tolist(), size] for shift in shifts]
 
@@ -102,9 +102,7 @@ def window(photo: Photo, face: np.ndarray | None, width: int, height: int, rng: 
     return cut(photo, start, scales, width, height, rng)
 
 
-def cut(
-    photo: Photo, start: np.ndarray, scales: np.ndarray, width: int, height: int, rng: np.random.Generator
-) -> View:
+def cut(photo: Photo, start: np.ndarray, scales: np.ndarray, width: int, height: int, rng: np.random.Generator) -> View:
     """The window that begins at `start` px of the photograph, which may be outside it."""
     x0, y0 = np.floor(start.clip(0)).astype(int)
     end = start + np.array([width, height]) / scales
