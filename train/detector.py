@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("train")
 
 ALLOWED_FALSE = 0.3  # boxes on the background of each validation photograph, at the score that is shipped as threshold
-NOT_OF_THE_TRAINING = {"photos", "device", "resume", "output"}
+NOT_OF_THE_TRAINING = {"photos", "device", "resume", "output", "epochs"}
+"""Options that may be others when a run is resumed (the photographs are compared)."""
 
 
 def train_detector_command(
@@ -62,7 +63,12 @@ def train_detector_command(
     amp: Annotated[bool, typer.Option(help="Convolutions in bfloat16 while training.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same training on the same CPU.")] = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run of this output that was killed.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the run of this output that was killed, from its last validation. --epochs may be "
+            "another number: the learning rate then falls by the new plan.",
+        ),
     ] = False,
 ) -> None:
     """Train a small face detector from scratch; the weights that are best on the validation photographs are kept.

@@ -74,7 +74,7 @@ class Matches:
         """The lowest threshold with no more boxes on the background than that."""
         false = self.scores[self.counts & (self.face < 0)]  # the best first
         allowed = int(false_per_picture * self.pictures)
-        return float(np.nextafter(false[allowed], 1.0, dtype=np.float32)) if allowed < len(false) else 0.0
+        return float(np.nextafter(false[allowed], 1.0, dtype=np.float32)) if allowed < len(false) else LEAST_SCORE
 
     def average_precision(self) -> float:
         """Area below precision over recall, of the faces that count."""

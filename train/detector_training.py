@@ -28,6 +28,9 @@ WARM_UP_STEPS = 300
 LARGEST_GRADIENT = 10.0
 AVERAGED = 0.998  # of the averaged weights, kept in each step: the mean of about the last 500
 PADDING_GREY = 114
+LONGEST_PX = (
+    640  # of the pictures that are searched: views hold faces of up to 280 px, in larger pictures are larger ones
+)
 
 
 class DetectorEpoch(Struct, frozen=True):
@@ -131,19 +134,23 @@ class DetectorTraining:
 
 
 def validate(network: MaskFace, photos: Sequence[Photo], device: torch.device) -> Matches:
-    """What the network finds in the photographs, each in its own size, and what of that is right."""
+    """What the network finds in the photographs, and what of that is right."""
     return match(photos, [find(network, photo.image, device) for photo in photos])
 
 
 def find(network: MaskFace, image: np.ndarray, device: torch.device) -> Found:
-    """The faces of a picture (H, W, 3) uint8 BGR."""
+    """The faces of a picture (H, W, 3) uint8 BGR, in its px; it is searched with LONGEST_PX at most."""
     import torch
 
+    scale = min(1.0, LONGEST_PX / max(image.shape[:2]))
+    if scale < 1:
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
     padded = torch.from_numpy(filled_up(image)).to(device).permute(2, 0, 1)[None].float()
     with torch.inference_mode():
         logits, boxes = network(padded)
         scores = logits[0].sigmoid()
-        return suppressed(boxes[0].cpu().numpy(), scores.cpu().numpy(), LEAST_SCORE, DetectorInfo().nms_iou)
+        found = suppressed(boxes[0].cpu().numpy(), scores.cpu().numpy(), LEAST_SCORE, DetectorInfo().nms_iou)
+    return Found(found.boxes / np.float32(scale), found.scores)
 
 
 def filled_up(image: np.ndarray) -> np.ndarray:

@@ -14,10 +14,13 @@ from train.painted_masks import Worn, paint_mask
 from train.photos import Photo, area, inside, no_boxes, sides
 
 COUNTED_PX = 8.0  # longest side of a face from which on it counts
-DRAWN_PX = (12.0, 240.0)  # longest sides of the faces that views are drawn for, all magnitudes alike
+SMALLEST_PX, LARGE_PX = 12.0, 56.0  # longest side of the smallest face that a view is drawn for, and of a large one
+LARGEST_SHARE = 1.1  # of the shorter side of a tile that such a face takes up
+LARGE = 0.55  # of the tiles are drawn for a large face: most small ones come along in tiles of others
+TRIES = 3  # faces of which the largest is taken then: enlarged ones look otherwise
 LARGEST_SCALE = 2.5  # more only makes blurred faces
-TILES = ((1, 0.75), (2, 0.2), (3, 0.05))  # tiles along each side of a view, and how often
-CLASS_SHARES = {"mask": 0.4, "no_mask": 0.4, "wrong_mask": 0.2}  # of the faces that views are drawn for
+TILES = ((1, 0.8), (2, 0.16), (3, 0.04))  # tiles along each side of a view, and how often
+CLASS_SHARES = {"mask": 0.35, "no_mask": 0.45, "wrong_mask": 0.2}  # of the faces that views are drawn for
 BACKGROUND = 0.1  # of the tiles show whatever part of the photograph comes
 UNFILLED, LEAST_FILLED = 0.12, 0.4  # so many tiles are not filled by their photograph, but to this share of a side
 BORDERS = (0, 114, 128, 255)  # grey levels beside such a photograph, and beside a turned view
@@ -68,12 +71,14 @@ class Views:
         return vary(view, rng)
 
     def _tile(self, width: int, height: int, rng: np.random.Generator) -> View:
-        place, number = self._faces[rng.choice(len(self._faces), p=self._chances)]
+        large = rng.random() < LARGE
+        drawn = self._faces[rng.choice(len(self._faces), TRIES if large else 1, p=self._chances)]
+        place, number = max(drawn, key=lambda face: sides(self.photos[face[0]].boxes[face[1] : face[1] + 1])[0])
         photo = self.photos[place]
         if number in photo.landmarks and rng.random() < PAINTED:
             photo = painted(photo, int(number), rng)
         face = None if rng.random() < BACKGROUND else photo.boxes[number]
-        return window(photo, face, width, height, rng)
+        return window(photo, face, LARGE_PX if large else SMALLEST_PX, width, height, rng)
 
 
 def edges(size: int, rng: np.random.Generator) -> list[list[int]]:
@@ -83,15 +88,21 @@ def edges(size: int, rng: np.random.Generator) -> list[list[int]]:
     return [[0, *((np.arange(1, tiles) + shift) * size / tiles).astype(int).tolist(), size] for shift in shifts]
 
 
-def window(photo: Photo, face: np.ndarray | None, width: int, height: int, rng: np.random.Generator) -> View:
-    """A part of the photograph, scaled to width x height px, with the face (x1, y1, x2, y2) somewhere in it."""
+def window(
+    photo: Photo, face: np.ndarray | None, least_px: float, width: int, height: int, rng: np.random.Generator
+) -> View:
+    """A part of the photograph, scaled to width x height px, with the face (x1, y1, x2, y2) somewhere in it.
+
+    The face is `least_px` and more, unless that takes too large a scale.
+    """
     rows, columns = photo.image.shape[:2]
     filled = max(width / columns, height / rows)
     if face is None:
         scale, middle = filled * rng.uniform(1, 2), rng.uniform((0, 0), (columns, rows))
     else:
         longest = float(sides(face[None])[0])
-        wanted = np.exp(rng.uniform(np.log(DRAWN_PX[0]), np.log(min(DRAWN_PX[1], 0.9 * min(width, height)))))
+        most_px = LARGEST_SHARE * min(width, height)
+        wanted = np.exp(rng.uniform(np.log(min(least_px, most_px / 2)), np.log(most_px)))
         scale, middle = min(wanted / longest, LARGEST_SCALE), (face[:2] + face[2:]) / 2
     scale = max(scale, filled * (LEAST_FILLED if rng.random() < UNFILLED else 1))
     scales = scale * np.exp(rng.uniform(-0.08, 0.08, 2))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.detector_scores import Found, match, suppressed
+from train.detector_scores import LEAST_SCORE, Found, match, suppressed
 from train.photos import Photo, no_boxes
 
 LARGE, SMALL = (0, 0, 50, 60), (100, 0, 120, 20)
@@ -54,7 +54,7 @@ def test_the_threshold_allows_so_many_wrong_boxes_and_no_more():
     matches = match([photo(LARGE), photo(LARGE)], [found(*wrong), found((LARGE, 0.6))])
     assert matches.score_for(0.5) == pytest.approx(0.7)
     assert matches.false_at(matches.score_for(0.5)) == 0.5
-    assert matches.score_for(9) == 0
+    assert matches.score_for(9) == LEAST_SCORE
 
 
 def test_of_boxes_on_one_face_the_best_one_stays():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.detector_views import COUNTED_PX, Views, clipped, mirrored, painted, turned, window
+from train.detector_views import CLASS_SHARES, COUNTED_PX, Views, clipped, mirrored, painted, turned, window
 from train.detector_views import View as DrawnView
 from train.photos import Photo, no_boxes, overlaps, sides
 
@@ -27,7 +27,7 @@ def blue_box(image):
 @pytest.mark.parametrize("seed", range(30))
 def test_the_box_stays_on_the_face_when_it_is_cut_out_and_scaled(seed):
     rng = np.random.default_rng(seed)
-    view = window(photo_of(FACE), FACE, 128, 96, rng)
+    view = window(photo_of(FACE), FACE, 12, 128, 96, rng)
     assert view.image.shape == (96, 128, 3)
     if len(view.boxes):
         assert np.abs(view.boxes - blue_box(view.image)).max() <= 2
@@ -76,8 +76,9 @@ def test_a_rare_class_is_drawn_as_often_as_its_share_says():
     many = photo_of(*[(20 * n, 10, 20 * n + 10, 20) for n in range(15)], labels=[0] * 15)
     one = photo_of(FACE, labels=[1])
     views = Views([many, one], ["mask", "no_mask"], 64)
-    assert views._chances[-1] == pytest.approx(0.5)
-    assert views._chances[0] == pytest.approx(0.5 / 15)
+    share = CLASS_SHARES["no_mask"] / (CLASS_SHARES["mask"] + CLASS_SHARES["no_mask"])
+    assert views._chances[-1] == pytest.approx(share)
+    assert views._chances[0] == pytest.approx((1 - share) / 15)
 
 
 def test_faces_of_all_sizes_are_drawn():
