@@ -21,14 +21,13 @@ from export.onnx_file import read_written
 from export.report import indented, print_checks, report_path
 from inference.backends import METADATA_KEY
 from inference.checkpoint import write_bytes
-from inference.detector_file import DetectorInfo, load_detector
+from inference.detector_file import MULTIPLE, DetectorInfo, load_detector
 
 if TYPE_CHECKING:
     from inference.maskface_net import OnePicture
 
 LARGEST_DIFFERENCE = 1e-4  # of scores; fp32 of a random and of a trained network differ by 1e-7 to 1e-6
 LARGEST_SHIFT_PX = 0.02  # of edges of boxes; those differ by 1e-5 to 2e-4 px
-MULTIPLE = 32  # px that heights and widths must be multiples of
 TIMED_PX = (256, 320)  # height and width of the pictures that are timed
 ROUNDS = 40
 MOST_PICTURES = 50

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from inference.maskface_net import MaskFace
 
 FORMAT = "maskstream-detector-1"
+MULTIPLE = 32  # px that heights and widths of pictures must be multiples of: the coarsest places lie so far apart
 
 
 class DetectorInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,7 +15,6 @@ from torch.nn.functional import interpolate, relu
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 STRIDES = (8, 16, 32)  # px between the places of each map
-MULTIPLE = STRIDES[-1]  # height and width of a picture must be multiples of it
 STEM, EARLY, WIDTH = 16, 32, 64  # channels at 2, 4 and from 8 px on
 BLOCKS = {8: 2, 16: 3, 32: 2}
 FIRST_SCORE = -4.0  # logit of every place at the start: faces are rare, and the first steps do not have to learn that

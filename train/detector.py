@@ -20,7 +20,7 @@ from configs.command import run_command
 from configs.errors import InputError
 from inference.backends import torch_device
 from inference.checkpoint import write_bytes
-from inference.detector_file import DetectorInfo, save_detector
+from inference.detector_file import MULTIPLE, DetectorInfo, save_detector
 from inference.networks import require_torch
 from train.photos import Photos, read_photos
 from train.progress import Rate
@@ -73,7 +73,7 @@ def train_detector_command(
 ) -> None:
     """Train a small face detector from scratch; the weights that are best on the validation photographs are kept.
 
-    Views of the photographs are drawn at all scales from faces of 12 to 240 px, alone or in mosaics, in other light,
+    Views of the photographs are drawn at all scales with faces from 8 px up to the whole view, alone or in mosaics, in other light,
     blurred, compressed. The classes of the faces only decide how often they are shown. The checkpoint holds averaged
     weights and the score from which on a box counts; `maskstream export` makes the ONNX file of it. On one core of a
     2 core server an epoch of 1,068 photographs takes about 20 s.
@@ -130,8 +130,8 @@ def check_options(output: Path, size: int) -> None:
     """Raise InputError, before minutes are spent, for what cannot work."""
     if output.suffix != ".pth":
         raise InputError(f"--output {output}: a checkpoint ends in .pth")
-    if size % 32:
-        raise InputError(f"--size {size}: must be a multiple of 32")
+    if size % MULTIPLE:
+        raise InputError(f"--size {size}: must be a multiple of {MULTIPLE}")
     there = next(folder for folder in output.absolute().parents if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise InputError(f"--output {output}: cannot be written: {there} is no folder that you may write to")

@@ -12,8 +12,8 @@ import numpy as np
 from msgspec import Struct, convert, to_builtins
 
 from configs.errors import InputError
-from inference.detector_file import DetectorInfo
-from inference.maskface_net import MULTIPLE, MaskFace, places
+from inference.detector_file import MULTIPLE, DetectorInfo
+from inference.maskface_net import MaskFace, places
 from train.detector_loss import Targets, detection_loss
 from train.detector_scores import LEAST_SCORE, DetectorScores, Found, Matches, match, suppressed
 from train.detector_views import View
