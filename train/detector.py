@@ -73,10 +73,10 @@ def train_detector_command(
 ) -> None:
     """Train a small face detector from scratch; the weights that are best on the validation photographs are kept.
 
-    Views of the photographs are drawn at all scales with faces from 8 px up to the whole view, alone or in mosaics, in other light,
-    blurred, compressed. The classes of the faces only decide how often they are shown. The checkpoint holds averaged
-    weights and the score from which on a box counts; `maskstream export` makes the ONNX file of it. On one core of a
-    2 core server an epoch of 1,068 photographs takes about 20 s.
+    Views of the photographs are drawn at all scales, with faces from 8 px up to the whole view, alone or in mosaics,
+    in other light, blurred, compressed. The classes of the faces only decide how often they are shown. The checkpoint
+    holds averaged weights and the score from which on a box counts; `maskstream export` makes the ONNX file of it.
+    On one core an epoch of 1,068 photographs takes about 18 s.
     """
     settings = {name: str(value) for name, value in locals().items() if name not in NOT_OF_THE_TRAINING}
     require_torch("training")
