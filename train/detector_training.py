@@ -28,9 +28,7 @@ WARM_UP_STEPS = 300
 LARGEST_GRADIENT = 10.0
 AVERAGED = 0.998  # of the averaged weights, kept in each step: the mean of about the last 500
 PADDING_GREY = 114
-LONGEST_PX = (
-    640  # of the pictures that are searched: views hold faces of up to 280 px, in larger pictures are larger ones
-)
+LONGEST_PX = 480  # of the pictures that are searched: in larger ones faces may be larger than any of the views
 
 
 class DetectorEpoch(Struct, frozen=True):
