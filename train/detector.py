@@ -22,7 +22,7 @@ from inference.backends import torch_device
 from inference.checkpoint import write_bytes
 from inference.detector_file import MULTIPLE, DetectorInfo, save_detector
 from inference.networks import require_torch
-from train.photos import Photos, read_photos
+from train.photo_arrays import Photos, read_photos
 from train.progress import Rate
 from train.resume import load_state, save_state
 from transport.cores import usable_cores

@@ -15,10 +15,10 @@ from configs.errors import InputError
 from inference.detector_file import MULTIPLE, DetectorInfo
 from inference.maskface_net import MaskFace, places
 from train.detector_loss import Targets, detection_loss
-from train.detector_scores import LEAST_SCORE, DetectorScores, Found, Matches, match, suppressed
+from train.detector_matches import LEAST_SCORE, DetectorScores, Found, Matches, match, suppressed
 from train.detector_views import View
 from train.loop import warm_up_then_cosine
-from train.photos import Photo
+from train.photo_arrays import Photo
 
 if TYPE_CHECKING:
     import torch

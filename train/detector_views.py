@@ -11,7 +11,7 @@ import numpy as np
 
 from train.augment import compress, relight
 from train.painted_masks import Worn, paint_mask
-from train.photos import Photo, area, inside, no_boxes, sides
+from train.photo_arrays import Photo, area, inside, no_boxes, sides
 
 COUNTED_PX = 8.0  # longest side of a face from which on it counts
 SMALLEST_PX, LARGE_PX = 12.0, 56.0  # longest side of the smallest face that a view is drawn for, and of a large one

@@ -9,7 +9,7 @@ import numpy as np
 
 from inference.preprocess import CROP_MARGIN, crop_box
 from train.painted_masks import LandmarkFinder
-from train.photos import Photos, inside, overlaps, sides
+from train.photo_arrays import Photos, inside, overlaps, sides
 from transport.frame import Box
 
 SEARCHED_PX = 640  # longest side of the picture in which YuNet looks

@@ -12,9 +12,9 @@ import pytest
 from program import ROOT
 
 from capture.demo import DemoScene
-from train.detector_scores import Found, match, suppressed
+from train.detector_matches import Found, match, suppressed
 from train.detector_training import filled_up
-from train.photos import read_photos
+from train.photo_arrays import read_photos
 
 SHIPPED = ROOT / "inference" / "pretrained" / "maskface.onnx"
 SCENES = ROOT / ".." / "shared" / "data" / "scenes"

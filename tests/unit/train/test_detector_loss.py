@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 from inference.maskface_net import places  # noqa: E402
 from train.detector_loss import Targets, assign, detection_loss, eiou_loss  # noqa: E402
 from train.detector_views import View  # noqa: E402
-from train.photos import no_boxes  # noqa: E402
+from train.photo_arrays import no_boxes  # noqa: E402
 
 SIZE = 96
 MIDDLES, STRIDES = places(SIZE, SIZE)

@@ -5,7 +5,7 @@ import pytest
 
 from train.detector_views import CLASS_SHARES, COUNTED_PX, Views, clipped, mirrored, painted, turned, window
 from train.detector_views import View as DrawnView
-from train.photos import Photo, no_boxes, overlaps, sides
+from train.photo_arrays import Photo, no_boxes, overlaps, sides
 
 FACE = np.array([120, 60, 180, 140], np.float32)
 

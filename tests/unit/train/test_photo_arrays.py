@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs.errors import InputError
-from train.photos import overlaps, read_photos
+from train.photo_arrays import overlaps, read_photos
 
 COCO = {
     "images": [{"id": 7, "file_name": "a.png"}],

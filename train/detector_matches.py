@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from msgspec import Struct
 
-from train.photos import Photo, overlaps, sides
+from train.photo_arrays import Photo, overlaps, sides
 
 COUNTED_PX = 40.0  # longest side of a face from which on it counts
 SAME_IOU = 0.5  # of a box and the face that it has found

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from train.detector_scores import LEAST_SCORE, Found, match, suppressed
-from train.photos import Photo, no_boxes
+from train.detector_matches import LEAST_SCORE, Found, match, suppressed
+from train.photo_arrays import Photo, no_boxes
 
 LARGE, SMALL = (0, 0, 50, 60), (100, 0, 120, 20)
 CLASSES = ("mask", "no_mask")
