@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from transport.frame import Face, Frame
 
-VERSION = b"\x02"
+VERSION = b"\x03"
 MAX_SIDE_PX = 1 << 16
 
 
@@ -36,14 +36,20 @@ class Sweep(Struct, frozen=True, tag="sweep"):
     before_seq: int
 
 
-class Return(Struct, frozen=True, tag="return"):
-    """A ticket on its way back to capture, with what became of its frame."""
+class Ticket(Struct, frozen=True, array_like=True):
+    """What became of a frame: its outcome, its age when it ended, and how many faces it had."""
 
-    stream: str
     seq: int
     outcome: str
     age_ns: int
     faces: int
+
+
+class Return(Struct, frozen=True, tag="return"):
+    """Tickets on their way back to capture."""
+
+    stream: str
+    tickets: tuple[Ticket, ...]
 
 
 class SweepRequest(Struct, frozen=True, tag="sweep_request"):
