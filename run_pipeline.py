@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from msgspec.structs import replace
@@ -73,6 +73,12 @@ def run(
         str | None, typer.Option(help="class names a,b,c in output order, if the model has none")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N, or auto")] = None,
+    detector: Annotated[
+        Literal["haar", "yunet", "maskface"] | None, typer.Option(help="what finds the faces; haar if not given")
+    ] = None,
+    detector_model: Annotated[
+        str | None, typer.Option(help="its model file, .onnx; yunet needs one", metavar="FILE")
+    ] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="play files at their own rate, newest wins")] = False,
     loop: Annotated[bool, typer.Option("--loop", help="play files again and again")] = False,
     mirror: Annotated[bool | None, typer.Option(help="flip left and right; webcams are mirrored by default")] = None,
@@ -116,7 +122,7 @@ def run(
                 max_age_ms=max_age_ms,
             ),
         ),
-        "detect": _given(every=1 if every_frame else None),
+        "detect": _given(detector=detector, model=detector_model, every=1 if every_frame else None),
         "classify": _given(model=model, classes=_names(classes), device=device),
         "overlay": _given(sinks=sink, corner=corner, max_age_ms=max_age_ms),
         "run": _given(keep_going=keep_going or None),
@@ -160,11 +166,18 @@ def classify_command(
         Path, typer.Option("--output", "-o", help="folder for the annotated pictures and faces.jsonl")
     ] = Path("classified"),
     classes: Annotated[str | None, typer.Option(help="class names a,b,c in output order, if it has none")] = None,
+    detector: Annotated[
+        Literal["haar", "yunet", "maskface"] | None, typer.Option(help="what finds the faces; haar if not given")
+    ] = None,
+    detector_model: Annotated[
+        str | None, typer.Option(help="its model file, .onnx; yunet needs one", metavar="FILE")
+    ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="any option: section.key=value")] = None,
 ) -> None:
     """Classify pictures: a table, annotated pictures, JSON lines. Without pictures: the webcam, in a window."""
     flags: dict[str, Any] = {
         "sources": ([] if paths else ["0"], {}),
+        "detect": _given(detector=detector, model=detector_model),
         "classify": _given(model=str(model), classes=_names(classes), device=device),
         "overlay": {"sinks": [f"images:{output}", f"jsonl:{output / 'faces.jsonl'}"] if paths else ["window"]},
     }

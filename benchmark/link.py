@@ -154,7 +154,7 @@ def through_imagezmq(size: tuple[int, int]) -> Way:
     import imagezmq
 
     hub = imagezmq.ImageHub(open_port="tcp://127.0.0.1:*")
-    hub.zmq_socket.rcvtimeo, hub.zmq_socket.linger = 1000 * SILENCE_S, 0  # else a sender that died is waited for for ever
+    hub.zmq_socket.rcvtimeo, hub.zmq_socket.linger = 1000 * SILENCE_S, 0  # else a dead sender is waited for for ever
     address = hub.zmq_socket.getsockopt_string(zmq.LAST_ENDPOINT)
     command = [sys.executable, "-m", "benchmark.link", address, str(size[0]), str(size[1])]
     with subprocess.Popen(command, cwd=ROOT) as sender:

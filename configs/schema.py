@@ -47,24 +47,35 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Haar face detection, and how faces are followed between two searches."""
+    """Which detector looks for faces, how, and when; between two searches faces are followed."""
+
+    detector: Annotated[
+        Literal["haar", "yunet", "maskface"],
+        option("haar: OpenCV's cascades; yunet: OpenCV's network, see model; maskface: the network that ships"),
+    ] = "haar"
+    model: Annotated[str, option("model file of the detector; yunet needs one; empty: that which ships")] = ""
+    score: Annotated[
+        Annotated[float, Meta(gt=0, lt=1)] | None,
+        option("least score of a face that yunet or maskface finds; empty: what suits the model"),
+    ] = None
 
     every: Annotated[
         Annotated[int, Meta(ge=1)] | Literal["auto"],
         option("frames from one search to the next, followed in between; 1: search each; auto: 250 ms, live 100 ms"),
     ] = "auto"
     cascade: Annotated[
-        Literal["default", "alt", "alt2"], option("frontal face cascade of OpenCV: haarcascade_frontalface_*")
+        Literal["default", "alt", "alt2"], option("haar: frontal face cascade of OpenCV, haarcascade_frontalface_*")
     ] = "alt2"
     width: Annotated[int, option("pictures wider than this are shrunk before the search, px", ge=64)] = 320
-    scale_factor: Annotated[float, option("step between face sizes searched; nearer to 1 finds more", gt=1, le=2)] = (
-        1.25
-    )
-    neighbours: Annotated[int, option("hits beside one to call it a face; more means fewer false ones", ge=0)] = 0
-    second_opinion: Annotated[bool, option("what is found must be confirmed by another cascade, looking closely")] = (
-        True
-    )
-    min_face: Annotated[float, option("smallest face, as a share of the picture's height", gt=0, le=1)] = 0.1
+    scale_factor: Annotated[
+        float, option("haar: step between face sizes searched; nearer to 1 finds more", gt=1, le=2)
+    ] = 1.25
+    neighbours: Annotated[int, option("haar: hits beside one to call it a face; more means fewer false ones", ge=0)] = 0
+    second_opinion: Annotated[bool, option("haar: what is found must be confirmed by another cascade")] = True
+    min_face: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        option("smallest face, as a share of the picture's height; empty: 0.1 of haar, the others see smaller ones"),
+    ] = None
     max_face: Annotated[float, option("largest face, as a share of the picture's height", gt=0, le=1)] = 1.0
     threads: Annotated[int, option("pictures searched at once; 0: from the budget of cores", ge=0)] = 0
     listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"

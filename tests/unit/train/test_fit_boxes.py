@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from configs.errors import InputError
-from inference.haar import MAPPINGS, BoxMapping
-from train.fit_boxes import UNCHANGED, Match, crop_iou, find_matches, fit, read_photos
+from inference.detect import open_detector
+from inference.detector import BoxMapping
+from inference.haar import MAPPINGS
+from train.fit_boxes import GENEROUS, UNCHANGED, Match, crop_iou, find_matches, fit, read_photos
 from transport.frame import Box
 
 PHOTOS = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "photos"
@@ -35,7 +38,7 @@ def test_a_folder_without_annotations_is_named(tmp_path):
 
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no annotated photographs in {PHOTOS}")
 def test_mapped_squares_give_crops_more_like_the_annotated_ones():
-    matches = find_matches("alt", islice(read_photos(PHOTOS / "val"), 25))
-    found = [match for match in matches if match.square is not None]
+    matches = find_matches(open_detector(replace(GENEROUS, cascade="alt")), islice(read_photos(PHOTOS / "val"), 25))
+    found = [match for match in matches if match.found is not None]
     before, after = (np.median([crop_iou(match, how) for match in found]) for how in (UNCHANGED, MAPPINGS["alt"]))
     assert after > before + 0.02
