@@ -119,6 +119,9 @@ class WebConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     token: Annotated[
         str, option("secret that lets in and allows changes; empty: MASKSTREAM_TOKEN, else one is made and shown once")
     ] = ""
+    ready_age_ms: Annotated[
+        float, option("/readyz says no while live frames are older than this when drawn (95 %), ms", gt=0)
+    ] = 1000.0
     viewers: Annotated[int, option("pages and live streams that are served at once", ge=1, le=1000)] = 32
 
 

@@ -20,6 +20,7 @@ class Persons:
 
     def __init__(self) -> None:
         self._steps: deque[tuple[int, dict[tuple[str, int], str]]] = deque(maxlen=STEPS)
+        self._lately: dict[tuple[str, int], tuple[float, str]] = {}
 
     def saw(self, unix_s: float, streams: dict[str, dict[int, str]]) -> None:
         """Who was seen until now, by stream and track, with the newest label."""
@@ -28,6 +29,8 @@ class Persons:
             self._steps.append((step, {}))
         for stream, tracks in streams.items():
             self._steps[-1][1].update({(stream, track): label for track, label in tracks.items()})
+            self._lately.update({(stream, track): (unix_s, label) for track, label in tracks.items()})
+        self._lately = {key: seen for key, seen in self._lately.items() if unix_s - seen[0] <= STEP_S}
 
     def series(self, unix_s: float) -> dict[str, object]:
         """Persons by label in each step: [Unix time, {label: persons}], oldest first; steps without anybody count."""
@@ -36,7 +39,5 @@ class Persons:
         return {"step_s": STEP_S, "steps": steps}
 
     def now(self, stream: str) -> dict[str, int]:
-        """Persons by label in a stream, in the newest step."""
-        if not self._steps:
-            return {}
-        return dict(Counter(label for (name, _), label in self._steps[-1][1].items() if name == stream))
+        """Persons by label in a stream, in the last ten seconds."""
+        return dict(Counter(label for (name, _), (_, label) in self._lately.items() if name == stream))

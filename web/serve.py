@@ -16,7 +16,9 @@ from configs.schema import WebConfig
 from transport.stage import StageContext
 from web.access import HEADERS, Access, is_loopback
 from web.door import BODY_BYTES, KEEP_ALIVE_S, Door
+from web.health import troubles
 from web.known import Known
+from web.metrics import CONTENT_TYPE, figures
 from web.pictures import Pictures
 from web.viewers import Viewers
 
@@ -85,7 +87,7 @@ class Site:
     def __init__(self, config: WebConfig, known: Known, pictures: Pictures) -> None:
         self._config, self._known = config, known
         access = Access(config.token, config.host)
-        viewers = Viewers(pictures, known, config.viewers)
+        self._viewers = viewers = Viewers(pictures, known, config.viewers)
         app = web.Application(client_max_size=BODY_BYTES)
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=0.5
@@ -102,6 +104,9 @@ class Site:
                 web.get("/snapshot/{name}.jpg", viewers.snapshot),
                 web.get("/events/{id}.jpg", self._event_picture),
                 web.get("/api/status", self._status),
+                web.get("/healthz", self._healthy),
+                web.get("/readyz", self._ready),
+                web.get("/metrics", self._metrics),
             ]
         )
 
@@ -122,6 +127,19 @@ class Site:
     async def _status(self, request: web.Request) -> web.Response:
         """What the page knows, for scripts."""
         return web.json_response(self._known.as_json())
+
+    async def _healthy(self, request: web.Request) -> web.Response:
+        """This process lives."""
+        return web.Response(text="ok\n")
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        """The run does what it is there for; 503 with the reasons if not."""
+        reasons = troubles(self._known, self._config.ready_age_ms)
+        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        text = figures(self._known, self._viewers.count, self._door.refused + self._viewers.refused)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _event_picture(self, request: web.Request) -> web.Response:
         jpeg = self._known.picture_of(request.match_info["id"])
