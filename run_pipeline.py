@@ -30,7 +30,7 @@ from configs.schema import PipelineConfig, SourceConfig
 from export.__main__ import export
 from inference.classify import classify
 from inference.detect import LOOK_AHEAD, detect
-from overlay.sinks import check_sinks
+from overlay.sinks import check_sinks, default_sinks
 from overlay.stage import overlay
 from train.__main__ import train
 from train.arguments import plain_shares
@@ -38,8 +38,9 @@ from train.evaluate import evaluate
 from train.results import results
 from transport.cores import model_threads, search_threads, usable_cores
 from transport.progress import Progress, print_ledger
-from transport.stage import Stage
+from transport.stage import Aside, Stage
 from transport.supervisor import Supervisor
+from web.start import asides, with_token
 
 _REPORTED = ("maskstream", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "torch", "pyzmq", "av")
 
@@ -56,6 +57,11 @@ def stages(config: PipelineConfig) -> list[Stage]:
     ]
 
 
+def beside(config: PipelineConfig) -> list[Aside]:
+    """What runs beside the way of the frames."""
+    return asides(config.web) if "web" in (config.overlay.sinks or default_sinks()) else []
+
+
 def run(
     source: Annotated[
         list[str] | None,
@@ -63,7 +69,9 @@ def run(
     ] = None,
     sink: Annotated[
         list[str] | None,
-        typer.Option(help="window, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, contact:OUT.png, null; repeatable"),
+        typer.Option(
+            help="window, web, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, contact:OUT.png, null; repeatable"
+        ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with any of the options; see --print-config")] = None,
     model: Annotated[
@@ -94,6 +102,13 @@ def run(
         str | None, typer.Option(help="keep live frames younger than this, as 150ms: fewer frames, none late")
     ] = None,
     corner: Annotated[bool | None, typer.Option(help="stream name, rate and age in a corner of the picture")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="where the page of --sink web listens; 127.0.0.1 if not given")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="its port; 8080 if not given")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="its secret, also MASKSTREAM_TOKEN; one is made and shown if not given")
+    ] = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="run on when one of several sources fails")] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="any option: section.key=value; repeatable")
@@ -125,6 +140,7 @@ def run(
         "detect": _given(detector=detector, model=detector_model, every=1 if every_frame else None),
         "classify": _given(model=model, classes=_names(classes), device=device),
         "overlay": _given(sinks=sink, corner=corner, max_age_ms=max_age_ms),
+        "web": _given(host=host, port=port, token=token),
         "run": _given(keep_going=keep_going or None),
     }
     options = load_config(config, settings or (), flags)
@@ -137,12 +153,14 @@ def run(
 def _run(options: PipelineConfig, as_json: bool) -> None:
     """The pipeline from its start to its ledger."""
     options, refused = _checked(options)
+    if beside(options):
+        options = replace(options, web=with_token(options.web, lambda line: typer.echo(line, err=True)))
     progress = Progress()
 
     def say(process: str, line: str) -> None:
         progress.say(process, redact(line))
 
-    supervisor = Supervisor(stages(options), options.run, say, progress.tick)
+    supervisor = Supervisor(stages(options), options.run, say, progress.tick, beside(options))
     try:
         with progress:
             supervisor.run()
@@ -287,7 +305,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _check_install() -> None:
     """Another distribution's top-level `inference` or `train` must not have come in between."""
     here = Path(__file__).resolve().parent
-    for module in (sys.modules[name] for name in ("capture", "inference", "overlay", "train", "export")):
+    for module in (
+        sys.modules[name] for name in ("capture", "inference", "overlay", "events", "web", "train", "export")
+    ):
         if Path(str(module.__file__)).resolve().parent.parent != here:
             sys.exit(refuse(f"{module.__file__} is not maskstream's own: uninstall the package that brought it", 1))
 

@@ -108,11 +108,32 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     sinks: Annotated[
         tuple[str, ...],
-        option("window, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, contact:OUT.png, null; empty: window"),
+        option(
+            "window, web, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, contact:OUT.png, null; empty: window, "
+            "web where there is no display"
+        ),
     ] = ()
     corner: Annotated[bool, option("stream name, frame rate and age in a corner of the picture")] = True
     max_age_ms: Annotated[float, option("drop a live frame that is older than this, ms; 0: never", ge=0)] = 0.0
+    web_fps: Annotated[float, option("pictures of a stream that pages get, 1/s at most", gt=0, le=120)] = 15.0
+    web_width: Annotated[int, option("wider pictures are shrunk for pages, px", ge=160)] = 1280
     listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"
+
+
+class WebConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The page of `--sink web`, and what else is served beside it."""
+
+    host: Annotated[str, option("address to listen on; any other than a loopback one asks everybody for the token")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, option("TCP port of the page", ge=1, le=65535)] = 8080
+    token: Annotated[
+        str, option("secret that lets in and allows changes; empty: MASKSTREAM_TOKEN, else one is made and shown once")
+    ] = ""
+    ready_age_ms: Annotated[
+        float, option("/readyz says no while live frames are older than this when drawn (95 %), ms", gt=0)
+    ] = 1000.0
+    viewers: Annotated[int, option("pages and live streams that are served at once", ge=1, le=1000)] = 32
 
 
 class RunConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -135,4 +156,5 @@ class PipelineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     detect: DetectConfig = field(default_factory=DetectConfig)
     classify: ClassifyConfig = field(default_factory=ClassifyConfig)
     overlay: OverlayConfig = field(default_factory=OverlayConfig)
+    web: WebConfig = field(default_factory=WebConfig)
     run: RunConfig = field(default_factory=RunConfig)

@@ -8,9 +8,11 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+from configs.redact import redact
 from configs.schema import OverlayConfig
+from events.watch import Watch
 from overlay.draw import annotate, corner_text
-from overlay.sinks import DEFAULT, make_sinks
+from overlay.sinks import default_sinks, make_sinks
 from overlay.sinks.sink import Sink
 from transport.frame import Ended, Frame
 from transport.stage import Batches, StageContext
@@ -28,8 +30,9 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
         sinks = make_sinks(config, context)
         for sink in sinks:
             stack.callback(sink.close)
-        context.facts["sinks"] = ", ".join(config.sinks or DEFAULT)
+        context.facts["sinks"] = ", ".join(map(redact, config.sinks or default_sinks()))
         log.info("showing in %s", context.facts["sinks"])
+        watch = Watch() if any(sink.wants_events for sink in sinks) else None
         rates: dict[str, Rate] = {}
         silence = Silence()
         shown = stale = 0
@@ -42,6 +45,9 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
                     continue
                 fps = rates.setdefault(frame.stream, Rate()).count(time.monotonic())
                 _show(frame, sinks, corner_text(frame.stream, fps, age_ms) if config.corner else "", age_ms)
+                for event, picture in watch.see(frame, frame.image) if watch else ():
+                    for sink in sinks:
+                        sink.happened(event, picture)
                 silence.heard(frame, time.monotonic())
                 shown += 1
                 yield Ended(frame, "shown", round(age_ms * 1e6))

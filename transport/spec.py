@@ -13,7 +13,7 @@ class StreamPlace(msgspec.Struct, frozen=True):
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """All that a worker is told by the supervisor. An empty `outbox`: the last stage."""
+    """All that a worker is told by the supervisor. An empty `outbox`: the last stage; `aside`: none at all."""
 
     process: str
     function: str
@@ -21,9 +21,11 @@ class Spec(msgspec.Struct, frozen=True):
     inbox: str
     outbox: str
     control: str
+    feeds: str
     streams: dict[str, StreamPlace]
     stream: str = ""
     batch: int = 1
     wait_ms: float = 0.0
     restarts: int = 0
     parent: int = 0
+    aside: bool = False

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,15 +19,18 @@ from configs.schema import LIVE_TICKETS, RunConfig
 from transport.channel import Inbox, Outbox
 from transport.codec import Beat, Ready, Refused, SweepRequest
 from transport.cores import usable_cores
+from transport.feed import Feed
 from transport.ledger import Ledger, read_ledger
 from transport.pool import STATES, Pool, create_segment
 from transport.process import Process, Say, Work
 from transport.run_folder import run_folder
 from transport.spec import Spec, StreamPlace
-from transport.stage import Stage
+from transport.stage import Aside, Stage
+from transport.status import status_of
 from transport.tickets import settle_rest
 
 _POLL_S = 0.05
+_TELL_S = 0.5
 _DRAIN_S = 1.5  # after Ctrl-C: time for the frames under way, then the sinks are closed without them
 _KILL_S = 2.6  # after Ctrl-C: whoever still runs is killed, so that all is gone within 3 s
 _BACK_OFF_S = (0.05, 5.0)
@@ -39,10 +42,21 @@ STARTING, RUNNING, DRAINING, CLOSING = range(4)
 
 
 class Supervisor:
-    """The processes of one run. `run()` returns when all have ended; then `ledgers` and `stages` tell what was."""
+    """The processes of one run. `run()` returns when all have ended; then `ledgers` and `stages` tell what was.
 
-    def __init__(self, stages: list[Stage], run: RunConfig, say: Say, on_tick: Callable[[Supervisor], None]) -> None:
+    `asides` are processes beside the stages; with any, the run tells twice a second how it stands.
+    """
+
+    def __init__(
+        self,
+        stages: list[Stage],
+        run: RunConfig,
+        say: Say,
+        on_tick: Callable[[Supervisor], None],
+        asides: Sequence[Aside] = (),
+    ) -> None:
         self._table, self._run, self._say, self._on_tick = stages, run, say, on_tick
+        self._aside_rows = asides
         self.streams: list[str] = list(stages[0].config)
         self.processes: dict[str, Process] = {}
         self.refused: dict[str, str] = {}
@@ -51,6 +65,8 @@ class Supervisor:
         self.ended_s = 0.0
         self._pools: dict[str, Pool] = {}
         self._requests: dict[str, Outbox] = {}
+        self._feed: Feed | None = None
+        self._fed_s = 0.0
         self._told_s: float | None = None
         self._interrupts = 0
         self._failure: Exception | None = None
@@ -70,6 +86,8 @@ class Supervisor:
             stack.callback(context.term)
             control = stack.enter_context(Inbox(context, f"ipc://{folder}/control"))
             self._plan(folder, segments)
+            if self._aside_rows:
+                self._feed = stack.enter_context(Feed(context, f"ipc://{folder}/feed-supervisor"))
             for stream in self.streams:
                 self._requests[stream] = stack.enter_context(Outbox(context, self._returns(folder, stream)))
             stack.enter_context(self._signals())
@@ -96,10 +114,8 @@ class Supervisor:
         """
         wall_s = max(1e-9, (self.ended_s or time.monotonic()) - (self.started_s or time.monotonic()))
         figures = {}
-        for row in self._table:
-            members = self._members(row)
-            work = sum((process.work for process in members), Work())
-            figures[row.name] = {
+        for name, (members, work) in self.work().items():
+            figures[name] = {
                 "fps": round(work.frames / wall_s, 2),
                 "busy": round(work.busy_ns / 1e9 / wall_s / len(members), 4),
                 "cores": round(work.cpu_ns / 1e9 / wall_s, 4),
@@ -108,6 +124,19 @@ class Supervisor:
                 **work.counts,
             }
         return figures
+
+    def work(self) -> dict[str, tuple[list[Process], Work]]:
+        """Per stage its processes, and what they have done together."""
+        members = {row.name: self._members(row) for row in self._table}
+        return {name: (those, sum((process.work for process in those), Work())) for name, those in members.items()}
+
+    def capture_of(self, stream: str) -> Process:
+        """The process that reads a stream's source."""
+        return self.processes[f"{self._table[0].name}-{stream}"]
+
+    def source_of(self, stream: str) -> str:
+        """What the user named as the source of a stream; it may hold a password."""
+        return str(self._table[0].config[stream].source)
 
     def limited_by(self) -> str | None:
         """The stage that all wait for: one that is busy nearly all the time; else, if all cores are, who most."""
@@ -147,16 +176,30 @@ class Supervisor:
                     inbox=places[stream].returns if of_source else inbox,
                     outbox=outbox,
                     control=f"ipc://{folder}/control",
+                    feeds=f"ipc://{folder}/feed-" if self._aside_rows else "",
                     streams={stream: places[stream]} if of_source else places,
                     stream=stream,
                     batch=row.batch,
                     wait_ms=row.wait_ms,
                 )
                 self.processes[spec.process] = Process(spec, self._say)
+        for aside in self._aside_rows:
+            spec = Spec(
+                process=aside.name,
+                function=f"{aside.function.__module__}:{aside.function.__qualname__}",
+                config=msgspec.Raw(msgspec.json.encode(aside.config)),
+                inbox="",
+                outbox="",
+                control=f"ipc://{folder}/control",
+                feeds=f"ipc://{folder}/feed-",
+                streams={},
+                aside=True,
+            )
+            self.processes[aside.name] = Process(spec, self._say)
 
     def _members(self, row: Stage) -> list[Process]:
         if row is self._table[0]:
-            return [self.processes[f"{row.name}-{stream}"] for stream in self.streams]
+            return [self.capture_of(stream) for stream in self.streams]
         return [self.processes[row.name]]
 
     @contextlib.contextmanager
@@ -178,7 +221,12 @@ class Supervisor:
 
     @property
     def _others(self) -> list[Process]:
-        return [process for row in self._table[1:] for process in self._members(row)]
+        """All but the captures: the stages behind them, and what runs beside."""
+        return [*(process for row in self._table[1:] for process in self._members(row)), *self._asides]
+
+    @property
+    def _asides(self) -> list[Process]:
+        return [self.processes[aside.name] for aside in self._aside_rows]
 
     def _supervise(self, control: Inbox) -> None:
         for process in self._others:
@@ -195,6 +243,13 @@ class Supervisor:
                 self._watch(process, control)
             self._advance()
             self._on_tick(self)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell those who watch how the run stands."""
+        if self._feed is not None and time.monotonic() - self._fed_s >= _TELL_S:
+            self._fed_s = time.monotonic()
+            self._feed.send(b"status", msgspec.msgpack.encode(status_of(self)))
 
     def _listen(self, control: Inbox, timeout_s: float = _POLL_S) -> None:
         message = control.receive(timeout_s)
@@ -217,7 +272,7 @@ class Supervisor:
         process.ready, process.facts, process.deaths_unready = True, message.facts, 0
         facts = ", ".join(f"{key} {value}" for key, value in message.facts.items())
         self._say(process.name, f"ready (pid {message.pid}{'; ' if facts else ''}{facts})")
-        if process.restarts and process not in self._captures:
+        if process.restarts and process not in self._captures and process not in self._asides:
             for capture in self._captures:
                 if not capture.done:
                     self._requests[capture.spec.stream].send(SweepRequest(capture.spec.stream))

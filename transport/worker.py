@@ -70,8 +70,8 @@ class Worker:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self.stage = StageContext(restarts=spec.restarts)
         self.stopping = threading.Event()
+        self.stage = StageContext(restarts=spec.restarts, feeds=spec.feeds, stopping=self.stopping.is_set)
         self.zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.frames = self.batches = 0
         self._is_ready = False
@@ -85,7 +85,10 @@ class Worker:
             heart = Heart(self)
             try:
                 function, config = self._load()
-                if self.spec.stream:
+                if self.spec.aside:
+                    self.stage.ready = self._ready
+                    function(config, self.stage)
+                elif self.spec.stream:
                     self._run_source(function, config)
                 else:
                     self._run_stage(function, config)
@@ -205,6 +208,7 @@ class Heart:
             busy_ns=stage.busy_ns,
             cpu_ns=worker.cpu_ns(),
             counts=dict(stage.counts),
+            says=dict(stage.says),
         )
 
 

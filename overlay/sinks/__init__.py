@@ -18,28 +18,41 @@ from overlay.sinks.jsonl import JsonlSink
 from overlay.sinks.null import NullSink
 from overlay.sinks.sink import Sink
 from overlay.sinks.video import VideoSink
+from overlay.sinks.web import WebSink
 from overlay.sinks.window import WindowSink
 from transport.stage import StageContext
 
-DEFAULT: tuple[str, ...] = ("window",)
-
-# Kind -> how it is written on the command line, and how it is made of (path, whether it goes on after a restart).
-SINKS: dict[str, tuple[str, Callable[[str, bool], Sink]]] = {
-    "window": ("window", lambda path, goes_on: WindowSink()),
-    "file": ("file:OUT.mp4", VideoSink),
-    "images": ("images:FOLDER/", lambda path, goes_on: ImagesSink(path)),
-    "jsonl": ("jsonl:OUT.jsonl", JsonlSink),
-    "contact": ("contact:OUT.png", lambda path, goes_on: ContactSink(path)),
-    "null": ("null", lambda path, goes_on: NullSink()),
+# Kind -> how it is written on the command line, and how it is made of its path, the options and the stage's context.
+# A sink that finds its own half-written file after a restart goes on with it.
+Make = Callable[[str, OverlayConfig, StageContext], Sink]
+SINKS: dict[str, tuple[str, Make]] = {
+    "window": ("window", lambda path, config, context: WindowSink()),
+    "web": ("web", lambda path, config, context: _web(config, context)),
+    "file": ("file:OUT.mp4", lambda path, config, context: VideoSink(path, context.restarts > 0)),
+    "images": ("images:FOLDER/", lambda path, config, context: ImagesSink(path)),
+    "jsonl": ("jsonl:OUT.jsonl", lambda path, config, context: JsonlSink(path, context.restarts > 0)),
+    "contact": ("contact:OUT.png", lambda path, config, context: ContactSink(path)),
+    "null": ("null", lambda path, config, context: NullSink()),
 }
 
 
+def default_sinks() -> tuple[str, ...]:
+    """Where pictures go if nothing is said: a window where there is a display, else a page."""
+    return ("window",) if _why_no_window() is None else ("web",)
+
+
+def _web(config: OverlayConfig, context: StageContext) -> Sink:
+    if not context.feeds:
+        raise InputError("sink web: nothing serves the page here; use it with `maskstream run`")
+    return WebSink(f"{context.feeds}overlay", config.web_fps, config.web_width)
+
+
 def make_sinks(config: OverlayConfig, context: StageContext) -> list[Sink]:
-    """The sinks of the configuration; without any, a window. Raises InputError as `check_sinks` does."""
-    specs = config.sinks or DEFAULT
+    """The sinks of the configuration, else the default. Raises InputError as `check_sinks` does."""
+    specs = config.sinks or default_sinks()
     check_sinks(specs)
     parted = [spec.partition(":") for spec in specs]
-    return [SINKS[kind][1](path, context.restarts > 0) for kind, _, path in parted]
+    return [SINKS[kind][1](path, config, context) for kind, _, path in parted]
 
 
 def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
@@ -48,7 +61,7 @@ def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
     `sources` are what the pictures are read from: no sink may write over one of them.
     Raises InputError: unknown kind, missing or unwritable path, no display for a window.
     """
-    specs, sources = tuple(specs) or DEFAULT, tuple(sources)
+    specs, sources = tuple(specs) or default_sinks(), tuple(sources)
     for spec in specs:
         kind, _, path = spec.partition(":")
         if kind not in SINKS:
@@ -66,13 +79,20 @@ def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
 
 
 def _check_window() -> None:
-    instead = "use --sink file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl or null instead"
+    reason = _why_no_window()
+    if reason:
+        instead = "use --sink web, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl or null instead"
+        raise InputError(f"sink window: {reason}; {instead}")
+
+
+def _why_no_window() -> str | None:
+    """What keeps a window from being shown; None: nothing."""
     if cv2.currentUIFramework() == "":
-        raise InputError(f"sink window: this OpenCV (headless) cannot show windows; {instead}")
+        return "this OpenCV (headless) cannot show windows"
     if not has_display():
         display = os.environ.get("DISPLAY")
-        reason = f"DISPLAY={display} cannot be reached" if display else "no display here (DISPLAY is not set)"
-        raise InputError(f"sink window: {reason}; {instead}")
+        return f"DISPLAY={display} cannot be reached" if display else "no display here (DISPLAY is not set)"
+    return None
 
 
 def _check_path(spec: str, kind: str, text: str, sources: tuple[str, ...]) -> None:

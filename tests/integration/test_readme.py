@@ -24,6 +24,8 @@ NEED = (
     "maskstream evaluate",
     "maskstream export",
     "maskstream results",
+    "--loop",
+    "cameras.yaml",
     "maskstream benchmark",  # minutes each; tests/integration/test_benchmark.py runs short ones
 )
 WITHOUT_CAMERA = [

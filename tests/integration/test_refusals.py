@@ -88,7 +88,7 @@ def test_one_line_says_what_is_wrong(maskstream, bad, arguments, code, said):
 
 def test_no_display_says_which_sinks_there_are(maskstream, bad, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
-    run = maskstream("--source", bad / "ok.mp4")
+    run = maskstream("--source", bad / "ok.mp4", "--sink", "window")
     assert run.wait(60) == 1
     assert "display" in run.stderr
     assert "file:" in run.stderr

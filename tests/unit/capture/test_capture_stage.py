@@ -192,4 +192,4 @@ def test_it_is_ready_when_the_source_is_open(opened):
     told = []
     context = StageContext(ready=lambda: told.append(dict(context.facts)))
     run(Desk(), context)
-    assert told == [{"source": "video", "mode": "every"}]
+    assert told == [{"source": "video", "mode": "every", "fps": "25"}]
