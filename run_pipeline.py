@@ -27,6 +27,7 @@ from configs.errors import InputError
 from configs.load import as_yaml, load_config
 from configs.redact import redact
 from configs.schema import PipelineConfig, SourceConfig
+from doctor import doctor
 from export.__main__ import export
 from inference.classify import classify
 from inference.detect import LOOK_AHEAD, detect
@@ -298,7 +299,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """`maskstream`: all commands."""
     _check_install()
     about = "Live face-mask video pipeline: capture, detect, classify, overlay."
-    commands: list[Callable[..., Any]] = [run, classify_command, train, evaluate, results, export, benchmark]
+    commands: list[Callable[..., Any]] = [run, classify_command, doctor, train, evaluate, results, export, benchmark]
     run_command(commands, "maskstream", about, plain_shares(sys.argv[1:] if arguments is None else arguments))
 
 
