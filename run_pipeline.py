@@ -38,6 +38,7 @@ from train.arguments import plain_shares
 from train.evaluate import evaluate
 from train.results import results
 from transport.cores import model_threads, search_threads, usable_cores
+from transport.notify import Notifier
 from transport.progress import Progress, print_ledger
 from transport.stage import Aside, Stage
 from transport.supervisor import Supervisor
@@ -156,12 +157,16 @@ def _run(options: PipelineConfig, as_json: bool) -> None:
     options, refused = _checked(options)
     if beside(options):
         options = replace(options, web=with_token(options.web, lambda line: typer.echo(line, err=True)))
-    progress = Progress()
+    progress, notifier = Progress(), Notifier()
 
     def say(process: str, line: str) -> None:
         progress.say(process, redact(line))
 
-    supervisor = Supervisor(stages(options), options.run, say, progress.tick, beside(options))
+    def tick(supervisor: Supervisor) -> None:
+        progress.tick(supervisor)
+        notifier.tick(supervisor)
+
+    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options))
     try:
         with progress:
             supervisor.run()
