@@ -27,6 +27,9 @@ from configs.errors import InputError
 from configs.load import as_yaml, load_config
 from configs.redact import redact
 from configs.schema import PipelineConfig, SourceConfig
+from events.commands import events, report
+from events.deliver import DeliverConfig, deliver
+from events.rules import read_rules
 from export.__main__ import export
 from inference.classify import classify
 from inference.detect import LOOK_AHEAD, detect
@@ -40,7 +43,8 @@ from transport.cores import model_threads, search_threads, usable_cores
 from transport.progress import Progress, print_ledger
 from transport.stage import Aside, Stage
 from transport.supervisor import Supervisor
-from web.start import asides, with_token
+from web.serve import serve
+from web.token import with_token
 
 _REPORTED = ("maskstream", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "torch", "pyzmq", "av")
 
@@ -58,8 +62,12 @@ def stages(config: PipelineConfig) -> list[Stage]:
 
 
 def beside(config: PipelineConfig) -> list[Aside]:
-    """What runs beside the way of the frames."""
-    return asides(config.web) if "web" in (config.overlay.sinks or default_sinks()) else []
+    """What runs beside the way of the frames: the page, and the delivery of events."""
+    sinks = config.overlay.sinks or default_sinks()
+    page = [Aside("web", serve, config.web)] if "web" in sinks else []
+    receivers = tuple(sink for sink in sinks if sink.startswith(("webhook:", "mqtt:", "mqtts:")))
+    stores = [sink.removeprefix("sqlite:") for sink in sinks if sink.startswith("sqlite:")]
+    return [*page, *([Aside("deliver", deliver, DeliverConfig(stores[0], receivers))] if receivers else [])]
 
 
 def run(
@@ -147,7 +155,7 @@ def run(
 def _run(options: PipelineConfig, as_json: bool) -> None:
     """The pipeline from its start to its ledger."""
     options, refused = _checked(options)
-    if beside(options):
+    if "web" in (options.overlay.sinks or default_sinks()):
         options = replace(options, web=with_token(options.web, lambda line: typer.echo(line, err=True)))
     progress = Progress()
 
@@ -229,6 +237,8 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         _check_listen(section, getattr(options, section).listen)
     sinks = tuple(_per_stream(sink) if len(sources) > 1 else sink for sink in options.overlay.sinks)
     check_sinks(sinks, [source.source for source in sources])
+    if options.overlay.rules:
+        read_rules(options.overlay.rules)
     cores = options.run.cores or usable_cores()
     checked = replace(
         options,
@@ -285,7 +295,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """`maskstream`: all commands."""
     _check_install()
     about = "Live face-mask video pipeline: capture, detect, classify, overlay."
-    commands: list[Callable[..., Any]] = [run, classify_command, train, evaluate, results, export, benchmark]
+    commands: list[Callable[..., Any]] = [
+        run,
+        classify_command,
+        train,
+        evaluate,
+        results,
+        export,
+        benchmark,
+        events,
+        report,
+    ]
     run_command(commands, "maskstream", about, plain_shares(sys.argv[1:] if arguments is None else arguments))
 
 

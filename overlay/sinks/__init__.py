@@ -10,9 +10,12 @@ from pathlib import Path
 import cv2
 
 from configs.errors import InputError
+from configs.redact import redact
 from configs.schema import OverlayConfig
+from events import mqtt, webhook
 from overlay.display import has_display
 from overlay.sinks.contact import ContactSink
+from overlay.sinks.history import EventLinesSink, HistorySink
 from overlay.sinks.images import ImagesSink
 from overlay.sinks.jsonl import JsonlSink
 from overlay.sinks.null import NullSink
@@ -32,6 +35,14 @@ SINKS: dict[str, tuple[str, Make]] = {
     "images": ("images:FOLDER/", lambda path, config, context: ImagesSink(path)),
     "jsonl": ("jsonl:OUT.jsonl", lambda path, config, context: JsonlSink(path, context.restarts > 0)),
     "contact": ("contact:OUT.png", lambda path, config, context: ContactSink(path)),
+    "events": ("events:OUT.jsonl", lambda path, config, context: EventLinesSink(path)),
+    "sqlite": (
+        "sqlite:EVENTS.db",
+        lambda path, config, context: HistorySink(path, config.events_days, config.events_mb, config.event_pictures),
+    ),
+    "webhook": ("webhook:URL", lambda path, config, context: NullSink()),  # a process beside delivers what is kept
+    "mqtt": ("mqtt://HOST/TOPIC", lambda path, config, context: NullSink()),
+    "mqtts": ("mqtts://HOST/TOPIC", lambda path, config, context: NullSink()),
     "null": ("null", lambda path, config, context: NullSink()),
 }
 
@@ -65,17 +76,25 @@ def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
     for spec in specs:
         kind, _, path = spec.partition(":")
         if kind not in SINKS:
-            raise InputError(f"unknown sink {spec!r}: use {', '.join(form for form, _ in SINKS.values())}")
+            raise InputError(f"unknown sink {redact(spec)!r}: use {', '.join(form for form, _ in SINKS.values())}")
         if kind == "window":
             _check_window()
-        if ":" in SINKS[kind][0]:
+        if kind == "webhook":
+            webhook.check_url(path)
+        elif kind in ("mqtt", "mqtts"):
+            mqtt.check_url(spec)
+        elif ":" in SINKS[kind][0]:
             _check_path(spec, kind, path, sources)
         elif ":" in spec:
             raise InputError(f"sink {spec!r}: {kind} takes no path, write {SINKS[kind][0]}")
+    kinds = [spec.partition(":")[0] for spec in specs]
+    for kind in {"webhook", "mqtt", "mqtts"} & set(kinds):
+        if kinds.count("sqlite") != 1:
+            raise InputError(f"sink {kind}: events wait on disk for it: add one --sink sqlite:EVENTS.db")
     paths = [spec for spec in specs if spec != "null"]
     for spec in paths:
         if paths.count(spec) > 1:
-            raise InputError(f"sink {spec!r} is given twice: remove one of them")
+            raise InputError(f"sink {redact(spec)!r} is given twice: remove one of them")
 
 
 def _check_window() -> None:
