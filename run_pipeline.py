@@ -104,6 +104,7 @@ def run(
         str | None, typer.Option(help="keep live frames younger than this, as 150ms: fewer frames, none late")
     ] = None,
     corner: Annotated[bool | None, typer.Option(help="stream name, rate and age in a corner of the picture")] = None,
+    segment: Annotated[str | None, typer.Option(help="file: sinks begin a new video after this, as 10m")] = None,
     host: Annotated[
         str | None, typer.Option(help="where the page of --sink web listens; 127.0.0.1 if not given")
     ] = None,
@@ -141,7 +142,7 @@ def run(
         ),
         "detect": _given(every=1 if every_frame else None),
         "classify": _given(model=model, classes=_names(classes), device=device),
-        "overlay": _given(sinks=sink, corner=corner, max_age_ms=max_age_ms),
+        "overlay": _given(sinks=sink, corner=corner, max_age_ms=max_age_ms, segment=segment),
         "web": _given(host=host, port=port, token=token),
         "run": _given(keep_going=keep_going or None),
     }
@@ -237,6 +238,8 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         _check_listen(section, getattr(options, section).listen)
     sinks = tuple(_per_stream(sink) if len(sources) > 1 else sink for sink in options.overlay.sinks)
     check_sinks(sinks, [source.source for source in sources])
+    if options.overlay.segment:
+        milliseconds(options.overlay.segment)
     if options.overlay.rules:
         read_rules(options.overlay.rules)
     cores = options.run.cores or usable_cores()
@@ -257,8 +260,10 @@ def _free_name(name: str, taken: list[str]) -> str:
 
 
 def _per_stream(sink: str) -> str:
-    """With several streams each gets a video of its own: out.mp4 becomes out-{stream}.mp4."""
+    """With several streams each gets a video of its own: out.mp4 becomes out-{stream}.mp4, rtsp://host/a a/{stream}."""
     kind, _, path = sink.partition(":")
+    if kind in ("rtsp", "rtsps") and "{stream}" not in path:
+        return f"{sink.rstrip('/')}/{{stream}}"
     if kind != "file" or "{stream}" in path:
         return sink
     return f"file:{Path(path).with_suffix('')}-{{stream}}{Path(path).suffix}"

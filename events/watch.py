@@ -39,6 +39,11 @@ class Watch:
                 events.append((event, face_picture(picture, met.face.box) if met.face else b""))
         return events
 
+    def told(self, stream: str, rule: str, text: str) -> Event:
+        """An event about something that happened to the pipeline itself."""
+        now_s = time.time()
+        return Event(id=self._ids.next(now_s), time=utc(now_s), rule=rule, stream=stream, text=text)
+
     def _judges_of(self, stream: str) -> list[tuple[Rule, Judge]]:
         """The rules that are for this stream, each with what it remembers of it."""
         if stream not in self._judges:

@@ -69,6 +69,13 @@ class Show:
         self._drawn = any(sink.wants_pixels for sink in sinks)
         self._watch = Watch(rules) if any(sink.wants_events for sink in sinks) else None
         self._rates: dict[str, Rate] = {}
+        for sink in sinks:
+            sink.tell = self._tell  # type: ignore[method-assign]
+
+    def _tell(self, stream: str, rule: str, text: str) -> None:
+        """An event about a sink."""
+        for sink in self._sinks if self._watch else ():
+            sink.happened(self._watch.told(stream, rule, text), b"")  # type: ignore[union-attr]
 
     def __call__(self, frame: Frame) -> None:
         age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
