@@ -28,6 +28,9 @@ from configs.load import as_yaml, load_config
 from configs.redact import redact
 from configs.schema import PipelineConfig, SourceConfig
 from doctor import doctor
+from events.commands import events, report
+from events.deliver import DeliverConfig, deliver
+from events.rules import read_rules
 from export.__main__ import export
 from inference.classify import classify
 from inference.detect import LOOK_AHEAD, detect
@@ -42,7 +45,8 @@ from transport.notify import Notifier
 from transport.progress import Progress, print_ledger
 from transport.stage import Aside, Stage
 from transport.supervisor import Supervisor
-from web.start import asides, with_token
+from web.serve import serve
+from web.token import with_token
 
 _REPORTED = ("maskstream", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "torch", "pyzmq", "av")
 
@@ -60,8 +64,12 @@ def stages(config: PipelineConfig) -> list[Stage]:
 
 
 def beside(config: PipelineConfig) -> list[Aside]:
-    """What runs beside the way of the frames."""
-    return asides(config.web) if "web" in (config.overlay.sinks or default_sinks()) else []
+    """What runs beside the way of the frames: the page, and the delivery of events."""
+    sinks = config.overlay.sinks or default_sinks()
+    page = [Aside("web", serve, config.web)] if "web" in sinks else []
+    receivers = tuple(sink for sink in sinks if sink.startswith(("webhook:", "mqtt:", "mqtts:")))
+    stores = [sink.removeprefix("sqlite:") for sink in sinks if sink.startswith("sqlite:")]
+    return [*page, *([Aside("deliver", deliver, DeliverConfig(stores[0], receivers))] if receivers else [])]
 
 
 def run(
@@ -104,6 +112,7 @@ def run(
         str | None, typer.Option(help="keep live frames younger than this, as 150ms: fewer frames, none late")
     ] = None,
     corner: Annotated[bool | None, typer.Option(help="stream name, rate and age in a corner of the picture")] = None,
+    segment: Annotated[str | None, typer.Option(help="file: sinks begin a new video after this, as 10m")] = None,
     host: Annotated[
         str | None, typer.Option(help="where the page of --sink web listens; 127.0.0.1 if not given")
     ] = None,
@@ -141,7 +150,7 @@ def run(
         ),
         "detect": _given(detector=detector, model=detector_model, every=1 if every_frame else None),
         "classify": _given(model=model, classes=_names(classes), device=device),
-        "overlay": _given(sinks=sink, corner=corner, max_age_ms=max_age_ms),
+        "overlay": _given(sinks=sink, corner=corner, max_age_ms=max_age_ms, segment=segment),
         "web": _given(host=host, port=port, token=token),
         "run": _given(keep_going=keep_going or None),
     }
@@ -155,7 +164,7 @@ def run(
 def _run(options: PipelineConfig, as_json: bool) -> None:
     """The pipeline from its start to its ledger."""
     options, refused = _checked(options)
-    if beside(options):
+    if "web" in (options.overlay.sinks or default_sinks()):
         options = replace(options, web=with_token(options.web, lambda line: typer.echo(line, err=True)))
     progress, notifier = Progress(), Notifier()
 
@@ -248,6 +257,10 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         _check_listen(section, getattr(options, section).listen)
     sinks = tuple(_per_stream(sink) if len(sources) > 1 else sink for sink in options.overlay.sinks)
     check_sinks(sinks, [source.source for source in sources])
+    if options.overlay.segment:
+        milliseconds(options.overlay.segment)
+    if options.overlay.rules:
+        read_rules(options.overlay.rules)
     cores = options.run.cores or usable_cores()
     checked = replace(
         options,
@@ -266,8 +279,10 @@ def _free_name(name: str, taken: list[str]) -> str:
 
 
 def _per_stream(sink: str) -> str:
-    """With several streams each gets a video of its own: out.mp4 becomes out-{stream}.mp4."""
+    """With several streams each gets a video of its own: out.mp4 becomes out-{stream}.mp4, rtsp://host/a a/{stream}."""
     kind, _, path = sink.partition(":")
+    if kind in ("rtsp", "rtsps") and "{stream}" not in path:
+        return f"{sink.rstrip('/')}/{{stream}}"
     if kind != "file" or "{stream}" in path:
         return sink
     return f"file:{Path(path).with_suffix('')}-{{stream}}{Path(path).suffix}"
@@ -305,6 +320,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _check_install()
     about = "Live face-mask video pipeline: capture, detect, classify, overlay."
     commands: list[Callable[..., Any]] = [run, classify_command, doctor, train, evaluate, results, export, benchmark]
+    commands: list[Callable[..., Any]] = [
+        run,
+        classify_command,
+        train,
+        evaluate,
+        results,
+        export,
+        benchmark,
+        events,
+        report,
+    ]
     run_command(commands, "maskstream", about, plain_shares(sys.argv[1:] if arguments is None else arguments))
 
 

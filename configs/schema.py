@@ -115,6 +115,24 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ] = ()
     corner: Annotated[bool, option("stream name, frame rate and age in a corner of the picture")] = True
     max_age_ms: Annotated[float, option("drop a live frame that is older than this, ms; 0: never", ge=0)] = 0.0
+    privacy: Annotated[
+        Literal["none", "blur", "pixelate"], option("hide all faces that are found, in every sink and event picture")
+    ] = "none"
+    privacy_hold_ms: Annotated[
+        float,
+        option("with privacy pictures wait this long, so that faces are hidden from their first frame on, ms", ge=0),
+    ] = 400.0
+    segment: Annotated[str, option("file: sinks begin a new video after this, as 10m; empty: one video")] = ""
+    record_days: Annotated[float, option("segments and clips older than this are deleted, days; 0: never", ge=0)] = 0.0
+    record_gb: Annotated[float, option("and the oldest where they take more than this, GB; 0: never", ge=0)] = 0.0
+    clip_before_s: Annotated[float, option("a clip of an event begins this long before it, s", ge=0, le=60)] = 5.0
+    clip_after_s: Annotated[float, option("and ends this long after it, s", gt=0, le=600)] = 5.0
+    rules: Annotated[str, option("YAML file with rules that make events; empty: only decisions about persons do")] = ""
+    events_days: Annotated[float, option("events in a sqlite: sink are kept for so many days", gt=0)] = 30.0
+    events_mb: Annotated[float, option("and take at most so much of the disk, MB; the oldest go first", ge=1)] = 500.0
+    event_pictures: Annotated[
+        bool, option("keep and send the face's picture with an event; the page shows it anyway")
+    ] = False
     web_fps: Annotated[float, option("pictures of a stream that pages get, 1/s at most", gt=0, le=120)] = 15.0
     web_width: Annotated[int, option("wider pictures are shrunk for pages, px", ge=160)] = 1280
     listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"

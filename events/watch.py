@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from events.decisions import Decision, Decisions
 from events.event import Event, Ids, unix_s, utc
-from transport.frame import Box, Frame
+from events.judge import Judge
+from events.rules import Rule
+from transport.frame import Box, Face, Frame
 
 PICTURE_PX = 160  # side of a face's picture
 MARGIN = 0.35  # of the box, on each side: a mask is judged with the head around it
@@ -19,7 +22,9 @@ JPEG_QUALITY = 85
 class Watch:
     """Frames in, events out, each with its picture as JPEG (empty: it is about no single face)."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Sequence[Rule] = ()) -> None:
+        self._rules = rules
+        self._judges: dict[str, list[tuple[Rule, Judge]]] = {}
         self._decisions: dict[str, Decisions] = {}
         self._ids = Ids()
 
@@ -28,24 +33,45 @@ class Watch:
         events = []
         for decision in self._decisions.setdefault(frame.stream, Decisions()).see(frame, time_ms(frame)):
             events.append((self._decided(frame, decision), face_picture(picture, decision.face.box)))
+        for rule, judge in self._judges_of(frame.stream):
+            for met in judge.see(frame, time_ms(frame)):
+                event = self._event(frame, rule.name, met.text, met.face, met.held_s)
+                events.append((event, face_picture(picture, met.face.box) if met.face else b""))
         return events
 
+    def told(self, stream: str, rule: str, text: str) -> Event:
+        """An event about something that happened to the pipeline itself."""
+        now_s = time.time()
+        return Event(id=self._ids.next(now_s), time=utc(now_s), rule=rule, stream=stream, text=text)
+
+    def _judges_of(self, stream: str) -> list[tuple[Rule, Judge]]:
+        """The rules that are for this stream, each with what it remembers of it."""
+        if stream not in self._judges:
+            fitting = [rule for rule in self._rules if not rule.streams or stream in rule.streams]
+            self._judges[stream] = [(rule, Judge(rule)) for rule in fitting]
+        return self._judges[stream]
+
     def _decided(self, frame: Frame, decision: Decision) -> Event:
-        face, at_s = decision.face, unix_s(frame.captured_ns)
-        assert face.prediction is not None
-        label = face.prediction.label
-        text = f"{words(label)}, before: {words(decision.before)}" if decision.before else words(label)
+        assert decision.face.prediction is not None
+        label = words(decision.face.prediction.label)
+        text = f"{label}, before: {words(decision.before)}" if decision.before else label
+        return self._event(frame, "decision", text, decision.face, decision.held_s, decision.before)
+
+    def _event(
+        self, frame: Frame, rule: str, text: str, face: Face | None, held_s: float, before: str | None = None
+    ) -> Event:
+        said = face.prediction if face else None
         return Event(
             id=self._ids.next(time.time()),
-            time=utc(at_s),
-            rule="decision",
+            time=utc(unix_s(frame.captured_ns)),
+            rule=rule,
             stream=frame.stream,
             text=text,
-            track=face.track,
-            label=label,
-            before=decision.before,
-            confidence=round(face.prediction.confidence, 4),
-            duration_s=round(decision.held_s, 3),
+            track=face.track if face else None,
+            label=said.label if said else None,
+            before=before,
+            confidence=round(said.confidence, 4) if said else None,
+            duration_s=round(held_s, 3),
         )
 
 

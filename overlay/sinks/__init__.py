@@ -9,13 +9,21 @@ from pathlib import Path
 
 import cv2
 
+from configs.duration import milliseconds
 from configs.errors import InputError
+from configs.redact import redact
 from configs.schema import OverlayConfig
+from events import mqtt, webhook
 from overlay.display import has_display
+from overlay.sinks import publish
+from overlay.sinks.clips import ClipsSink
 from overlay.sinks.contact import ContactSink
+from overlay.sinks.history import EventLinesSink, HistorySink
 from overlay.sinks.images import ImagesSink
 from overlay.sinks.jsonl import JsonlSink
 from overlay.sinks.null import NullSink
+from overlay.sinks.publish import PublishSink
+from overlay.sinks.segments import Keep, SegmentsSink
 from overlay.sinks.sink import Sink
 from overlay.sinks.video import VideoSink
 from overlay.sinks.web import WebSink
@@ -28,10 +36,24 @@ Make = Callable[[str, OverlayConfig, StageContext], Sink]
 SINKS: dict[str, tuple[str, Make]] = {
     "window": ("window", lambda path, config, context: WindowSink()),
     "web": ("web", lambda path, config, context: _web(config, context)),
-    "file": ("file:OUT.mp4", lambda path, config, context: VideoSink(path, context.restarts > 0)),
+    "file": ("file:OUT.mp4", lambda path, config, context: _recording(path, config, context)),
+    "clips": (
+        "clips:FOLDER/",
+        lambda path, config, context: ClipsSink(path, config.clip_before_s, config.clip_after_s, _keep(config)),
+    ),
+    "rtsp": ("rtsp://HOST/PATH", lambda path, config, context: PublishSink(f"rtsp:{path}")),
+    "rtsps": ("rtsps://HOST/PATH", lambda path, config, context: PublishSink(f"rtsps:{path}")),
     "images": ("images:FOLDER/", lambda path, config, context: ImagesSink(path)),
     "jsonl": ("jsonl:OUT.jsonl", lambda path, config, context: JsonlSink(path, context.restarts > 0)),
     "contact": ("contact:OUT.png", lambda path, config, context: ContactSink(path)),
+    "events": ("events:OUT.jsonl", lambda path, config, context: EventLinesSink(path)),
+    "sqlite": (
+        "sqlite:EVENTS.db",
+        lambda path, config, context: HistorySink(path, config.events_days, config.events_mb, config.event_pictures),
+    ),
+    "webhook": ("webhook:URL", lambda path, config, context: NullSink()),  # a process beside delivers what is kept
+    "mqtt": ("mqtt://HOST/TOPIC", lambda path, config, context: NullSink()),
+    "mqtts": ("mqtts://HOST/TOPIC", lambda path, config, context: NullSink()),
     "null": ("null", lambda path, config, context: NullSink()),
 }
 
@@ -39,6 +61,16 @@ SINKS: dict[str, tuple[str, Make]] = {
 def default_sinks() -> tuple[str, ...]:
     """Where pictures go if nothing is said: a window where there is a display, else a page."""
     return ("window",) if _why_no_window() is None else ("web",)
+
+
+def _recording(path: str, config: OverlayConfig, context: StageContext) -> Sink:
+    if not config.segment:
+        return VideoSink(path, context.restarts > 0)
+    return SegmentsSink(path, milliseconds(config.segment) / 1000, _keep(config))
+
+
+def _keep(config: OverlayConfig) -> Keep:
+    return Keep(config.record_days, config.record_gb)
 
 
 def _web(config: OverlayConfig, context: StageContext) -> Sink:
@@ -65,17 +97,29 @@ def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
     for spec in specs:
         kind, _, path = spec.partition(":")
         if kind not in SINKS:
-            raise InputError(f"unknown sink {spec!r}: use {', '.join(form for form, _ in SINKS.values())}")
+            raise InputError(f"unknown sink {redact(spec)!r}: use {', '.join(form for form, _ in SINKS.values())}")
         if kind == "window":
             _check_window()
-        if ":" in SINKS[kind][0]:
+        if kind == "webhook":
+            webhook.check_url(path)
+        elif kind in ("mqtt", "mqtts"):
+            mqtt.check_url(spec)
+        elif kind in ("rtsp", "rtsps"):
+            publish.check_url(spec)
+            if spec in sources:
+                raise InputError(f"sink {redact(spec)!r} is a source: publish to another path")
+        elif ":" in SINKS[kind][0]:
             _check_path(spec, kind, path, sources)
         elif ":" in spec:
             raise InputError(f"sink {spec!r}: {kind} takes no path, write {SINKS[kind][0]}")
+    kinds = [spec.partition(":")[0] for spec in specs]
+    for kind in {"webhook", "mqtt", "mqtts"} & set(kinds):
+        if kinds.count("sqlite") != 1:
+            raise InputError(f"sink {kind}: events wait on disk for it: add one --sink sqlite:EVENTS.db")
     paths = [spec for spec in specs if spec != "null"]
     for spec in paths:
         if paths.count(spec) > 1:
-            raise InputError(f"sink {spec!r} is given twice: remove one of them")
+            raise InputError(f"sink {redact(spec)!r} is given twice: remove one of them")
 
 
 def _check_window() -> None:
@@ -103,9 +147,9 @@ def _check_path(spec: str, kind: str, text: str, sources: tuple[str, ...]) -> No
         raise InputError(f"sink {spec!r}: videos are written as MP4, give a name that ends in .mp4")
     if kind == "contact" and not (path.suffix and cv2.haveImageWriter(path.name)):
         raise InputError(f"sink {spec!r}: give the name of a picture, one that ends in .png or .jpg")
-    if kind == "images" and path.exists() and not path.is_dir():
+    if kind in ("images", "clips") and path.exists() and not path.is_dir():
         raise InputError(f"sink {spec!r}: {path} is a file, give a folder")
-    if kind != "images" and path.is_dir():
+    if kind not in ("images", "clips") and path.is_dir():
         raise InputError(f"sink {spec!r}: {path} is a folder, give a file in it")
     if path.exists() and not os.access(path, os.W_OK):
         raise InputError(f"sink {spec!r}: {path} may not be written, choose another place")

@@ -20,6 +20,9 @@ class Sink(ABC):
     wants_pixels = True
     wants_events = False
 
+    def tell(self, stream: str, rule: str, text: str) -> None:  # noqa: B027 - the stage replaces it
+        """Say that something happened to the sink itself; the stage makes an event of it."""
+
     @abstractmethod
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
         """Take one frame; `picture` is its image with everything drawn on it, shared by all sinks."""

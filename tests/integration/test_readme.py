@@ -25,6 +25,8 @@ NEED = (
     "maskstream export",
     "maskstream results",
     "--loop",
+    "maskstream events",  # tests/integration/test_events.py runs both
+    "maskstream report",
     "cameras.yaml",
     "maskstream benchmark",  # minutes each; tests/integration/test_benchmark.py runs short ones
 )

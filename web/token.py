@@ -1,4 +1,4 @@
-"""Starts the page's process, and sees to its secret before."""
+"""Sees to the page's secret before its process is started."""
 
 from __future__ import annotations
 
@@ -10,16 +10,9 @@ from msgspec.structs import replace
 
 from configs.errors import InputError
 from configs.schema import WebConfig
-from transport.stage import Aside
 from web.access import is_loopback
-from web.serve import serve
 
 SHORTEST = 8  # characters of a token that somebody thought of
-
-
-def asides(config: WebConfig) -> list[Aside]:
-    """The page as a process beside the stages."""
-    return [Aside("web", serve, config)]
 
 
 def with_token(config: WebConfig, show: Callable[[str], None]) -> WebConfig:
