@@ -35,6 +35,7 @@ from overlay.stage import overlay
 from train.__main__ import train
 from train.arguments import plain_shares
 from train.evaluate import evaluate
+from train.evaluate_detector import evaluate_detector
 from train.results import results
 from transport.cores import model_threads, search_threads, usable_cores
 from transport.progress import Progress, print_ledger
@@ -280,7 +281,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """`maskstream`: all commands."""
     _check_install()
     about = "Live face-mask video pipeline: capture, detect, classify, overlay."
-    commands: list[Callable[..., Any]] = [run, classify_command, train, evaluate, results, export, benchmark]
+    commands: list[Callable[..., Any]] = [
+        run,
+        classify_command,
+        train,
+        evaluate,
+        evaluate_detector,
+        results,
+        export,
+        benchmark,
+    ]
     run_command(commands, "maskstream", about, plain_shares(sys.argv[1:] if arguments is None else arguments))
 
 
