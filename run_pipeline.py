@@ -39,6 +39,7 @@ from overlay.stage import overlay
 from train.__main__ import train
 from train.arguments import plain_shares
 from train.evaluate import evaluate
+from train.evaluate_detector import evaluate_detector
 from train.results import results
 from transport.cores import model_threads, search_threads, usable_cores
 from transport.notify import Notifier
@@ -319,12 +320,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """`maskstream`: all commands."""
     _check_install()
     about = "Live face-mask video pipeline: capture, detect, classify, overlay."
-    commands: list[Callable[..., Any]] = [run, classify_command, doctor, train, evaluate, results, export, benchmark]
     commands: list[Callable[..., Any]] = [
         run,
         classify_command,
+        doctor,
         train,
         evaluate,
+        evaluate_detector,
         results,
         export,
         benchmark,

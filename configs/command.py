@@ -19,14 +19,14 @@ def run_command(
 ) -> None:
     """Run what the arguments say and exit: 0, 1 for what cannot be used or failed, 2 for wrong usage.
 
-    One command is run as it is; of several the first argument names one, by the function's name (without `_command`),
-    and `about` is what `--help` says of all.
+    One command is run as it is; of several the first argument names one, by the function's name (without `_command` and
+    with a dash for each `_`), and `about` is what `--help` says of all.
     """
     app = typer.Typer(name=name, add_completion=False, pretty_exceptions_enable=False)
     if len(commands) > 1:
         app.callback(help=about)(lambda: None)
     for command in commands:
-        app.command(command.__name__.removesuffix("_command"))(command)
+        app.command(command.__name__.removesuffix("_command").replace("_", "-"))(command)
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(given or (["--help"] if len(commands) > 1 else []), prog_name=name, standalone_mode=False)

@@ -55,13 +55,21 @@ class Detector(ABC):
 
     name: str
     mapping: BoxMapping
+    graded = True  # whether its scores tell more than yes
 
     def __init__(self, config: DetectConfig) -> None:
         self.config = config
 
     @abstractmethod
+    def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
+        """What may be faces, as the detector frames them, in px of the picture, from left to right.
+
+        Beside each how sure it is, 0..1, or above where it counts; 1 where it only says yes.
+        """
+
     def rectangles(self, picture: Shrunken) -> list[Box]:
-        """What may be faces, as the detector frames them, in px of the picture, from left to right."""
+        """What may be faces, as the detector frames them."""
+        return [box for box, _ in self.scored(picture)]
 
     def candidates(self, picture: Shrunken) -> list[Box]:
         """What may be faces, as an annotator would frame them."""
@@ -82,13 +90,13 @@ class Detector(ABC):
         picture = shrink(image_bgr, self.config.width)
         return [scaled(found, 1 / picture.scale) for found in self.rectangles(picture)]
 
-    def of_allowed_size(self, found: np.ndarray, picture: Shrunken) -> list[Box]:
+    def of_allowed_size(self, found: np.ndarray, scores: np.ndarray, picture: Shrunken) -> list[tuple[Box, float]]:
         """Of rectangles (N, 4), x, y, width, height, those as large as the options want them, from left to right."""
         height = picture.grey.shape[0]
         smallest, largest = (self.config.min_face or 0.0) * height, self.config.max_face * height
-        boxes = (Box(*row) for row in found.tolist())
-        fitting = [box for box in boxes if smallest <= max(box.width, box.height) <= largest]
-        return sorted(fitting, key=lambda box: (box.x, box.y))
+        boxes = ((Box(*row), float(score)) for row, score in zip(found.tolist(), scores, strict=True))
+        fitting = [one for one in boxes if smallest <= max(one[0].width, one[0].height) <= largest]
+        return sorted(fitting, key=lambda one: (one[0].x, one[0].y))
 
 
 def shrink(image_bgr: np.ndarray, most_px: int) -> Shrunken:

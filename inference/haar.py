@@ -44,6 +44,8 @@ class HaarDetector(Detector):
     Raises InputError where OpenCV has no cascades, or not this one.
     """
 
+    graded = False
+
     def __init__(self, config: DetectConfig) -> None:
         super().__init__(config)
         second = SECOND_OPINION[config.cascade] if config.second_opinion else ""
@@ -52,7 +54,7 @@ class HaarDetector(Detector):
         self._cascade = load_cascade(f"haarcascade_frontalface_{config.cascade}.xml")
         self._second = load_cascade(f"haarcascade_frontalface_{second}.xml") if second else None
 
-    def rectangles(self, picture: Shrunken) -> list[Box]:
+    def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
         """What the first cascade finds: squares from the brows to below the mouth."""
         grey = picture.grey
         smallest = round((self.config.min_face or MIN_FACE) * grey.shape[0])
@@ -66,7 +68,7 @@ class HaarDetector(Detector):
         )
         # sorted, because with several threads OpenCV gives them in another order each time, and so track numbers
         found = sorted((Box(*map(float, square)) for square in squares), key=lambda square: (square.x, square.y))
-        return joined(found) if self.config.neighbours == 0 else found
+        return [(square, 1.0) for square in (joined(found) if self.config.neighbours == 0 else found)]
 
     def confirms(self, picture: Shrunken, box: Box) -> bool:
         """Whether the second cascade finds that candidate, too; without a second one, always."""
@@ -115,6 +117,12 @@ def joined(squares: Sequence[Box]) -> list[Box]:
 
 def load_cascade(file_name: str) -> cv2.CascadeClassifier:
     """One of the cascades that come with OpenCV 4."""
+    path = cascade_file(file_name)
+    return cv2.CascadeClassifier(str(path))
+
+
+def cascade_file(file_name: str) -> Path:
+    """Where a cascade lies; raises InputError where OpenCV has none, or not this one."""
     if not hasattr(cv2, "CascadeClassifier"):
         raise InputError(
             f"opencv {cv2.__version__} has no Haar cascades (5.0 removed them): pip install 'opencv-python>=4.10,<5'"
@@ -122,4 +130,4 @@ def load_cascade(file_name: str) -> cv2.CascadeClassifier:
     path = Path(cv2.__file__).parent / "data" / file_name
     if not path.is_file():
         raise InputError(f"{path} is missing: install opencv-python again, one that is below 5")
-    return cv2.CascadeClassifier(str(path))
+    return path

@@ -54,15 +54,16 @@ class MaskfaceDetector(Detector):
         except unfit as error:
             raise InputError(f"{path}: cannot be run as a detector: {str(error).splitlines()[0]}") from error
 
-    def rectangles(self, picture: Shrunken) -> list[Box]:
+    def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
         height, width = picture.grey.shape
         below, beside = -height % STRIDE, -width % STRIDE
         padded = cv2.copyMakeBorder(picture.bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT)
         corners, scores = self._network(padded)
         likely = scores >= self._score
         boxes = np.concatenate([corners[likely, :2], corners[likely, 2:] - corners[likely, :2]], axis=1)
-        kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores[likely].tolist(), self._score, self._info.nms_iou)
-        return self.of_allowed_size(boxes[np.array(kept, int).ravel()], picture)
+        scores = scores[likely]
+        kept = np.array(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self._score, self._info.nms_iou), int).ravel()
+        return self.of_allowed_size(boxes[kept], scores[kept], picture)
 
     def _network(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Corners (N, 4) and scores (N,) of all candidates in a picture (H, W, 3) uint8 BGR."""

@@ -49,8 +49,8 @@ class YunetDetector(Detector):
         finally:
             cv2.utils.logging.setLogLevel(level)
 
-    def rectangles(self, picture: Shrunken) -> list[Box]:
+    def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
         height, width = picture.grey.shape
         self._network.setInputSize((width, height))
         _, faces = self._network.detect(picture.bgr)
-        return [] if faces is None else self.of_allowed_size(faces[:, :4], picture)
+        return [] if faces is None else self.of_allowed_size(faces[:, :4], faces[:, -1], picture)

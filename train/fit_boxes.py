@@ -6,12 +6,10 @@ PHOTOS holds `train/` and `val/`, each with `images/` and COCO's `annotations.js
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-import cv2
 import numpy as np
 import typer
 from msgspec.structs import replace
@@ -23,6 +21,7 @@ from inference.detect import open_detector
 from inference.detector import BoxMapping, Detector
 from inference.haar import MAPPINGS
 from inference.preprocess import CROP_MARGIN, crop_box
+from train.photos import Photo, read_photos
 from transport.frame import Box, iou
 
 MIN_SIDE_PX = 40  # smaller faces are left out of the training crops too
@@ -30,13 +29,6 @@ MIN_IOU = 0.25  # a rectangle that overlaps a face less than this has not found 
 # generous: many squares matter more here than a few false ones, and a small face is one of many in a photograph
 GENEROUS = DetectConfig(width=720, scale_factor=1.1, neighbours=2, min_face=0.05)
 UNCHANGED = BoxMapping(x=0.0, y=0.0, width=1.0, height=1.0)
-
-
-class Photo(NamedTuple):
-    """A photograph, (H, W, 3) uint8 BGR, and its faces of MIN_SIDE_PX and more."""
-
-    image: np.ndarray
-    faces: list[tuple[Box, str]]
 
 
 class Match(NamedTuple):
@@ -60,9 +52,9 @@ def fit_boxes(
     cascades = [replace(config, cascade=cascade) for cascade in MAPPINGS] if detector == "haar" else [config]
     for choice in cascades:
         opened = open_detector(choice)
-        fitted = fit(find_matches(opened, read_photos(photos / "train")))
+        fitted = fit(find_matches(opened, read_photos(photos / "train", MIN_SIDE_PX)))
         print(f"{opened.name}: {fitted}")
-        report(fitted, find_matches(opened, read_photos(photos / "val")))
+        report(fitted, find_matches(opened, read_photos(photos / "val", MIN_SIDE_PX)))
 
 
 def fit(matches: list[Match]) -> BoxMapping:
@@ -105,27 +97,6 @@ def find_matches(detector: Detector, photos: Iterator[Photo]) -> list[Match]:
                 best = None
             matches.append(Match(box, label, best, (photo.image.shape[1], photo.image.shape[0])))
     return matches
-
-
-def read_photos(folder: Path) -> Iterator[Photo]:
-    """The photographs of a COCO folder that have a face which is large enough."""
-    path = folder / "annotations.json"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give a folder with train/ and val/, each with annotations.json")
-    coco = json.loads(path.read_text())
-    names = {category["id"]: category["name"] for category in coco["categories"]}
-    faces: dict[int, list[tuple[Box, str]]] = {}
-    for annotation in coco["annotations"]:
-        box = Box(*annotation["bbox"])
-        if min(box.width, box.height) >= MIN_SIDE_PX:
-            faces.setdefault(annotation["image_id"], []).append((box, names[annotation["category_id"]]))
-    for entry in coco["images"]:
-        if entry["id"] not in faces:
-            continue
-        image = cv2.imread(str(folder / "images" / entry["file_name"]))
-        if image is None:
-            raise InputError(f"{folder / 'images' / entry['file_name']}: not a picture that OpenCV can read")
-        yield Photo(image, faces[entry["id"]])
 
 
 def crop_iou(match: Match, mapping: BoxMapping) -> float:

@@ -11,7 +11,8 @@ from configs.errors import InputError
 from inference.detect import open_detector
 from inference.detector import BoxMapping
 from inference.haar import MAPPINGS
-from train.fit_boxes import GENEROUS, UNCHANGED, Match, crop_iou, find_matches, fit, read_photos
+from train.fit_boxes import GENEROUS, MIN_SIDE_PX, UNCHANGED, Match, crop_iou, find_matches, fit
+from train.photos import read_photos
 from transport.frame import Box
 
 PHOTOS = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "photos"
@@ -32,13 +33,15 @@ def test_without_one_face_found_it_says_so():
 
 
 def test_a_folder_without_annotations_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"annotations\.json: no such file"):
+    with pytest.raises(InputError, match=r"annotations\.json: No such file"):
         next(read_photos(tmp_path / "train"))
 
 
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason=f"no annotated photographs in {PHOTOS}")
 def test_mapped_squares_give_crops_more_like_the_annotated_ones():
-    matches = find_matches(open_detector(replace(GENEROUS, cascade="alt")), islice(read_photos(PHOTOS / "val"), 25))
+    matches = find_matches(
+        open_detector(replace(GENEROUS, cascade="alt")), islice(read_photos(PHOTOS / "val", MIN_SIDE_PX), 25)
+    )
     found = [match for match in matches if match.found is not None]
     before, after = (np.median([crop_iou(match, how) for match in found]) for how in (UNCHANGED, MAPPINGS["alt"]))
     assert after > before + 0.02
