@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from transport.codec import End, Return, Sweep, SweepRequest
+from transport.codec import End, Pause, Return, Sweep, SweepRequest
 from transport.frame import Frame
 from transport.pool import AGE_BUCKETS, AGE_STEP, FLYING, FREE, OUTCOMES, PENDING, STATES, WRITING, Pool
 
 _LOST, _SHOWN = OUTCOMES.index("lost"), OUTCOMES.index("shown")
 _POLL_S = 0.1
 
-Receive = Callable[[float], Iterable[Return | Sweep | End | SweepRequest]]
+Receive = Callable[[float], Iterable[Return | Sweep | End | SweepRequest | Pause]]
 """Waits up to so many seconds for what comes back; ends early when the pipeline must stop or was woken."""
 
 
@@ -49,6 +49,7 @@ class Tickets:
         self._pool, self._receive, self._forward, self.stopping = pool, receive, forward, stopping
         self._changed = threading.Condition()
         self._collector = threading.get_ident()
+        self.paused = False  # somebody wants the source to be let alone
         self._end_sent = False
         self._end_returned = False
         self._oldest_ns: int | None = None
@@ -74,7 +75,7 @@ class Tickets:
         self._pool.header["paced_fps"] = fps
 
     def state(self, name: str) -> None:
-        """Say how the source is: opening, flowing, away, ended, failed."""
+        """Say how the source is: opening, flowing, away, ended, failed, paused."""
         self._pool.header["state"] = STATES.index(name)
 
     def room(self, height: int, width: int) -> np.ndarray:
@@ -160,6 +161,8 @@ class Tickets:
                 self._swept(message)
             elif isinstance(message, SweepRequest):
                 self._sweep()
+            elif isinstance(message, Pause):
+                self.paused = message.paused
             else:
                 self._end_returned = True
 

@@ -25,6 +25,7 @@ NEED = (
     "maskstream export",
     "maskstream results",
     "--loop",
+    "maskstream streams",  # tests/integration/test_streams.py
     "maskstream events",  # tests/integration/test_events.py runs both
     "maskstream report",
     "cameras.yaml",
