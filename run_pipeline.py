@@ -28,6 +28,7 @@ from configs.errors import InputError
 from configs.load import as_yaml, load_config
 from configs.redact import redact
 from configs.schema import PipelineConfig, SourceConfig
+from doctor import doctor
 from events.commands import events, report
 from events.deliver import DeliverConfig, deliver
 from events.rules import read_rules
@@ -41,6 +42,8 @@ from train.arguments import plain_shares
 from train.evaluate import evaluate
 from train.results import results
 from transport.cores import model_threads, search_threads, usable_cores
+from transport.log_lines import LogLines
+from transport.notify import Notify
 from transport.progress import Progress, print_ledger
 from transport.stage import Aside, Stage
 from transport.supervisor import Supervisor
@@ -119,6 +122,7 @@ def run(
         list[str] | None, typer.Option("--set", help="any option: section.key=value; repeatable")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="end with the run as one JSON object on one line")] = False,
+    log: Annotated[str, typer.Option(help="how the run tells of itself on standard error: human, or json")] = "human",
     print_config: Annotated[bool, typer.Option("--print-config", help="print all options as YAML and end")] = False,
 ) -> None:
     """Show and record who wears a mask, live from cameras or from files.
@@ -152,20 +156,27 @@ def run(
     if print_config:
         typer.echo(as_yaml(options), nl=False)
         return
-    _run(options, as_json=json_)
+    if log not in ("human", "json"):
+        raise InputError(f"--log {log}: use human or json")
+    _run(options, as_json=json_, log_lines=log == "json")
 
 
-def _run(options: PipelineConfig, as_json: bool) -> None:
+def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> None:
     """The pipeline from its start to its ledger."""
     options, refused = _checked(options)
     if "web" in (options.overlay.sinks or default_sinks()):
         options = replace(options, web=with_token(options.web, lambda line: typer.echo(line, err=True)))
-    progress = Progress()
+    progress = LogLines() if log_lines else Progress()
+    notify = Notify()
+
+    def tick(supervisor: Supervisor) -> None:
+        progress.tick(supervisor)
+        notify.tick(supervisor)
 
     def say(process: str, line: str) -> None:
         progress.say(process, redact(line))
 
-    supervisor = Supervisor(stages(options), options.run, say, progress.tick, beside(options), _admitted)
+    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), _admitted)
     try:
         with progress:
             supervisor.run()
@@ -331,6 +342,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         events,
         report,
         streams_command,
+        doctor,
     ]
     run_command(commands, "maskstream", about, plain_shares(sys.argv[1:] if arguments is None else arguments))
 

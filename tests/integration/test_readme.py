@@ -26,6 +26,7 @@ NEED = (
     "maskstream results",
     "--loop",
     "maskstream streams",  # tests/integration/test_streams.py
+    "maskstream doctor",  # tests/integration/test_deploy.py
     "maskstream events",  # tests/integration/test_events.py runs both
     "maskstream report",
     "cameras.yaml",
