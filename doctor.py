@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ from transport.run_folder import run_folder
 NEEDED = ("numpy", "opencv-python", "onnxruntime", "pyzmq", "av", "aiohttp")
 TRAINING = ("torch", "torchvision", "onnx")
 LARGEST_PICTURE = 1920 * 1080 * 3  # bytes; what a stream's memory is reckoned for
+LEAST_DISK_GB = 1.0
 WORKERS_BYTES = 300e6  # of the processes of a run with one stream, measured with the network that ships
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
@@ -93,6 +95,7 @@ def examine(options: PipelineConfig) -> Iterator[Finding]:
     yield codecs()
     yield cores()
     yield memory(options.sources or [SourceConfig(source="0")])
+    yield disk()
     yield sockets()
     yield port(options.web.host, options.web.port)
     yield display()
@@ -103,6 +106,13 @@ def packages() -> Iterator[Finding]:
     """Versions of what runs the pipeline, and of what trains and exports."""
     found = {dist.name.lower(): dist.version for dist in importlib.metadata.distributions()}
     yield Finding("ok", "packages", ", ".join(f"{name} {found[name]}" for name in NEEDED if name in found))
+    if {"opencv-python", "opencv-python-headless"} <= found.keys():
+        yield Finding(
+            "problem",
+            "packages",
+            "opencv-python and opencv-python-headless share one folder and overwrite each other",
+            "uninstall both, then install opencv-python again",
+        )
     missing = [name for name in TRAINING if name not in found]
     if missing:
         yield Finding(
@@ -145,7 +155,11 @@ def classifier(options: PipelineConfig) -> Finding:
 def providers() -> Finding:
     """What ONNX Runtime can run on."""
     names = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
-    return Finding("ok", "providers", f"{', '.join(names)} ({onnxruntime.get_device()} build of ONNX Runtime)")
+    found = f"{', '.join(names)} ({onnxruntime.get_device()} build of ONNX Runtime)"
+    if shutil.which("nvidia-smi") and "CUDA" not in names:
+        remedy = "to use it, uninstall onnxruntime and install onnxruntime-gpu"
+        return Finding("warning", "providers", f"{found}; there is an NVIDIA driver that it cannot use", remedy)
+    return Finding("ok", "providers", found)
 
 
 def codecs() -> Finding:
@@ -191,6 +205,14 @@ def memory(sources: Sequence[SourceConfig], cgroup: Path = Path("/sys/fs/cgroup"
     if free < need:
         return Finding("problem", "memory", text, "raise the container's limit, or set source.tickets lower")
     return Finding("ok", "memory", text)
+
+
+def disk() -> Finding:
+    """Room for what is recorded in this folder."""
+    free_gb = shutil.disk_usage(".").free / 1e9
+    if free_gb < LEAST_DISK_GB:
+        return Finding("warning", "disk", f"{free_gb:.1f} GB free here", "recordings will soon stop: free some")
+    return Finding("ok", "disk", f"{free_gb:.1f} GB free here")
 
 
 def sockets() -> Finding:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 import typer
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ except ImportError as error:  # a bare Debian lacks what its wheel does not brin
     sys.exit(f"maskstream: error: OpenCV cannot start ({error}): apt-get install libxcb1 libgl1 libglib2.0-0")
 
 from benchmark.__main__ import benchmark
-from capture.sources import check_source, stream_name, tickets_of
+from capture.sources import check_source, kind_of, stream_name, tickets_of
 from capture.stage import capture
 from classify_pictures import classify_pictures
 from configs.command import refuse, run_command
@@ -42,10 +43,12 @@ from train.evaluate import evaluate
 from train.evaluate_detector import evaluate_detector
 from train.results import results
 from transport.cores import model_threads, search_threads, usable_cores
-from transport.notify import Notifier
+from transport.log_lines import LogLines
+from transport.notify import Notify
 from transport.progress import Progress, print_ledger
 from transport.stage import Aside, Stage
 from transport.supervisor import Supervisor
+from web.commands import streams_command
 from web.serve import serve
 from web.token import with_token
 
@@ -126,6 +129,7 @@ def run(
         list[str] | None, typer.Option("--set", help="any option: section.key=value; repeatable")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="end with the run as one JSON object on one line")] = False,
+    log: Annotated[str, typer.Option(help="how the run tells of itself on standard error: human, or json")] = "human",
     print_config: Annotated[bool, typer.Option("--print-config", help="print all options as YAML and end")] = False,
 ) -> None:
     """Show and record who wears a mask, live from cameras or from files.
@@ -159,31 +163,34 @@ def run(
     if print_config:
         typer.echo(as_yaml(options), nl=False)
         return
-    _run(options, as_json=json_)
+    if log not in ("human", "json"):
+        raise InputError(f"--log {log}: use human or json")
+    _run(options, as_json=json_, log_lines=log == "json")
 
 
-def _run(options: PipelineConfig, as_json: bool) -> None:
+def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> None:
     """The pipeline from its start to its ledger."""
     options, refused = _checked(options)
     if "web" in (options.overlay.sinks or default_sinks()):
         options = replace(options, web=with_token(options.web, lambda line: typer.echo(line, err=True)))
-    progress, notifier = Progress(), Notifier()
+    progress = LogLines() if log_lines else Progress()
+    notify = Notify()
+
+    def tick(supervisor: Supervisor) -> None:
+        progress.tick(supervisor)
+        notify.tick(supervisor)
 
     def say(process: str, line: str) -> None:
         progress.say(process, redact(line))
 
-    def tick(supervisor: Supervisor) -> None:
-        progress.tick(supervisor)
-        notifier.tick(supervisor)
-
-    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options))
+    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), _admitted)
     try:
         with progress:
             supervisor.run()
     finally:  # what went wrong is said after the account, not instead of it
         refused |= supervisor.refused
         if supervisor.started_s:
-            ledgers = {stream: supervisor.ledger(stream) for stream in supervisor.streams}
+            ledgers = {stream: supervisor.ledger(stream) for stream in (*supervisor.removed, *supervisor.streams)}
             print_ledger(ledgers, supervisor.limited_by())
         if as_json:
             typer.echo(json.dumps(_report(supervisor, refused)))
@@ -273,6 +280,22 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     return checked, refused
 
 
+def _admitted(given: bytes, taken: list[str]) -> tuple[str, SourceConfig]:
+    """Name and options of a source that is added while the run goes on; raises InputError if it cannot be used."""
+    try:
+        source = msgspec.json.decode(given, type=SourceConfig)
+    except msgspec.ValidationError as error:
+        raise InputError(str(error)) from None
+    waits = kind_of(source.source) in ("network", "webcam")  # one that is not there yet is no reason to end a run
+    source = replace(source, wait=source.wait or waits)
+    check_source(source)
+    name = stream_name(source)
+    if source.name in taken:
+        raise InputError(f"the name {source.name} is taken in this run, also if its stream was removed: give another")
+    name = _free_name(name, taken)
+    return name, replace(source, name=name, tickets=tickets_of(source))
+
+
 def _free_name(name: str, taken: list[str]) -> str:
     """The name, with a number behind it if another stream has it."""
     names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
@@ -300,7 +323,9 @@ def _report(supervisor: Supervisor, refused: dict[str, str]) -> dict[str, Any]:
     """The run as one JSON object."""
     facts = supervisor.facts()
     return {
-        "streams": {stream: supervisor.ledger(stream).as_json() for stream in supervisor.streams},
+        "streams": {
+            stream: supervisor.ledger(stream).as_json() for stream in (*supervisor.removed, *supervisor.streams)
+        },
         "stages": supervisor.stage_figures(),
         "limited_by": supervisor.limited_by(),
         "refused": {name: redact(reason) for name, reason in refused.items()},
@@ -322,16 +347,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     about = "Live face-mask video pipeline: capture, detect, classify, overlay."
     commands: list[Callable[..., Any]] = [
         run,
-        classify_command,
+        streams_command,
+        events,
+        report,
         doctor,
+        classify_command,
         train,
         evaluate,
         evaluate_detector,
         results,
         export,
         benchmark,
-        events,
-        report,
     ]
     run_command(commands, "maskstream", about, plain_shares(sys.argv[1:] if arguments is None else arguments))
 

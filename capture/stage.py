@@ -66,6 +66,8 @@ def _frames(
     while True:
         if tickets.stopping():
             raise Stopping
+        if tickets.paused:
+            source = _pause(config, source, tickets, context)
         if every:
             tickets.wait(tickets.has_free)
         try:
@@ -90,6 +92,24 @@ def _frames(
             cv2.flip(picture.image, 1, dst=picture.image)
         frame = tickets.number(picture.image, picture.captured_ns, picture.media_ms, picture.name, source.live)
         yield tickets.fly(frame) if every else frame
+
+
+def _pause(config: SourceConfig, source: Source, tickets: Tickets, context: StageContext) -> Source:
+    """Wait until the source is wanted again. A camera is let go meanwhile: it is off, and somebody else may have it."""
+    is_camera = kind_of(config.source) in ("webcam", "network")
+    if is_camera:
+        source.close()
+    log.info("%s: paused", tickets.stream)
+    tickets.state("paused")
+    tickets.wait(lambda: not tickets.paused)
+    if is_camera:
+        try:
+            source = open_source(config, start=tickets.captured)
+        except InputError as error:
+            return _reopen(config, tickets, context, str(error), _delays())
+    log.info("%s: goes on", tickets.stream)
+    tickets.state("flowing")
+    return source
 
 
 def _read(source: Source, tickets: Tickets, context: StageContext) -> Picture | None:

@@ -58,6 +58,35 @@ class SweepRequest(Struct, frozen=True, tag="sweep_request"):
     stream: str
 
 
+class Open(Struct, frozen=True, tag="open"):
+    """Walks ahead of the frames of a stream that was added while the run went on: where its memory and tickets are.
+
+    `gone` are those that were removed before: what is kept of them can go. Names are never used twice in a run, so
+    that a word that comes late does no harm.
+    """
+
+    stream: str
+    segment: str
+    returns: str
+    gone: list[str]
+
+
+class Pause(Struct, frozen=True, tag="pause"):
+    """From the supervisor to capture: let the source be, or go on with it."""
+
+    stream: str
+    paused: bool
+
+
+class Command(Struct, frozen=True, tag="command"):
+    """From a process beside the frames to the supervisor: change the streams. `source` is JSON, of `add` only."""
+
+    number: int
+    action: str
+    stream: str
+    source: bytes = b""
+
+
 class Ready(Struct, frozen=True, tag="ready"):
     """From a worker to the supervisor: it can take frames; `facts` is what it says of itself."""
 
@@ -104,13 +133,13 @@ class _FrameHeader(Struct, frozen=True, tag="frame"):
     slot: int | None
 
 
-Message = Frame | End | Sweep | Return | SweepRequest | Ready | Beat | Refused
+Message = Frame | End | Sweep | Return | SweepRequest | Open | Pause | Command | Ready | Beat | Refused
 Pixels = Callable[[str, int, int, int, int], "np.ndarray | None"]
 """(stream, slot, seq, height, width) -> the picture in shared memory, None if it is no longer that frame's."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(
-    _FrameHeader | End | Sweep | Return | SweepRequest | Ready | Beat | Refused  # type: ignore[arg-type]
+    _FrameHeader | End | Sweep | Return | SweepRequest | Open | Pause | Command | Ready | Beat | Refused  # type: ignore[arg-type]
 )
 
 

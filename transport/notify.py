@@ -1,60 +1,48 @@
-"""Tells systemd how the run is (`Type=notify`), and that its supervisor still lives (`WatchdogSec=`).
-
-The protocol is lines of text to the datagram socket that NOTIFY_SOCKET names (sd_notify(3)).
-"""
+"""Tells systemd how the run is: ready when the sources run, alive while the supervisor goes round, stopping."""
 
 from __future__ import annotations
 
 import os
 import socket
 import time
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from transport.supervisor import DRAINING, Supervisor
+if TYPE_CHECKING:
+    from transport.supervisor import Supervisor
 
-_STATUS_S = 5.0
 
+class Notify:
+    """The service manager's socket, as `Type=notify` and `WatchdogSec=` give it in the environment; else nothing."""
 
-class Notifier:
-    """Ready when the sources run, then a watchdog's feed at a third of its time. Without systemd it does nothing.
-
-    `environment` holds what systemd sets: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID.
-    """
-
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        self._address = environment.get("NOTIFY_SOCKET", "").replace("@", "\0", 1)  # @: a name outside the file system
-        meant = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        fed_us = int(environment.get("WATCHDOG_USEC", "0")) if meant else 0
-        self._feed_s = fed_us / 3e6
-        self._fed_s = self._told_s = 0.0
-        self._is_ready = self._is_stopping = False
+    def __init__(self) -> None:
+        address = os.environ.pop("NOTIFY_SOCKET", "")  # the workers are not to speak for the service
+        watchdog_us = os.environ.pop("WATCHDOG_USEC", "")
+        for_us = os.environ.pop("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        self._feed_s = int(watchdog_us) / 1e6 / 2 if watchdog_us.isdecimal() and for_us else 0.0
+        self._fed_s = 0.0
+        self._said_ready = self._said_stopping = False
+        self._socket: socket.socket | None = None
+        if address:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            self._address = "\0" + address[1:] if address[0] == "@" else address
 
     def tick(self, supervisor: Supervisor) -> None:
-        """Called often, by the loop whose life the watchdog is to see."""
-        if not self._address:
+        """Called as often as the supervisor goes round: a supervisor that hangs feeds no watchdog."""
+        if self._socket is None:
             return
-        now_s, lines = time.monotonic(), []
-        if supervisor.started_s and not self._is_ready:
-            self._is_ready = True
-            lines.append("READY=1")
-        if supervisor.phase >= DRAINING and not self._is_stopping:
-            self._is_stopping = True
-            lines.append("STOPPING=1")
-        if self._feed_s and now_s - self._fed_s >= self._feed_s:
-            self._fed_s = now_s
-            lines.append("WATCHDOG=1")
-        if self._is_ready and now_s - self._told_s >= _STATUS_S:
-            self._told_s = now_s
-            shown = sum(supervisor.ledger(stream).shown for stream in supervisor.streams)
-            flowing = sum(supervisor.ledger(stream).state == "flowing" for stream in supervisor.streams)
-            lines.append(f"STATUS={flowing} of {len(supervisor.streams)} streams flowing, {shown} frames shown")
-        if lines:
-            self._send("\n".join(lines))
+        if supervisor.is_running and not self._said_ready:
+            self._said_ready = True
+            self._send(f"READY=1\nSTATUS={len(supervisor.streams)} streams")
+        if self._said_ready and not supervisor.is_running and not self._said_stopping:
+            self._said_stopping = True
+            self._send("STOPPING=1")
+        if self._feed_s and time.monotonic() - self._fed_s >= self._feed_s:
+            self._fed_s = time.monotonic()
+            self._send("WATCHDOG=1")
 
     def _send(self, text: str) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as link:
-            try:
-                link.connect(self._address)
-                link.send(text.encode())
-            except OSError:
-                self._address = ""  # nobody listens: no reason to end a run
+        assert self._socket is not None
+        try:
+            self._socket.sendto(text.encode(), self._address)
+        except OSError:  # the manager is gone or full: not our trouble
+            return

@@ -18,7 +18,7 @@ import numpy as np
 
 OUTCOMES = ("", "shown", "superseded", "stale", "lost", "undecodable", "stopped")
 """What can become of a frame. `stopped`: it was under way when the run was told to stop."""
-STATES = ("opening", "flowing", "away", "ended", "failed")
+STATES = ("opening", "flowing", "away", "ended", "failed", "paused")
 FREE, WRITING, PENDING, FLYING = range(4)
 MAX_SLOTS = 66  # tickets <= 64, and two for the reader: the newest picture and the one being written
 AGE_BUCKETS = 256

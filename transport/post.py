@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import Self
 
@@ -10,7 +11,7 @@ import numpy as np
 import zmq
 
 from transport.channel import Inbox, Outbox
-from transport.codec import End, Message, Return, Sweep, Ticket, WireError
+from transport.codec import End, Message, Open, Return, Sweep, Ticket, WireError
 from transport.frame import Ended, Frame
 from transport.pool import Pool
 from transport.spec import Spec
@@ -26,6 +27,7 @@ class Post:
         self._spec = spec
         self._pools = {name: Pool(place.segment) for name, place in spec.streams.items()}
         self._inbox = Inbox(context, spec.inbox)
+        self._context = context
         self._outbox = Outbox(context, spec.outbox) if spec.outbox else None
         self._returns = {name: Outbox(context, place.returns) for name, place in spec.streams.items()}
         self._shares_memory = not spec.inbox.startswith("tcp://")
@@ -33,7 +35,7 @@ class Post:
         self._due_since_ns = 0
         self.held: dict[tuple[str, int], Frame] = {}
 
-    def gather(self) -> tuple[list[Frame], End | Sweep | None]:
+    def gather(self) -> tuple[list[Frame], End | Sweep | Open | None]:
         """Up to `batch` frames that wait already, or come within `wait_ms` of the first; and what stopped the row."""
         batch: list[Frame] = []
         deadline_s, message = 0.0, None
@@ -44,20 +46,42 @@ class Post:
             deadline_s = deadline_s or time.monotonic() + self._spec.wait_ms / 1e3
             batch.append(message)
         self.held = {(frame.stream, frame.seq): frame for frame in batch}
-        return batch, message if isinstance(message, End | Sweep) else None
+        return batch, message if isinstance(message, End | Sweep | Open) else None
 
     def _receive(self, timeout_s: float) -> Message | None:
-        """The next frame, End or Sweep of a stream of this run. Before it waits for one, tickets due go back."""
+        """The next frame, End or Sweep of a stream of this run, or word of a new one.
+
+        Before it waits for one, tickets due go back.
+        """
         pixels = self._pixels if self._shares_memory else None
         message = self._inbox.receive(0, pixels, on_junk=warn)
         if message is None:
             self.send_back()
             message = self._inbox.receive(timeout_s, pixels, on_junk=warn) if timeout_s else None
+        if isinstance(message, Open) and self._open(message):
+            return message
         if isinstance(message, Frame | End | Sweep) and message.stream in self._pools:
             return message
         if message is not None:
             warn(WireError(f"{message} does not belong here"))
         return None
+
+    def _open(self, new: Open) -> bool:
+        """Get ready for a stream that was added; False for one that is not this run's."""
+        folder = self._spec.control.rpartition("/")[0]
+        ours = re.fullmatch(rf"/proc/{self._spec.parent}/fd/\d+", new.segment)
+        if not ours or new.returns.rpartition("/")[0] != folder:
+            return False
+        if new.stream not in self._pools:
+            try:
+                self._pools[new.stream] = Pool(new.segment)
+            except OSError:  # it was removed again meanwhile
+                return False
+            self._returns[new.stream] = Outbox(self._context, new.returns)
+        for gone in self._pools.keys() & set(new.gone):
+            self._pools.pop(gone).close()
+            self._returns.pop(gone).close()
+        return True
 
     def _pixels(self, stream: str, slot: int, seq: int, height: int, width: int) -> np.ndarray | None:
         pool = self._pools.get(stream)
@@ -97,9 +121,11 @@ class Post:
         self._due.clear()
         self._due_since_ns = time.monotonic_ns()
 
-    def forward(self, message: End | Sweep) -> None:
-        """Pass on what walks behind the frames; the last stage gives it back to capture."""
+    def forward(self, message: End | Sweep | Open) -> None:
+        """Pass on what walks between the frames; the last stage gives End and Sweep back to capture."""
         self.send_back()
+        if isinstance(message, Open) and self._outbox is None:
+            return
         (self._outbox or self._returns[message.stream]).send(message)
 
     def __enter__(self) -> Self:

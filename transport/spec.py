@@ -13,7 +13,11 @@ class StreamPlace(msgspec.Struct, frozen=True):
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """All that a worker is told by the supervisor. An empty `outbox`: the last stage; `aside`: none at all."""
+    """All that a worker is told by the supervisor. An empty `outbox`: the last stage; `aside`: none at all.
+
+    `added`: a source that came while the run went on; the stages learn of it by a message ahead of its frames.
+    `gone` are the streams that were removed before.
+    """
 
     process: str
     function: str
@@ -29,3 +33,5 @@ class Spec(msgspec.Struct, frozen=True):
     restarts: int = 0
     parent: int = 0
     aside: bool = False
+    added: bool = False
+    gone: list[str] = []

@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,8 +15,9 @@ import zmq
 
 from configs.errors import Failure, InputError
 from configs.schema import LIVE_TICKETS, RunConfig
+from transport.changes import Changes
 from transport.channel import Inbox, Outbox
-from transport.codec import Beat, Ready, Refused, SweepRequest
+from transport.codec import Beat, Command, Pause, Ready, Refused, SweepRequest
 from transport.cores import usable_cores
 from transport.feed import Feed
 from transport.ledger import Ledger, read_ledger
@@ -44,7 +44,8 @@ STARTING, RUNNING, DRAINING, CLOSING = range(4)
 class Supervisor:
     """The processes of one run. `run()` returns when all have ended; then `ledgers` and `stages` tell what was.
 
-    `asides` are processes beside the stages; with any, the run tells twice a second how it stands.
+    `asides` are processes beside the stages; with any, the run tells twice a second how it stands, and they may have
+    streams added: `admit` makes a name and options of what they give (JSON, and the names that are taken).
     """
 
     def __init__(
@@ -54,9 +55,17 @@ class Supervisor:
         say: Say,
         on_tick: Callable[[Supervisor], None],
         asides: Sequence[Aside] = (),
+        admit: Callable[[bytes, list[str]], tuple[str, Any]] | None = None,
     ) -> None:
         self._table, self._run, self._say, self._on_tick = stages, run, say, on_tick
-        self._aside_rows = asides
+        self._aside_rows, self.admit = asides, admit
+        self.removed: dict[str, Ledger] = {}
+        self.paused: set[str] = set()
+        self._changes = Changes(self)
+        self._places: dict[str, StreamPlace] = {}
+        self._segments: dict[str, int] = {}
+        self._gone = Work()  # what the captures of removed streams have done
+        self._inboxes = 0
         self.streams: list[str] = list(stages[0].config)
         self.processes: dict[str, Process] = {}
         self.refused: dict[str, str] = {}
@@ -78,18 +87,19 @@ class Supervisor:
         """
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(run_folder())
-            segments = {stream: create_segment(stream, self._slots(stream)) for stream in self.streams}
-            for stream, fd in segments.items():
-                stack.callback(os.close, fd)
-                self._pools[stream] = stack.enter_context(Pool(fd))
-            context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+            stack.callback(self._close_segments)
+            self._folder = folder
+            for stream in self.streams:
+                self._create(stream)
+            self._context = context = zmq.Context()
             stack.callback(context.term)
+            stack.callback(self._close_requests)
             control = stack.enter_context(Inbox(context, f"ipc://{folder}/control"))
-            self._plan(folder, segments)
+            self._plan()
             if self._aside_rows:
                 self._feed = stack.enter_context(Feed(context, f"ipc://{folder}/feed-supervisor"))
             for stream in self.streams:
-                self._requests[stream] = stack.enter_context(Outbox(context, self._returns(folder, stream)))
+                self._requests[stream] = Outbox(context, self._places[stream].returns)
             stack.enter_context(self._signals())
             try:
                 self._supervise(control)
@@ -105,7 +115,7 @@ class Supervisor:
 
     def ledger(self, stream: str) -> Ledger:
         """The account of a stream, now or at the end."""
-        return read_ledger(self._pools[stream]) if stream in self._pools else Ledger()
+        return read_ledger(self._pools[stream]) if stream in self._pools else self.removed.get(stream, Ledger())
 
     def stage_figures(self) -> dict[str, dict[str, Any]]:
         """Per stage: frames per second, busy share of its time, cores in use, mean frames in a batch, restarts.
@@ -128,7 +138,11 @@ class Supervisor:
     def work(self) -> dict[str, tuple[list[Process], Work]]:
         """Per stage its processes, and what they have done together."""
         members = {row.name: self._members(row) for row in self._table}
-        return {name: (those, sum((process.work for process in those), Work())) for name, those in members.items()}
+        gone = {self._table[0].name: self._gone}
+        return {
+            name: (those, sum((process.work for process in those), gone.get(name, Work())))
+            for name, those in members.items()
+        }
 
     def capture_of(self, stream: str) -> Process:
         """The process that reads a stream's source."""
@@ -152,50 +166,109 @@ class Supervisor:
         """What the stages said of themselves when they became ready: model, provider, detector, ..."""
         return {key: value for row in self._table[1:] for p in self._members(row) for key, value in p.facts.items()}
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the sources run, and nothing has told them to end."""
+        return self.phase == RUNNING and not self._interrupts and self._failure is None
+
+    def add(self, stream: str, config: Any) -> None:
+        """Begin a stream while the run goes on; the stages learn of it by what walks ahead of its frames."""
+        self._table[0].config[stream] = config
+        self.streams.append(stream)
+        self._create(stream)
+        self._plan_source(stream, added=True)
+        self._requests[stream] = Outbox(self._context, self._places[stream].returns)
+        if self.phase == RUNNING:
+            self.capture_of(stream).start()
+
+    def end(self, stream: str) -> None:
+        """Ask a stream's source to end; its frames come home, then it is done."""
+        self.capture_of(stream).close()
+
+    def pause(self, stream: str, paused: bool) -> None:
+        """Let a source be, or go on with it."""
+        (self.paused.add if paused else self.paused.discard)(stream)
+        self._requests[stream].send(Pause(stream, paused))
+
+    def forget(self, stream: str) -> None:
+        """Give back what an ended stream held; its ledger stays for the account at the end."""
+        self.removed[stream] = self.ledger(stream)
+        process = self.processes.pop(f"{self._table[0].name}-{stream}")
+        self._gone += process.work
+        self.streams.remove(stream)
+        self.paused.discard(stream)
+        self._requests.pop(stream).close()
+        self._pools.pop(stream).close()
+        self._places.pop(stream)
+        os.close(self._segments.pop(stream))
+
+    def answer(self, text: bytes) -> None:
+        """Tell those beside the frames what became of a command."""
+        if self._feed is not None:
+            self._feed.send(b"answer", text)
+            self._fed_s = 0.0  # and how the run stands now
+
+    def _create(self, stream: str) -> None:
+        """The shared memory of a stream."""
+        fd = self._segments[stream] = create_segment(stream, self._slots(stream))
+        self._pools[stream] = Pool(fd)
+        # By number, because a long name would not fit into the 107 bytes of a socket's path.
+        self._places[stream] = StreamPlace(
+            f"/proc/{os.getpid()}/fd/{fd}", f"ipc://{self._folder}/returns-{self._inboxes}"
+        )
+        self._inboxes += 1
+
+    def _close_segments(self) -> None:
+        for pool in self._pools.values():
+            pool.close()
+        for fd in self._segments.values():
+            os.close(fd)
+
+    def _close_requests(self) -> None:
+        for outbox in self._requests.values():
+            outbox.close()
+
     def _slots(self, stream: str) -> int:
         return int(self._table[0].config[stream].tickets or LIVE_TICKETS) + 2
 
-    def _returns(self, folder: Path, stream: str) -> str:
-        """By number, because a long name would not fit into the 107 bytes of a socket's path."""
-        return f"ipc://{folder}/returns-{self.streams.index(stream)}"
-
-    def _plan(self, folder: Path, segments: dict[str, int]) -> None:
+    def _plan(self) -> None:
         """Write the table as one Spec per process, each knowing where the next one listens."""
-        places = {
-            stream: StreamPlace(f"/proc/{os.getpid()}/fd/{fd}", self._returns(folder, stream))
-            for stream, fd in segments.items()
-        }
-        inboxes = [f"ipc://{folder}/{row.name}" if row.listen == "ipc" else row.listen for row in self._table[1:]]
-        for row, inbox, outbox in zip(self._table, ["", *inboxes], [*inboxes, ""], strict=True):
-            of_source = row is self._table[0]
-            for stream in self.streams if of_source else [""]:
-                spec = Spec(
-                    process=f"{row.name}-{stream}" if of_source else row.name,
-                    function=f"{row.function.__module__}:{row.function.__qualname__}",
-                    config=msgspec.Raw(msgspec.json.encode(row.config[stream] if of_source else row.config)),
-                    inbox=places[stream].returns if of_source else inbox,
-                    outbox=outbox,
-                    control=f"ipc://{folder}/control",
-                    feeds=f"ipc://{folder}/feed-" if self._aside_rows else "",
-                    streams={stream: places[stream]} if of_source else places,
-                    stream=stream,
-                    batch=row.batch,
-                    wait_ms=row.wait_ms,
-                )
-                self.processes[spec.process] = Process(spec, self._say)
+        for stream in self.streams:
+            self._plan_source(stream)
+        places = [self._inbox_of(row) for row in self._table[1:]]
+        for row, inbox, outbox in zip(self._table[1:], places, [*places[1:], ""], strict=True):
+            self._plan_process(row.name, row.function, row.config, inbox, outbox, batch=row.batch, wait_ms=row.wait_ms)
         for aside in self._aside_rows:
-            spec = Spec(
-                process=aside.name,
-                function=f"{aside.function.__module__}:{aside.function.__qualname__}",
-                config=msgspec.Raw(msgspec.json.encode(aside.config)),
-                inbox="",
-                outbox="",
-                control=f"ipc://{folder}/control",
-                feeds=f"ipc://{folder}/feed-",
-                streams={},
-                aside=True,
-            )
-            self.processes[aside.name] = Process(spec, self._say)
+            self._plan_process(aside.name, aside.function, aside.config, "", "", aside=True)
+
+    def _plan_source(self, stream: str, added: bool = False) -> None:
+        row, place = self._table[0], self._places[stream]
+        name, outbox = f"{row.name}-{stream}", self._inbox_of(self._table[1])
+        own: dict[str, Any] = {
+            "streams": {stream: place},
+            "stream": stream,
+            "added": added,
+            "gone": list(self.removed),
+        }
+        self._plan_process(name, row.function, row.config[stream], place.returns, outbox, **own)
+
+    def _inbox_of(self, row: Stage) -> str:
+        return f"ipc://{self._folder}/{row.name}" if row.listen == "ipc" else row.listen
+
+    def _plan_process(
+        self, name: str, function: Callable[..., Any], config: Any, inbox: str, outbox: str, **more: Any
+    ) -> None:
+        spec = Spec(
+            process=name,
+            function=f"{function.__module__}:{function.__qualname__}",
+            config=msgspec.Raw(msgspec.json.encode(config)),
+            inbox=inbox,
+            outbox=outbox,
+            control=f"ipc://{self._folder}/control",
+            feeds=f"ipc://{self._folder}/feed-" if self._aside_rows else "",
+            **{"streams": self._places} | more,  # a stage that is started again is told of all there are then
+        )
+        self.processes[name] = Process(spec, self._say)
 
     def _members(self, row: Stage) -> list[Process]:
         if row is self._table[0]:
@@ -241,6 +314,7 @@ class Supervisor:
             looked_s = now_s
             for process in list(self.processes.values()):
                 self._watch(process, control)
+            self._changes.advance()
             self._advance()
             self._on_tick(self)
             self._tell()
@@ -255,7 +329,10 @@ class Supervisor:
         message = control.receive(timeout_s)
         while message is not None:
             if isinstance(message, Beat | Ready | Refused):
-                self._hear(self.processes[message.process], message)
+                if message.process in self.processes:
+                    self._hear(self.processes[message.process], message)
+            elif isinstance(message, Command):
+                self._changes.take(message)
             message = control.receive(0)
 
     def _hear(self, process: Process, message: Beat | Ready | Refused) -> None:
@@ -272,6 +349,8 @@ class Supervisor:
         process.ready, process.facts, process.deaths_unready = True, message.facts, 0
         facts = ", ".join(f"{key} {value}" for key, value in message.facts.items())
         self._say(process.name, f"ready (pid {message.pid}{'; ' if facts else ''}{facts})")
+        if process in self._captures and process.spec.stream in self.paused:
+            self._requests[process.spec.stream].send(Pause(process.spec.stream, True))
         if process.restarts and process not in self._captures and process not in self._asides:
             for capture in self._captures:
                 if not capture.done:
@@ -316,7 +395,7 @@ class Supervisor:
 
     def _refuse(self, process: Process, is_capture: bool) -> None:
         process.done = True
-        if is_capture and self._run.keep_going and len(self.streams) > 1:
+        if is_capture and (self._run.keep_going or process.spec.added) and len(self.streams) > 1:
             self._say(process.name, process.refusal)
             self.refused[process.spec.stream] = process.refusal
             self._pools[process.spec.stream].header["state"] = STATES.index("failed")

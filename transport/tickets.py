@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from transport.codec import End, Return, Sweep, SweepRequest, Ticket
+from transport.codec import End, Pause, Return, Sweep, SweepRequest, Ticket
 from transport.frame import Frame
 from transport.pool import AGE_BUCKETS, AGE_STEP, FLYING, FREE, OUTCOMES, PENDING, STATES, WRITING, Pool
 
 _LOST, _SHOWN = OUTCOMES.index("lost"), OUTCOMES.index("shown")
 _POLL_S = 0.1
 
-Receive = Callable[[float], Iterable[Return | Sweep | End | SweepRequest]]
+Receive = Callable[[float], Iterable[Return | Sweep | End | SweepRequest | Pause]]
 """Waits up to so many seconds for what comes back; ends early when the pipeline must stop or was woken."""
 
 
@@ -50,6 +50,7 @@ class Tickets:
         self._changed = threading.Condition()
         self._collector = threading.get_ident()
         self._writing: int | None = None  # the slot that `room` gave and `number` has not taken yet
+        self.paused = False  # somebody wants the source to be let alone
         self._end_sent = False
         self._end_returned = False
         self._oldest_ns: int | None = None
@@ -75,7 +76,7 @@ class Tickets:
         self._pool.header["paced_fps"] = fps
 
     def state(self, name: str) -> None:
-        """Say how the source is: opening, flowing, away, ended, failed."""
+        """Say how the source is: opening, flowing, away, ended, failed, paused."""
         self._pool.header["state"] = STATES.index(name)
 
     def room(self, height: int, width: int) -> np.ndarray:
@@ -165,6 +166,8 @@ class Tickets:
                 self._swept(message)
             elif isinstance(message, SweepRequest):
                 self._sweep()
+            elif isinstance(message, Pause):
+                self.paused = message.paused
             else:
                 self._end_returned = True
 

@@ -53,7 +53,9 @@ class Known:
         while status.now_ns - self._past[0].now_ns > RATE_OVER_S * 1e9:
             self._past.popleft()
         for name, stream in status.streams.items():
-            if stream.state in ("flowing", "away"):
+            if stream.state == "paused":
+                self._quality.pop(name, None)
+            elif stream.state in ("flowing", "away"):
                 quality = self._quality.setdefault(name, Quality())
                 quality.saw(status.now_ns / 1e9, stream.captured, stream.reconnects, stream.state == "flowing")
 
@@ -103,7 +105,7 @@ class Known:
     def quality(self, name: str) -> str:
         """Of the connection to a camera, in words; empty for a file."""
         stream = self.streams[name]
-        if not stream.live or stream.state not in ("flowing", "away"):
+        if not stream.live or name not in self._quality or stream.state not in ("flowing", "away"):
             return ""
         return self._quality[name].words(0.0 if stream.paced_fps else stream.nominal_fps)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from importlib.resources import files
+from pathlib import Path
 
 import zmq
 import zmq.asyncio
@@ -20,7 +21,9 @@ from web.health import troubles
 from web.known import Known
 from web.metrics import CONTENT_TYPE, figures
 from web.pictures import Pictures
+from web.streams import Changes
 from web.viewers import Viewers
+from web.where import write_where
 
 log = logging.getLogger("web")
 logging.getLogger("aiohttp.server").addFilter(
@@ -43,7 +46,7 @@ async def _serve(config: WebConfig, context: StageContext) -> None:
         link = sockets.socket(zmq.SUB)
         for sender in ("supervisor", "overlay"):
             link.connect(context.feeds + sender)
-        for topic in (b"status", b"persons", b"event"):
+        for topic in (b"status", b"persons", b"event", b"answer"):
             link.subscribe(topic)
         known = Known()
         pictures = Pictures(
@@ -51,12 +54,15 @@ async def _serve(config: WebConfig, context: StageContext) -> None:
             lambda stream: link.unsubscribe(PICTURE + stream.encode()),
             lambda stream: known.streams.get(stream),
         )
-        site = Site(config, known, pictures)
+        folder = context.feeds.removeprefix("ipc://").rpartition("/")[0]
+        changes = Changes(sockets, f"ipc://{folder}/control", known)
+        site = Site(config, known, pictures, changes)
         await site.open()
+        write_where(Path(folder), site.url, config.token)
         context.facts["url"] = site.url
         log.info("the page is at %s", site.url)
         context.ready()
-        listening = asyncio.create_task(_listen(link, known, pictures))
+        listening = asyncio.create_task(_listen(link, known, pictures, changes))
         try:
             while not context.stopping():
                 await asyncio.sleep(0.1)
@@ -67,7 +73,7 @@ async def _serve(config: WebConfig, context: StageContext) -> None:
             await site.close()
 
 
-async def _listen(link: zmq.asyncio.Socket, known: Known, pictures: Pictures) -> None:
+async def _listen(link: zmq.asyncio.Socket, known: Known, pictures: Pictures, changes: Changes) -> None:
     """Take in what the run tells."""
     while True:
         topic, *parts = await link.recv_multipart()
@@ -79,12 +85,14 @@ async def _listen(link: zmq.asyncio.Socket, known: Known, pictures: Pictures) ->
             known.saw(*parts)
         elif topic == b"event":
             known.happened(*parts)
+        elif topic == b"answer":
+            changes.heard(*parts)
 
 
 class Site:
     """All that is served, at one address."""
 
-    def __init__(self, config: WebConfig, known: Known, pictures: Pictures) -> None:
+    def __init__(self, config: WebConfig, known: Known, pictures: Pictures, changes: Changes) -> None:
         self._config, self._known = config, known
         access = Access(config.token, config.host)
         self._viewers = viewers = Viewers(pictures, known, config.viewers)
@@ -104,6 +112,10 @@ class Site:
                 web.get("/snapshot/{name}.jpg", viewers.snapshot),
                 web.get("/events/{id}.jpg", self._event_picture),
                 web.get("/api/status", self._status),
+                web.get("/api/streams", changes.list),
+                web.post("/api/streams", changes.add),
+                web.delete("/api/streams/{name}", changes.remove),
+                web.post("/api/streams/{name}/{action:pause|resume}", changes.change),
                 web.get("/healthz", self._healthy),
                 web.get("/readyz", self._ready),
                 web.get("/metrics", self._metrics),

@@ -15,7 +15,7 @@ import numpy as np
 from configs.errors import InputError
 from events.event import unix_s
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import target
+from overlay.sinks.target import Targets
 from overlay.sinks.video import Video
 from transport.frame import Frame
 
@@ -47,7 +47,7 @@ class SegmentsSink(Sink):
     """
 
     def __init__(self, template: str, segment_s: float, keep: Keep) -> None:
-        self._template, self._segment_s, self._keep = template, segment_s, keep
+        self._targets, self._segment_s, self._keep = Targets(template), segment_s, keep
         self._recordings: dict[str, _Recording] = {}
         self._stopped_s: dict[str, float] = {}
 
@@ -62,9 +62,9 @@ class SegmentsSink(Sink):
                 self._end(frame.stream)
                 recording = None
             if recording is None:
-                path = free_name(stamped(target(self._template, frame.stream), unix_s(frame.captured_ns)))
+                path = free_name(stamped(self._targets.of(frame.stream), unix_s(frame.captured_ns)))
                 recording = self._recordings[frame.stream] = _Recording(Video(path, picture), now_s)
-                prune(target(self._template, frame.stream), self._keep)
+                prune(self._targets.of(frame.stream), self._keep)
             recording.video.add(picture, frame)
         except (OSError, InputError) as error:
             self._stop(frame.stream, str(error))

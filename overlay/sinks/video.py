@@ -15,7 +15,7 @@ import numpy as np
 
 from configs.errors import InputError
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import left_by_this_run, target, writing
+from overlay.sinks.target import Targets, left_by_this_run, writing
 from transport.frame import Frame
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class VideoSink(Sink):
     """One video per path; `{stream}` in the template makes one for each stream."""
 
     def __init__(self, template: str, goes_on: bool = False) -> None:
-        self._template = template
+        self._targets = Targets(template)
         self._goes_on = goes_on
         self._videos: dict[Path, Video] = {}
         self._stopped: set[str] = set()
@@ -56,12 +56,12 @@ class VideoSink(Sink):
             self._stopped.add(frame.stream)  # a camera's other sinks go on
             log.warning("%s; the run goes on without this recording", error)
             self.tell(frame.stream, "recording", f"recording stopped: {error}")
-            video = self._videos.pop(target(self._template, frame.stream), None)
+            video = self._videos.pop(self._targets.of(frame.stream), None)
             if video is not None:
                 video.abandon()
 
     def _add(self, frame: Frame, picture: np.ndarray) -> None:
-        path = target(self._template, frame.stream)
+        path = self._targets.of(frame.stream)
         with writing(path):
             if path not in self._videos:
                 self._videos[path] = Video(path, picture, self._goes_on)

@@ -25,6 +25,8 @@ NEED = (
     "maskstream export",
     "maskstream results",
     "--loop",
+    "maskstream streams",  # tests/integration/test_streams.py
+    "maskstream doctor",  # tests/integration/test_deploy.py
     "maskstream events",  # tests/integration/test_events.py runs both
     "maskstream report",
     "cameras.yaml",

@@ -42,7 +42,7 @@ class Desk:
 
     def __init__(self, free=True):
         self.free, self.captured, self.states, self.ended = free, 0, [], []
-        self.told_to_stop = False
+        self.told_to_stop = self.paused = False
         self.waits = 0
 
     def stopping(self):
