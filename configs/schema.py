@@ -56,7 +56,7 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     model: Annotated[str, option("model file of the detector; yunet needs one; empty: that which ships")] = ""
     score: Annotated[
         Annotated[float, Meta(gt=0, lt=1)] | None,
-        option("least score of a face that yunet or maskface finds; empty: what suits the model"),
+        option("least score of a face, where a network gives one; empty: what suits the model"),
     ] = None
 
     every: Annotated[
@@ -64,14 +64,19 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         option("frames from one search to the next, followed in between; 1: search each; auto: 250 ms, live 100 ms"),
     ] = "auto"
     cascade: Annotated[
-        Literal["default", "alt", "alt2"], option("haar: frontal face cascade of OpenCV, haarcascade_frontalface_*")
+        Literal["default", "alt", "alt2"], option("haar without judge: frontal face cascade of OpenCV")
     ] = "alt2"
     width: Annotated[int, option("pictures wider than this are shrunk before the search, px", ge=64)] = 320
     scale_factor: Annotated[
         float, option("haar: step between face sizes searched; nearer to 1 finds more", gt=1, le=2)
     ] = 1.25
-    neighbours: Annotated[int, option("haar: hits beside one to call it a face; more means fewer false ones", ge=0)] = 0
-    second_opinion: Annotated[bool, option("haar: what is found must be confirmed by another cascade")] = True
+    neighbours: Annotated[
+        int, option("haar without judge: hits beside one to call it a face; more means fewer false ones", ge=0)
+    ] = 0
+    second_opinion: Annotated[
+        Literal["judge", "cascade", "none"],
+        option("haar: who says no to what a cascade hits: a small network (judge), another cascade, or nobody"),
+    ] = "judge"
     min_face: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,
         option("smallest face, as a share of the picture's height; empty: 0.1 of haar, the others see smaller ones"),

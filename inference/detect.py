@@ -12,6 +12,7 @@ from typing import NamedTuple
 from configs.schema import DetectConfig
 from inference.detector import Detector, Shrunken, scaled, shrink
 from inference.haar import HaarDetector
+from inference.judged_haar import JudgedHaarDetector
 from inference.maskface import MaskfaceDetector
 from inference.track import Tracker, same_face
 from inference.yunet import YunetDetector
@@ -25,7 +26,12 @@ NUMBERS_OF_A_LIFE = 1_000_000  # a restarted stage must not give a new face the 
 AUTO_EVERY_MS = 250.0  # of a film between two searches: a new face is seen within that
 AUTO_EVERY_LIVE_MS = 100.0  # at 15 ms a search and 3 for each new face (AMD EPYC) a sixth of a core
 LOOK_AHEAD = 8  # frames of files that may be there at once: a quarter of a second, in which one search is due
-DETECTORS: dict[str, type[Detector]] = {"haar": HaarDetector, "yunet": YunetDetector, "maskface": MaskfaceDetector}
+DETECTORS: dict[str, type[Detector]] = {
+    "haar": JudgedHaarDetector,
+    "plain haar": HaarDetector,
+    "yunet": YunetDetector,
+    "maskface": MaskfaceDetector,
+}
 
 
 class Found(NamedTuple):
@@ -37,7 +43,8 @@ class Found(NamedTuple):
 
 def open_detector(config: DetectConfig) -> Detector:
     """The detector of the options; raises InputError for what it needs and does not find."""
-    return DETECTORS[config.detector](config)
+    plain = config.detector == "haar" and config.second_opinion != "judge"
+    return DETECTORS["plain haar" if plain else config.detector](config)
 
 
 def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Iterator[Frame]:

@@ -56,9 +56,15 @@ class Detector(ABC):
     name: str
     mapping: BoxMapping
     graded = True  # whether its scores tell more than yes
+    least_face = 0.0  # share of a picture's height, where the options leave it open
 
     def __init__(self, config: DetectConfig) -> None:
         self.config = config
+
+    @property
+    def smallest_share(self) -> float:
+        """Of a picture's height: smaller faces are not searched for."""
+        return self.least_face if self.config.min_face is None else self.config.min_face
 
     @abstractmethod
     def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
@@ -93,7 +99,7 @@ class Detector(ABC):
     def of_allowed_size(self, found: np.ndarray, scores: np.ndarray, picture: Shrunken) -> list[tuple[Box, float]]:
         """Of rectangles (N, 4), x, y, width, height, those as large as the options want them, from left to right."""
         height = picture.grey.shape[0]
-        smallest, largest = (self.config.min_face or 0.0) * height, self.config.max_face * height
+        smallest, largest = self.smallest_share * height, self.config.max_face * height
         boxes = ((Box(*row), float(score)) for row, score in zip(found.tolist(), scores, strict=True))
         fitting = [one for one in boxes if smallest <= max(one[0].width, one[0].height) <= largest]
         return sorted(fitting, key=lambda one: (one[0].x, one[0].y))

@@ -45,10 +45,11 @@ class HaarDetector(Detector):
     """
 
     graded = False
+    least_face = MIN_FACE
 
     def __init__(self, config: DetectConfig) -> None:
         super().__init__(config)
-        second = SECOND_OPINION[config.cascade] if config.second_opinion else ""
+        second = SECOND_OPINION[config.cascade] if config.second_opinion == "cascade" else ""
         self.name = f"haar frontalface_{config.cascade}" + (f", confirmed by {second}" if second else "")
         self.mapping = MAPPINGS[config.cascade]
         self._cascade = load_cascade(f"haarcascade_frontalface_{config.cascade}.xml")
@@ -57,7 +58,7 @@ class HaarDetector(Detector):
     def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
         """What the first cascade finds: squares from the brows to below the mouth."""
         grey = picture.grey
-        smallest = round((self.config.min_face or MIN_FACE) * grey.shape[0])
+        smallest = round(self.smallest_share * grey.shape[0])
         largest = round(self.config.max_face * grey.shape[0])
         squares = self._cascade.detectMultiScale(
             grey,

@@ -23,12 +23,12 @@ from inference.detector import Detector
 from train.detector_page import Album, Table, write_page
 from train.detector_scores import COUNTED_PX, MASK, average_precision, scores_of
 from train.photos import read_annotations, read_photos
-from train.sightings import MATCH_IOU, Sighting, partners_of, search, sight
+from train.sightings import MATCH_IOU, Sighting, sight
 from transport.cores import usable_cores
 
 log = logging.getLogger("evaluate-detector")
 
-LEAST_FACE = 0.03  # of a photograph's height: of smaller faces live, Haar's search would cost too much
+LEAST_PX = 24  # of the longer side of a face that is searched for; live it is a share of the picture's height
 LEAST_SCORE = 0.05  # for the average precision, which is of all scores
 LIVE_WIDTH_PX = 320  # at which the time of a live search is measured
 TIMED = 40  # photographs
@@ -72,17 +72,18 @@ def evaluate_detector(
     config = options(models[0] if models else None, detector, width, settings or ())
     classes = [category.name for category in read_annotations(scenes).categories]
     classifier = open_classifier(model, classes)
+    least_px = LEAST_PX if config.min_face is None else None
     opened = open_detector(config)
     folder = output or Path("results") / f"detector-{config.detector}"
     album = Album(COUNTED_PX)
     sightings = []
     for photo in read_photos(scenes):
-        sightings.append(sight(photo, opened, classifier))
+        sightings.append(sight(photo, opened, classifier, least_px))
         album.add(photo.image, sightings[-1])
     if not any(one.faces for one in sightings):
         raise InputError(f"{scenes}: not one annotated face")
     scores = scores_of(sightings, classes)
-    scores["average_precision"] = average_precision(all_scores(scenes, config)) if opened.graded else None
+    scores["average_precision"] = average_precision(all_scores(scenes, config, least_px)) if opened.graded else None
     scores["ms_per_picture"] = float(np.median([one.ms for one in sightings]))
     scores[f"ms_per_picture_{LIVE_WIDTH_PX}"] = live_ms(scenes, config)
     facts = {"detector": opened.name, "scenes": str(scenes), "photographs": len(sightings), "width": width}
@@ -102,8 +103,6 @@ def evaluate_detector(
 def options(model: Path | None, detector: str | None, width: int, settings: Sequence[str]) -> DetectConfig:
     """The detector's options: those that are set, over what suits photographs."""
     given: dict[str, Any] = {"width": width}
-    if not any(setting.startswith("detect.min_face") for setting in settings):
-        given["min_face"] = LEAST_FACE
     if model is not None:
         given["model"] = str(model)
     config = load_config(None, settings, {"detect": given}).detect
@@ -134,16 +133,10 @@ def open_classifier(model: Path | None, classes: Sequence[str]) -> Backend:
     return backend
 
 
-def all_scores(scenes: Path, config: DetectConfig) -> list[Sighting]:
+def all_scores(scenes: Path, config: DetectConfig, least_px: float | None) -> list[Sighting]:
     """What is found at all scores; labels are not asked for."""
     lenient = open_detector(replace(config, score=LEAST_SCORE))
-    sightings = []
-    for photo in read_photos(scenes):
-        boxes, scores = search(photo.image, lenient)
-        faces, labels = tuple(box for box, _ in photo.faces), tuple(label for _, label in photo.faces)
-        partners = partners_of(faces, boxes)
-        sightings.append(Sighting(photo.name, faces, labels, tuple(boxes), tuple(scores), partners, (), (), 0.0))
-    return sightings
+    return [sight(photo, lenient, None, least_px) for photo in read_photos(scenes)]
 
 
 def live_ms(scenes: Path, config: DetectConfig) -> float:

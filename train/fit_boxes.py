@@ -6,7 +6,7 @@ PHOTOS holds `train/` and `val/`, each with `images/` and COCO's `annotations.js
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -27,7 +27,7 @@ from transport.frame import Box, iou
 MIN_SIDE_PX = 40  # smaller faces are left out of the training crops too
 MIN_IOU = 0.25  # a rectangle that overlaps a face less than this has not found it
 # generous: many squares matter more here than a few false ones, and a small face is one of many in a photograph
-GENEROUS = DetectConfig(width=720, scale_factor=1.1, neighbours=2, min_face=0.05)
+GENEROUS = DetectConfig(width=720, scale_factor=1.1, neighbours=2, min_face=0.05, second_opinion="none")
 UNCHANGED = BoxMapping(x=0.0, y=0.0, width=1.0, height=1.0)
 
 
@@ -43,14 +43,15 @@ class Match(NamedTuple):
 def fit_boxes(
     photos: Annotated[Path, typer.Argument(help="Folder with train/ and val/, each of images/ and annotations.json.")],
     detector: Annotated[
-        Literal["haar", "yunet", "maskface"], typer.Option(help="Whose rectangles; of haar, those of each cascade.")
+        Literal["haar", "yunet", "maskface"],
+        typer.Option(help="Whose; of haar, those of each cascade, and judged ones."),
     ] = "haar",
     detector_model: Annotated[str, typer.Option(help="Its model file; yunet needs one.", metavar="FILE")] = "",
 ) -> None:
     """Fit what turns a detector's rectangle into the box that an annotator draws."""
     config = replace(GENEROUS, detector=detector, model=detector_model)
-    cascades = [replace(config, cascade=cascade) for cascade in MAPPINGS] if detector == "haar" else [config]
-    for choice in cascades:
+    of_haar = [*(replace(config, cascade=cascade) for cascade in MAPPINGS), replace(config, second_opinion="judge")]
+    for choice in of_haar if detector == "haar" else [config]:
         opened = open_detector(choice)
         fitted = fit(find_matches(opened, read_photos(photos / "train", MIN_SIDE_PX)))
         print(f"{opened.name}: {fitted}")
@@ -86,7 +87,7 @@ def report(mapping: BoxMapping, matches: list[Match]) -> None:
         )
 
 
-def find_matches(detector: Detector, photos: Iterator[Photo]) -> list[Match]:
+def find_matches(detector: Detector, photos: Iterable[Photo]) -> list[Match]:
     """Every annotated face with the rectangle that overlaps it most."""
     matches = []
     for photo in photos:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import structs
 
 from inference.backends import Backend
 from inference.detector import Detector, scaled, shrink
@@ -40,8 +41,13 @@ class Sighting:
         return [place for place in range(len(self.found)) if place not in self.partners]
 
 
-def sight(photo: Photo, detector: Detector, classifier: Backend | None) -> Sighting:
-    """Search a photograph, and say of each face how its mask is worn, as the live pipeline would."""
+def sight(photo: Photo, detector: Detector, classifier: Backend | None, least_px: float | None = None) -> Sighting:
+    """Search a photograph, and say of each face how its mask is worn, as the live pipeline would.
+
+    Photographs are of all sizes, and the detector's `min_face` is a share of the height: `least_px` sets it for each.
+    """
+    if least_px is not None:
+        detector.config = structs.replace(detector.config, min_face=min(least_px / photo.image.shape[0], 1.0))
     began_s = time.process_time()
     boxes, scores = search(photo.image, detector)
     ms = 1000 * (time.process_time() - began_s)

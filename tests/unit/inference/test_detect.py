@@ -44,8 +44,8 @@ def test_the_detector_is_ready_and_named_before_a_frame_is_asked_for():
         named.append(context.facts["detector"])
         yield []
 
-    assert list(detect(DetectConfig(cascade="alt2"), batches(), context)) == []
-    assert named == ["haar frontalface_alt2, confirmed by alt"]
+    assert list(detect(DetectConfig(), batches(), context)) == []
+    assert named == ["haar frontalface_alt2 (9 of 20 stages), judged"]
 
 
 def film(scene, first, last, **fields):
