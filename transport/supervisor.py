@@ -61,7 +61,7 @@ class Supervisor:
         self._aside_rows, self.admit = asides, admit
         self.removed: dict[str, Ledger] = {}
         self.paused: set[str] = set()
-        self._changes = Changes(self)
+        self._changes = Changes()
         self._places: dict[str, StreamPlace] = {}
         self._segments: dict[str, int] = {}
         self._gone = Work()  # what the captures of removed streams have done
@@ -314,7 +314,7 @@ class Supervisor:
             looked_s = now_s
             for process in list(self.processes.values()):
                 self._watch(process, control)
-            self._changes.advance()
+            self._changes.advance(self)
             self._advance()
             self._on_tick(self)
             self._tell()
@@ -332,7 +332,7 @@ class Supervisor:
                 if message.process in self.processes:
                     self._hear(self.processes[message.process], message)
             elif isinstance(message, Command):
-                self._changes.take(message)
+                self._changes.take(self, message)
             message = control.receive(0)
 
     def _hear(self, process: Process, message: Beat | Ready | Refused) -> None:
