@@ -51,7 +51,7 @@ async def _serve(config: WebConfig, context: StageContext) -> None:
         known = Known()
         pictures = Pictures(
             lambda stream: link.subscribe(PICTURE + stream.encode()),
-            lambda stream: link.unsubscribe(PICTURE + stream.encode()),
+            lambda stream: None if link.closed else link.unsubscribe(PICTURE + stream.encode()),  # at the end it is
             lambda stream: known.streams.get(stream),
         )
         folder = context.feeds.removeprefix("ipc://").rpartition("/")[0]
