@@ -25,6 +25,7 @@ log = logging.getLogger("deliver")
 LOOK_S = 0.2  # how often it is looked for new events
 AT_ONCE = 50
 BACK_OFF_S = (0.5, 30.0)  # first and longest wait before a receiver that is away is tried again
+SETTLE_S = 0.5  # the overlay ends at the same time, and may have something to write still
 LAST_S = 1.0  # at the end of the run, for what waits; the rest is delivered by the next run
 
 
@@ -80,7 +81,8 @@ def _deliver_to(text: str, path: str, stopping: Callable[[], bool]) -> None:
             if stopping() and not ends_s:
                 ends_s = time.monotonic() + LAST_S
             waiting = _waiting(store, name)
-            if ends_s and (not waiting or time.monotonic() > ends_s):
+            left_s = ends_s - time.monotonic() if ends_s else LAST_S
+            if left_s < (0 if waiting else LAST_S - SETTLE_S):
                 break
             try:
                 for number, event, picture in waiting:

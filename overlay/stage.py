@@ -66,7 +66,6 @@ class Show:
 
     def __init__(self, sinks: list[Sink], corner: bool, rules: Sequence[Rule]) -> None:
         self._sinks, self._corner = sinks, corner
-        self._drawn = any(sink.wants_pixels for sink in sinks)
         self._watch = Watch(rules) if any(sink.wants_events for sink in sinks) else None
         self._rates: dict[str, Rate] = {}
         for sink in sinks:
@@ -81,7 +80,8 @@ class Show:
         age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
         fps = self._rates.setdefault(frame.stream, Rate()).count(time.monotonic())
         corner = corner_text(frame.stream, fps, age_ms) if self._corner else ""
-        picture = annotate(frame.image, frame.faces, corner) if self._drawn else frame.image
+        drawn = any(sink.wants_pixels for sink in self._sinks)
+        picture = annotate(frame.image, frame.faces, corner) if drawn else frame.image
         for sink in self._sinks:
             sink.show(frame, picture, age_ms)
         for event, face in self._watch.see(frame, frame.image) if self._watch else ():

@@ -18,26 +18,25 @@ MAX_STREAMS = 64  # each is a process, and slots of memory
 class Changes:
     """Takes commands, and answers them: {number, ok, stream or error}."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(self) -> None:
         self._removing: dict[str, int] = {}  # stream -> number of the command
 
-    def take(self, command: Command) -> None:
+    def take(self, supervisor: Supervisor, command: Command) -> None:
         """Do what a command says; what cannot be done is answered with the reason."""
         try:
-            name = self._do(command)
+            name = self._do(supervisor, command)
         except InputError as error:
-            self._answer(command.number, ok=False, error=redact(str(error)))
+            _answer(supervisor, command.number, ok=False, error=redact(str(error)))
         else:
             if name:
-                self._answer(command.number, ok=True, stream=name)
+                _answer(supervisor, command.number, ok=True, stream=name)
 
-    def _do(self, command: Command) -> str:
-        supervisor, stream = self._supervisor, command.stream
+    def _do(self, supervisor: Supervisor, command: Command) -> str:
+        stream = command.stream
         if not supervisor.is_running:
             raise InputError("the run is not running: try again later")
         if command.action == "add":
-            return self._add(command.source)
+            return _add(supervisor, command.source)
         if stream not in supervisor.streams or stream in self._removing:
             raise InputError(f"no stream {stream!r}")
         if command.action in ("pause", "resume"):
@@ -53,21 +52,22 @@ class Changes:
         supervisor.end(stream)
         return ""  # answered when its frames are home
 
-    def _add(self, source: bytes) -> str:
-        supervisor = self._supervisor
-        if supervisor.admit is None:
-            raise InputError("streams cannot be added to this run")
-        if len(supervisor.streams) >= MAX_STREAMS:
-            raise InputError(f"there are {MAX_STREAMS} streams already")
-        name, config = supervisor.admit(source, [*supervisor.streams, *supervisor.removed])
-        supervisor.add(name, config)
-        return name
-
-    def advance(self) -> None:
+    def advance(self, supervisor: Supervisor) -> None:
         """Forget the streams that have ended by now."""
-        for stream in [stream for stream in self._removing if self._supervisor.capture_of(stream).done]:
-            self._supervisor.forget(stream)
-            self._answer(self._removing.pop(stream), ok=True, stream=stream)
+        for stream in [stream for stream in self._removing if supervisor.capture_of(stream).done]:
+            supervisor.forget(stream)
+            _answer(supervisor, self._removing.pop(stream), ok=True, stream=stream)
 
-    def _answer(self, number: int, **answer: Any) -> None:
-        self._supervisor.answer(json.dumps({"number": number} | answer).encode())
+
+def _add(supervisor: Supervisor, source: bytes) -> str:
+    if supervisor.admit is None:
+        raise InputError("streams cannot be added to this run")
+    if len(supervisor.streams) >= MAX_STREAMS:
+        raise InputError(f"there are {MAX_STREAMS} streams already")
+    name, config = supervisor.admit(source, [*supervisor.streams, *supervisor.removed])
+    supervisor.add(name, config)
+    return name
+
+
+def _answer(supervisor: Supervisor, number: int, **answer: Any) -> None:
+    supervisor.answer(json.dumps({"number": number} | answer).encode())

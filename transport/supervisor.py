@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,20 +13,19 @@ import msgspec
 import zmq
 
 from configs.errors import Failure, InputError
-from configs.schema import LIVE_TICKETS, RunConfig
+from configs.schema import RunConfig
 from transport.changes import Changes
-from transport.channel import Inbox, Outbox
-from transport.codec import Beat, Command, Pause, Ready, Refused, SweepRequest
+from transport.channel import Inbox
+from transport.codec import Beat, Command, Ready, Refused
 from transport.cores import usable_cores
 from transport.feed import Feed
-from transport.ledger import Ledger, read_ledger
-from transport.pool import STATES, Pool, create_segment
+from transport.ledger import Ledger
+from transport.plan import Plan
 from transport.process import Process, Say, Work
 from transport.run_folder import run_folder
-from transport.spec import Spec, StreamPlace
 from transport.stage import Aside, Stage
 from transport.status import status_of
-from transport.tickets import settle_rest
+from transport.streams import Streams
 
 _POLL_S = 0.05
 _TELL_S = 0.5
@@ -59,21 +57,14 @@ class Supervisor:
     ) -> None:
         self._table, self._run, self._say, self._on_tick = stages, run, say, on_tick
         self._aside_rows, self.admit = asides, admit
-        self.removed: dict[str, Ledger] = {}
-        self.paused: set[str] = set()
-        self._changes = Changes(self)
-        self._places: dict[str, StreamPlace] = {}
-        self._segments: dict[str, int] = {}
+        self._streams = Streams(stages[0].config)
+        self._changes = Changes()
         self._gone = Work()  # what the captures of removed streams have done
-        self._inboxes = 0
-        self.streams: list[str] = list(stages[0].config)
         self.processes: dict[str, Process] = {}
         self.refused: dict[str, str] = {}
         self.phase = STARTING
         self.started_s = 0.0
         self.ended_s = 0.0
-        self._pools: dict[str, Pool] = {}
-        self._requests: dict[str, Outbox] = {}
         self._feed: Feed | None = None
         self._fed_s = 0.0
         self._told_s: float | None = None
@@ -87,25 +78,22 @@ class Supervisor:
         """
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(run_folder())
-            stack.callback(self._close_segments)
-            self._folder = folder
-            for stream in self.streams:
-                self._create(stream)
-            self._context = context = zmq.Context()
+            context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
             stack.callback(context.term)
-            stack.callback(self._close_requests)
             control = stack.enter_context(Inbox(context, f"ipc://{folder}/control"))
-            self._plan()
+            stack.enter_context(self._streams.opened(folder, context))
+            self._plan = Plan(self._table, self._aside_rows, folder, self._streams.places)
+            for spec in [*map(self._plan.capture, self.streams), *self._plan.processes()]:
+                self.processes[spec.process] = Process(spec, self._say)
             if self._aside_rows:
                 self._feed = stack.enter_context(Feed(context, f"ipc://{folder}/feed-supervisor"))
-            for stream in self.streams:
-                self._requests[stream] = Outbox(context, self._places[stream].returns)
             stack.enter_context(self._signals())
             try:
                 self._supervise(control)
             finally:
                 self._kill_all()
-            self._settle()
+            for stream, rest in self._streams.settle().items():
+                self._say(stream, f"{rest} frames were still under way when the run was stopped")
         if self._failure is not None:
             raise self._failure
 
@@ -115,7 +103,17 @@ class Supervisor:
 
     def ledger(self, stream: str) -> Ledger:
         """The account of a stream, now or at the end."""
-        return read_ledger(self._pools[stream]) if stream in self._pools else self.removed.get(stream, Ledger())
+        return self._streams.ledger(stream)
+
+    @property
+    def streams(self) -> list[str]:
+        """The names of all streams of now."""
+        return self._streams.names
+
+    @property
+    def removed(self) -> list[str]:
+        """Those that were removed while the run went on; their ledgers are kept."""
+        return list(self._streams.removed)
 
     def stage_figures(self) -> dict[str, dict[str, Any]]:
         """Per stage: frames per second, busy share of its time, cores in use, mean frames in a batch, restarts.
@@ -173,13 +171,10 @@ class Supervisor:
 
     def add(self, stream: str, config: Any) -> None:
         """Begin a stream while the run goes on; the stages learn of it by what walks ahead of its frames."""
-        self._table[0].config[stream] = config
-        self.streams.append(stream)
-        self._create(stream)
-        self._plan_source(stream, added=True)
-        self._requests[stream] = Outbox(self._context, self._places[stream].returns)
-        if self.phase == RUNNING:
-            self.capture_of(stream).start()
+        self._streams.add(stream, config)
+        spec = self._plan.capture(stream, added=True, gone=self.removed)
+        self.processes[spec.process] = Process(spec, self._say)
+        self.processes[spec.process].start()
 
     def end(self, stream: str) -> None:
         """Ask a stream's source to end; its frames come home, then it is done."""
@@ -187,88 +182,18 @@ class Supervisor:
 
     def pause(self, stream: str, paused: bool) -> None:
         """Let a source be, or go on with it."""
-        (self.paused.add if paused else self.paused.discard)(stream)
-        self._requests[stream].send(Pause(stream, paused))
+        self._streams.pause(stream, paused)
 
     def forget(self, stream: str) -> None:
         """Give back what an ended stream held; its ledger stays for the account at the end."""
-        self.removed[stream] = self.ledger(stream)
-        process = self.processes.pop(f"{self._table[0].name}-{stream}")
-        self._gone += process.work
-        self.streams.remove(stream)
-        self.paused.discard(stream)
-        self._requests.pop(stream).close()
-        self._pools.pop(stream).close()
-        self._places.pop(stream)
-        os.close(self._segments.pop(stream))
+        self._gone += self.processes.pop(self.capture_of(stream).name).work
+        self._streams.forget(stream)
 
     def answer(self, text: bytes) -> None:
         """Tell those beside the frames what became of a command."""
         if self._feed is not None:
             self._feed.send(b"answer", text)
             self._fed_s = 0.0  # and how the run stands now
-
-    def _create(self, stream: str) -> None:
-        """The shared memory of a stream."""
-        fd = self._segments[stream] = create_segment(stream, self._slots(stream))
-        self._pools[stream] = Pool(fd)
-        # By number, because a long name would not fit into the 107 bytes of a socket's path.
-        self._places[stream] = StreamPlace(
-            f"/proc/{os.getpid()}/fd/{fd}", f"ipc://{self._folder}/returns-{self._inboxes}"
-        )
-        self._inboxes += 1
-
-    def _close_segments(self) -> None:
-        for pool in self._pools.values():
-            pool.close()
-        for fd in self._segments.values():
-            os.close(fd)
-
-    def _close_requests(self) -> None:
-        for outbox in self._requests.values():
-            outbox.close()
-
-    def _slots(self, stream: str) -> int:
-        return int(self._table[0].config[stream].tickets or LIVE_TICKETS) + 2
-
-    def _plan(self) -> None:
-        """Write the table as one Spec per process, each knowing where the next one listens."""
-        for stream in self.streams:
-            self._plan_source(stream)
-        places = [self._inbox_of(row) for row in self._table[1:]]
-        for row, inbox, outbox in zip(self._table[1:], places, [*places[1:], ""], strict=True):
-            self._plan_process(row.name, row.function, row.config, inbox, outbox, batch=row.batch, wait_ms=row.wait_ms)
-        for aside in self._aside_rows:
-            self._plan_process(aside.name, aside.function, aside.config, "", "", aside=True)
-
-    def _plan_source(self, stream: str, added: bool = False) -> None:
-        row, place = self._table[0], self._places[stream]
-        name, outbox = f"{row.name}-{stream}", self._inbox_of(self._table[1])
-        own: dict[str, Any] = {
-            "streams": {stream: place},
-            "stream": stream,
-            "added": added,
-            "gone": list(self.removed),
-        }
-        self._plan_process(name, row.function, row.config[stream], place.returns, outbox, **own)
-
-    def _inbox_of(self, row: Stage) -> str:
-        return f"ipc://{self._folder}/{row.name}" if row.listen == "ipc" else row.listen
-
-    def _plan_process(
-        self, name: str, function: Callable[..., Any], config: Any, inbox: str, outbox: str, **more: Any
-    ) -> None:
-        spec = Spec(
-            process=name,
-            function=f"{function.__module__}:{function.__qualname__}",
-            config=msgspec.Raw(msgspec.json.encode(config)),
-            inbox=inbox,
-            outbox=outbox,
-            control=f"ipc://{self._folder}/control",
-            feeds=f"ipc://{self._folder}/feed-" if self._aside_rows else "",
-            **{"streams": self._places} | more,  # a stage that is started again is told of all there are then
-        )
-        self.processes[name] = Process(spec, self._say)
 
     def _members(self, row: Stage) -> list[Process]:
         if row is self._table[0]:
@@ -314,7 +239,7 @@ class Supervisor:
             looked_s = now_s
             for process in list(self.processes.values()):
                 self._watch(process, control)
-            self._changes.advance()
+            self._changes.advance(self)
             self._advance()
             self._on_tick(self)
             self._tell()
@@ -332,7 +257,7 @@ class Supervisor:
                 if message.process in self.processes:
                     self._hear(self.processes[message.process], message)
             elif isinstance(message, Command):
-                self._changes.take(message)
+                self._changes.take(self, message)
             message = control.receive(0)
 
     def _hear(self, process: Process, message: Beat | Ready | Refused) -> None:
@@ -349,12 +274,12 @@ class Supervisor:
         process.ready, process.facts, process.deaths_unready = True, message.facts, 0
         facts = ", ".join(f"{key} {value}" for key, value in message.facts.items())
         self._say(process.name, f"ready (pid {message.pid}{'; ' if facts else ''}{facts})")
-        if process in self._captures and process.spec.stream in self.paused:
-            self._requests[process.spec.stream].send(Pause(process.spec.stream, True))
+        if process in self._captures and process.spec.stream in self._streams.paused:
+            self._streams.pause(process.spec.stream, True)
         if process.restarts and process not in self._captures and process not in self._asides:
             for capture in self._captures:
                 if not capture.done:
-                    self._requests[capture.spec.stream].send(SweepRequest(capture.spec.stream))
+                    self._streams.sweep(capture.spec.stream)
 
     def _watch(self, process: Process, control: Inbox) -> None:
         """What a process's exit, silence or long work means now."""
@@ -386,7 +311,7 @@ class Supervisor:
         is_capture = process in self._captures
         if process.refusal:
             self._refuse(process, is_capture)
-        elif is_capture and (self.phase >= DRAINING or self._pools[process.spec.stream].header["finished"]):
+        elif is_capture and (self.phase >= DRAINING or self._streams.has_finished(process.spec.stream)):
             process.done = True
         elif self.phase == CLOSING and process.exit_code in (0, -signal.SIGTERM):
             process.done = True
@@ -398,7 +323,7 @@ class Supervisor:
         if is_capture and (self._run.keep_going or process.spec.added) and len(self.streams) > 1:
             self._say(process.name, process.refusal)
             self.refused[process.spec.stream] = process.refusal
-            self._pools[process.spec.stream].header["state"] = STATES.index("failed")
+            self._streams.failed(process.spec.stream)
         else:
             self._fail(InputError(process.refusal))
 
@@ -458,9 +383,3 @@ class Supervisor:
             process.done = True
         for process in self.processes.values():
             process.wait(5)
-
-    def _settle(self) -> None:
-        for stream, pool in self._pools.items():
-            rest = settle_rest(pool)
-            if rest:
-                self._say(stream, f"{rest} frames were still under way when the run was stopped")

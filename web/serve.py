@@ -51,7 +51,7 @@ async def _serve(config: WebConfig, context: StageContext) -> None:
         known = Known()
         pictures = Pictures(
             lambda stream: link.subscribe(PICTURE + stream.encode()),
-            lambda stream: link.unsubscribe(PICTURE + stream.encode()),
+            lambda stream: None if link.closed else link.unsubscribe(PICTURE + stream.encode()),  # at the end it is
             lambda stream: known.streams.get(stream),
         )
         folder = context.feeds.removeprefix("ipc://").rpartition("/")[0]
@@ -112,6 +112,7 @@ class Site:
                 web.get("/snapshot/{name}.jpg", viewers.snapshot),
                 web.get("/events/{id}.jpg", self._event_picture),
                 web.get("/api/status", self._status),
+                web.get("/api/events", self._events),
                 web.get("/api/streams", changes.list),
                 web.post("/api/streams", changes.add),
                 web.delete("/api/streams/{name}", changes.remove),
@@ -152,6 +153,10 @@ class Site:
     async def _metrics(self, request: web.Request) -> web.Response:
         text = figures(self._known, self._viewers.count, self._door.refused + self._viewers.refused)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+
+    async def _events(self, request: web.Request) -> web.Response:
+        """The events that the page shows, oldest first."""
+        return web.json_response(self._known.events_after(0)[1])
 
     async def _event_picture(self, request: web.Request) -> web.Response:
         jpeg = self._known.picture_of(request.match_info["id"])

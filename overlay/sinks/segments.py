@@ -109,12 +109,15 @@ def free_name(path: Path) -> Path:
 
 
 def prune(template: Path, keep: Keep) -> list[Path]:
-    """Delete recordings made from this name that are too old, then the oldest of those that are too many."""
+    """Delete recordings made from this name that are too old, then the oldest of those that are too many.
+
+    The newest has just begun: it will grow about as large as the one before, and room for that is made now.
+    """
     made = [path for path in template.parent.glob(f"*{template.suffix}") if _made_from(path, template)]
-    found = sorted(((path.stat(), path) for path in made), key=lambda one: one[0].st_mtime)[:-1]
-    total = sum(stat.st_size for stat, _ in found) + sum(path.stat().st_size for path in made[-1:])
+    found = sorted(((path.stat(), path) for path in made), key=lambda one: one[0].st_mtime)
+    total = sum(stat.st_size for stat, _ in found) + (found[-2][0].st_size if len(found) > 1 else 0)
     gone = []
-    for stat, path in found:
+    for stat, path in found[:-1]:
         old = bool(keep.days) and time.time() - stat.st_mtime > keep.days * 86400
         if old or (keep.gigabytes and total > keep.gigabytes * 1e9):
             path.unlink(missing_ok=True)

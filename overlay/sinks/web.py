@@ -56,9 +56,15 @@ class WebSink(Sink):
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self._thread.start()
 
+    @property
+    def wants_pixels(self) -> bool:  # type: ignore[override]
+        """Whether somebody looks: else nothing need be drawn."""
+        return bool(self._due_s)
+
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
         with self._changed:
-            self._newest[frame.stream] = Shown(frame.seq, frame.captured_ns, age_ms, picture)
+            if picture is not frame.image:  # drawn, so a copy: what is not lies in a slot that will be another's
+                self._newest[frame.stream] = Shown(frame.seq, frame.captured_ns, age_ms, picture)
             persons = self._persons.setdefault(frame.stream, {})
             for face in frame.faces:
                 if face.track is not None and face.prediction is not None:
@@ -97,6 +103,8 @@ class WebSink(Sink):
                     self._untold -= len(untold)
                     looked_at = {topic.removeprefix(PICTURE).decode() for topic in heard if topic.startswith(PICTURE)}
                     self._due_s = {name: self._due_s.get(name, 0.0) for name in looked_at}
+                    for name in self._newest.keys() - looked_at:  # who looks again must not be shown an old one
+                        del self._newest[name]
                     self._due_s |= dict.fromkeys(due, now_s + 0.9 * self._step_s)  # not to miss every other frame
                 for event in untold:
                     feed.send(b"event", *event)

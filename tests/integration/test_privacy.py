@@ -58,4 +58,9 @@ def test_the_page_and_the_pictures_of_events_have_no_face(maskstream):
     assert len(jpegs) > 100
     decoded = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in jpegs[::5]]
     assert not [faces for faces in map(faces_in, decoded) if faces]
+    happened = [event for event in json.loads(ask(port, "/api/events")[2]) if event["picture"]]
+    assert len(happened) >= 3
+    faces = [ask(port, f"/events/{event['id']}.jpg")[2] for event in happened]
+    decoded = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in faces]
+    assert not [found for found in map(faces_in, decoded) if found]
     assert any(stream["persons"] for stream in json.loads(ask(port, "/api/status")[2])["streams"])

@@ -5,6 +5,7 @@ import time
 
 import av
 import numpy as np
+from test_privacy import faces_in
 
 from capture.sources import open_source
 from configs.schema import SourceConfig
@@ -55,3 +56,39 @@ def test_a_stream_is_published_and_goes_on_when_its_server_was_away(maskstream, 
     assert run.wait() == 0
     assert time.monotonic() - began_s < 3.5
     assert "s3cret" not in run.stdout + run.stderr
+
+
+def test_viewers_stay_connected_while_the_camera_is_away(maskstream, rtsp_server, room):
+    camera, server = rtsp_server(), rtsp_server(record=True)
+    run = maskstream("--source", camera.url, "--sink", f"rtsp://127.0.0.1:{server.port}/in")
+    run.until(lambda: "published at" in run.stderr)
+    time.sleep(2)
+    with open_source(SourceConfig(source=server.url, read_timeout_s=10)) as viewer:
+        before = [viewer.read(room).image.copy() for _ in range(25)][-1]
+        camera.kill()
+        run.until(lambda: "away" in run.stderr)
+        began_s = time.monotonic()
+        while time.monotonic() - began_s < 8:
+            picture = viewer.read(room).image.copy()
+    assert before.std() > 20  # the clock's blocks
+    stripes = picture[40:440:40]
+    assert stripes.max() < 120 or picture.mean() < 60, "the placeholder is dark"
+    assert np.abs(before.astype(int) - picture).mean() > 20
+
+
+def test_what_is_published_has_no_face_with_privacy_on(maskstream, rtsp_server, room):
+    counts = {}
+    for privacy in ("none", "pixelate"):
+        server = rtsp_server(record=True)
+        url = f"rtsp://127.0.0.1:{server.port}/in"
+        options = ("--sink", url, "--set", f"overlay.privacy={privacy}")
+        run = maskstream("--source", "demo", "--realtime", "--loop", *options)
+        run.until(lambda run=run: "published at" in run.stderr)
+        time.sleep(2)
+        with open_source(SourceConfig(source=server.url)) as viewer:
+            pictures = [viewer.read(room).image.copy() for _ in range(250)][::10]
+        run.signal(signal.SIGINT)
+        assert run.wait() == 0
+        counts[privacy] = sum(len(faces_in(picture)) for picture in pictures)
+    assert counts["none"] > 10
+    assert counts["pixelate"] == 0

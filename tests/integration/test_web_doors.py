@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import socket
 import threading
 import time
@@ -203,3 +204,21 @@ def test_ten_viewers_one_of_them_very_slow_do_not_slow_the_pipeline(served):
     assert fps > 0.95 * fps_alone
     assert age_ms < max(1.5 * age_alone_ms, age_alone_ms + 5)  # all ten read on the same two cores
     assert min(counts[1:]) > 20
+
+
+def test_no_password_of_a_camera_is_served(maskstream):
+    """In the page's status, the metrics, the readiness, the placeholder's text, the streams, the output."""
+    port = _free_port()
+    url = "rtsp://admin:s3cret@127.0.0.1:9/x?password=s3cret"
+    config = ("--source", url, "--wait", "--sink", "web", "--port", port, "--json")
+    run = maskstream(*config)
+    run.until(lambda: "away" in run.stderr)
+    run.until(lambda: any(stream["why"] for stream in status(port)["streams"]))
+    for path in ("/", "/api/status", "/api/streams", "/metrics", "/readyz", "/healthz"):
+        assert b"s3cret" not in ask(port, path)[2], path
+    name = status(port)["streams"][0]["name"]
+    assert "s3cret" not in name
+    assert ask(port, f"/snapshot/{name}.jpg")[0] == 503
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+    assert "s3cret" not in run.stdout + run.stderr

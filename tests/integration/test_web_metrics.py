@@ -33,7 +33,7 @@ def test_the_sums_equal_the_ledger_and_the_table_names_them_all(maskstream, clip
     run = maskstream("--config", config, "--sink", "web", "--port", port, "--json")
     run.until(lambda: "film: ended" in run.stderr)
     run.until(lambda: figures(port).get(("maskstream_frames_shown_total", ("stream", "film"))) == 120)
-    run.until(lambda: any(name[0] == "maskstream_events_total" for name in figures(port)))
+    run.until(lambda: {"maskstream_events_total", "maskstream_persons"} <= {name for name, *_ in figures(port)})
     seen = figures(port)
     for stream in ("film", "demo"):
         of = ("stream", stream)

@@ -109,3 +109,30 @@ def test_the_processes_of_page_and_overlay_may_die(maskstream, page, port):
         was = seqs(page)
         until(lambda was=was: seqs(page) and seqs(page) != was)
     until(lambda: page.locator("#events li").count())
+
+
+def test_a_stream_is_paused_added_and_removed_from_the_page(maskstream, page, port):
+    token = "a-token-of-the-test"
+    line = ("--source", "demo", "--realtime", "--loop", "--sink", "web", "--port", port, "--token", token)
+    run = maskstream(*line)
+    run.until(lambda: "web: ready" in run.stderr)
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept(token)))
+    page.goto(f"http://127.0.0.1:{port}/", wait_until="commit")
+    until(lambda: seqs(page))
+    page.locator('[data-stream="demo"] button.pause').click()
+    until(lambda: "paused" in page.locator('[data-stream="demo"] .why').inner_text())
+    page.locator('[data-stream="demo"] button.pause').click()
+    until(lambda: seqs(page))
+    page.locator('#add input[name="source"]').fill("none.mp4")
+    page.keyboard.press("Enter")
+    until(lambda: "no such file" in page.locator("#said").inner_text())
+    page.locator('#add input[name="source"]').fill("demo")
+    page.locator('#add input[name="name"]').fill("second")
+    page.keyboard.press("Enter")
+    until(lambda: page.locator('[data-stream="second"]').count() == 1)
+    page.locator('[data-stream="second"] button.remove').click()
+    until(lambda: page.locator('[data-stream="second"]').count() == 0)
+    assert len(asked) == 1
+    assert page.locator(".tile.large").count() == 0
+    assert all("401" in complaint or "400" in complaint for complaint in page.complaints)

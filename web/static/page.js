@@ -1,6 +1,7 @@
 // The page: one WebSocket brings pictures, status and events; what cannot be seen is not asked for.
 import { drawChart, drawLegend } from "./chart.js";
 import { drawLedger, drawStages } from "./tables.js";
+import { connectForm } from "./controls.js";
 import { addEvents } from "./events.js";
 import { Tiles } from "./tiles.js";
 
@@ -71,4 +72,5 @@ async function pictured(data) {
 
 setInterval(() => { if (socket && Date.now() - heardAt > SILENT_MS) { socket.onclose = null; socket.close(); lost(); } }, 1000);
 document.addEventListener("visibilitychange", () => tiles.watch());
+connectForm(document.getElementById("add"));
 connect();

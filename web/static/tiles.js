@@ -1,4 +1,6 @@
 // The grid of streams: live pictures, and in words how each one is.
+import { change } from "./controls.js";
+
 export class Tiles {
   constructor(box, onWatch) {
     this.box = box;
@@ -40,11 +42,18 @@ export class Tiles {
     tile.className = "tile";
     tile.tabIndex = 0;
     tile.dataset.stream = name;
-    tile.setAttribute("role", "button");
+    tile.setAttribute("role", "group"); // it holds buttons of its own
     tile.innerHTML = `<div class="screen"><canvas width="640" height="360"></canvas><div class="why"></div></div>
       <div class="about"><span class="name"></span> <span class="state"></span> <span class="quality"></span>
-      <span class="figures"></span><span class="persons"></span></div>`;
+      <span class="figures"></span><span class="persons"></span>
+      <span class="changes"><button class="pause">Pause</button> <button class="remove">Remove</button></span></div>`;
     tile.querySelector(".name").textContent = name;
+    tile.querySelector(".changes").addEventListener("click", (event) => {
+      event.stopPropagation();
+      const path = `/${encodeURIComponent(name)}`;
+      if (event.target.matches(".pause")) change("POST", `${path}/${event.target.dataset.action}`, {});
+      if (event.target.matches(".remove")) change("DELETE", path);
+    });
     tile.addEventListener("click", () => this.enlarge(tile.classList.contains("large") ? null : tile));
     this.explain(tile, ["waiting for a picture"]);
     this.tiles.set(name, tile);
@@ -63,6 +72,10 @@ export class Tiles {
     put("state", stream.state);
     put("quality", stream.quality ? `connection ${stream.quality}` : "", stream.quality || "none");
     put("figures", stream.state === "flowing" ? `${stream.fps} fps${age == null ? "" : ` · ${Math.round(age)} ms`}` : "", "");
+    const pause = tile.querySelector("button.pause");
+    pause.dataset.action = stream.state === "paused" ? "resume" : "pause";
+    pause.textContent = stream.state === "paused" ? "Resume" : "Pause";
+    pause.hidden = ["ended", "failed"].includes(stream.state);
     const persons = Object.entries(stream.persons).map(([label, count]) => `${count} ${label.replaceAll("_", " ")}`);
     put("persons", persons.join(", ") || "nobody seen", "");
     tile.setAttribute("aria-label", `${stream.name}: ${stream.state}, ${stream.fps} frames per second`);
@@ -105,7 +118,7 @@ export class Tiles {
   }
 
   key(event) {
-    const tile = event.target.closest(".tile");
+    const tile = event.target.closest("button") ? null : event.target.closest(".tile");
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (!tile) return;
     if (event.key === "Enter" || event.key === " ") {

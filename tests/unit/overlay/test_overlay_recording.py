@@ -50,7 +50,7 @@ def test_the_oldest_go_and_nobody_elses(tmp_path):
     template = tmp_path / "door.mp4"
     assert [path.name for path in prune(template, Keep())] == []
     assert [path.name for path in prune(template, Keep(days=3.5))] == names[:2]
-    assert [path.name for path in prune(template, Keep(gigabytes=2.5e-6))] == names[2:4]
+    assert [path.name for path in prune(template, Keep(gigabytes=3.5e-6))] == names[2:4]
     assert [path.name for path in prune(template, Keep(gigabytes=1e-9))] == names[4:5]  # the newest stays
     assert len(list(tmp_path.iterdir())) == 5
 
