@@ -93,11 +93,11 @@ class Store:
         """Delete what is older, and the oldest of what is too much; what still waited for a receiver counts as lost."""
         total = self._delete("stored < ?", time.time() - days * 86400)
         while self.used_bytes() > megabytes * 1e6:
-            newest = self._db.execute("SELECT number FROM events ORDER BY number LIMIT 1 OFFSET 999").fetchone()
-            last = newest or self._db.execute("SELECT MAX(number) FROM events").fetchone()
-            if last[0] is None:
+            count = int(self._db.execute("SELECT COUNT(*) FROM events").fetchone()[0])
+            if not count:
                 break
-            total += self._delete("number <= ?", last[0])
+            query = "SELECT number FROM events ORDER BY number LIMIT 1 OFFSET ?"
+            total += self._delete("number <= ?", self._db.execute(query, [count // 10]).fetchone()[0])
         if total:
             self._db.execute("PRAGMA incremental_vacuum")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -75,7 +75,7 @@ class Post:
         if new.stream not in self._pools:
             try:
                 self._pools[new.stream] = Pool(new.segment)
-            except OSError:  # it was removed again meanwhile
+            except (OSError, ValueError):  # it was removed again meanwhile, or is no stream's
                 return False
             self._returns[new.stream] = Outbox(self._context, new.returns)
         for gone in self._pools.keys() & set(new.gone):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 COOKIE = "maskstream"
-CLOSED_TO_NOBODY = ("/healthz", "/static/")  # the process lives, and files that are the same for everybody
+OPEN_TO_ALL = ("/healthz", "/static/")  # the process lives, and files that are the same for everybody
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HEADERS = {
@@ -70,7 +70,7 @@ class Access:
         self._refuse_strangers(request)
         if request.path == "/login":
             return await handler(request)
-        if request.path.startswith(CLOSED_TO_NOBODY) and not changes:
+        if request.path.startswith(OPEN_TO_ALL) and not changes:
             return await handler(request)
         if changes or not self._is_open:
             if "token" in request.query and request.path == "/":

@@ -56,7 +56,7 @@ def test_the_file_stays_within_its_bound_and_what_waited_too_long_is_counted(sto
         store.add(event(number), 1000 * b"p")
     assert store.used_bytes() > 4e6
     gone = store.prune(days=1, megabytes=2)
-    assert store.used_bytes() < 2e6
+    assert 1.7e6 < store.used_bytes() < 2e6
     assert gone == store.receivers()["hook"]["lost"] > 1000
     assert [one.track for _, one, _ in store.waiting("hook", 1)] == [gone]
     assert store.prune(days=0, megabytes=2) == 4000 - gone
