@@ -7,8 +7,9 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import typer
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ except ImportError as error:  # a bare Debian lacks what its wheel does not brin
     sys.exit(f"maskstream: error: OpenCV cannot start ({error}): apt-get install libxcb1 libgl1 libglib2.0-0")
 
 from benchmark.__main__ import benchmark
-from capture.sources import check_source, stream_name, tickets_of
+from capture.sources import check_source, kind_of, stream_name, tickets_of
 from capture.stage import capture
 from classify_pictures import classify_pictures
 from configs.command import refuse, run_command
@@ -27,20 +28,30 @@ from configs.errors import InputError
 from configs.load import as_yaml, load_config
 from configs.redact import redact
 from configs.schema import PipelineConfig, SourceConfig
+from doctor import doctor
+from events.commands import events, report
+from events.deliver import DeliverConfig, deliver
+from events.rules import read_rules
 from export.__main__ import export
 from inference.classify import classify
 from inference.detect import LOOK_AHEAD, detect
-from overlay.sinks import check_sinks
+from overlay.sinks import check_sinks, default_sinks
 from overlay.stage import overlay
 from train.__main__ import train
 from train.arguments import plain_shares
 from train.detector import train_detector_command
 from train.evaluate import evaluate
+from train.evaluate_detector import evaluate_detector
 from train.results import results
 from transport.cores import model_threads, search_threads, usable_cores
+from transport.log_lines import LogLines
+from transport.notify import Notify
 from transport.progress import Progress, print_ledger
-from transport.stage import Stage
+from transport.stage import Aside, Stage
 from transport.supervisor import Supervisor
+from web.commands import streams_command
+from web.serve import serve
+from web.token import with_token
 
 _REPORTED = ("maskstream", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "torch", "pyzmq", "av")
 
@@ -57,6 +68,15 @@ def stages(config: PipelineConfig) -> list[Stage]:
     ]
 
 
+def beside(config: PipelineConfig) -> list[Aside]:
+    """What runs beside the way of the frames: the page, and the delivery of events."""
+    sinks = config.overlay.sinks or default_sinks()
+    page = [Aside("web", serve, config.web)] if "web" in sinks else []
+    receivers = tuple(sink for sink in sinks if sink.startswith(("webhook:", "mqtt:", "mqtts:")))
+    stores = [sink.removeprefix("sqlite:") for sink in sinks if sink.startswith("sqlite:")]
+    return [*page, *([Aside("deliver", deliver, DeliverConfig(stores[0], receivers))] if receivers else [])]
+
+
 def run(
     source: Annotated[
         list[str] | None,
@@ -64,7 +84,9 @@ def run(
     ] = None,
     sink: Annotated[
         list[str] | None,
-        typer.Option(help="window, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, contact:OUT.png, null; repeatable"),
+        typer.Option(
+            help="window, web, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, contact:OUT.png, null; repeatable"
+        ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with any of the options; see --print-config")] = None,
     model: Annotated[
@@ -74,6 +96,12 @@ def run(
         str | None, typer.Option(help="class names a,b,c in output order, if the model has none")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N, or auto")] = None,
+    detector: Annotated[
+        Literal["haar", "yunet", "maskface"] | None, typer.Option(help="what finds the faces; haar if not given")
+    ] = None,
+    detector_model: Annotated[
+        str | None, typer.Option(help="its model file, .onnx; yunet needs one", metavar="FILE")
+    ] = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="play files at their own rate, newest wins")] = False,
     loop: Annotated[bool, typer.Option("--loop", help="play files again and again")] = False,
     mirror: Annotated[bool | None, typer.Option(help="flip left and right; webcams are mirrored by default")] = None,
@@ -89,11 +117,20 @@ def run(
         str | None, typer.Option(help="keep live frames younger than this, as 150ms: fewer frames, none late")
     ] = None,
     corner: Annotated[bool | None, typer.Option(help="stream name, rate and age in a corner of the picture")] = None,
+    segment: Annotated[str | None, typer.Option(help="file: sinks begin a new video after this, as 10m")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="where the page of --sink web listens; 127.0.0.1 if not given")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="its port; 8080 if not given")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="its secret, also MASKSTREAM_TOKEN; one is made and shown if not given")
+    ] = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="run on when one of several sources fails")] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="any option: section.key=value; repeatable")
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="end with the run as one JSON object on one line")] = False,
+    log: Annotated[str, typer.Option(help="how the run tells of itself on standard error: human, or json")] = "human",
     print_config: Annotated[bool, typer.Option("--print-config", help="print all options as YAML and end")] = False,
 ) -> None:
     """Show and record who wears a mask, live from cameras or from files.
@@ -117,34 +154,44 @@ def run(
                 max_age_ms=max_age_ms,
             ),
         ),
-        "detect": _given(every=1 if every_frame else None),
+        "detect": _given(detector=detector, model=detector_model, every=1 if every_frame else None),
         "classify": _given(model=model, classes=_names(classes), device=device),
-        "overlay": _given(sinks=sink, corner=corner, max_age_ms=max_age_ms),
+        "overlay": _given(sinks=sink, corner=corner, max_age_ms=max_age_ms, segment=segment),
+        "web": _given(host=host, port=port, token=token),
         "run": _given(keep_going=keep_going or None),
     }
     options = load_config(config, settings or (), flags)
     if print_config:
         typer.echo(as_yaml(options), nl=False)
         return
-    _run(options, as_json=json_)
+    if log not in ("human", "json"):
+        raise InputError(f"--log {log}: use human or json")
+    _run(options, as_json=json_, log_lines=log == "json")
 
 
-def _run(options: PipelineConfig, as_json: bool) -> None:
+def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> None:
     """The pipeline from its start to its ledger."""
     options, refused = _checked(options)
-    progress = Progress()
+    if "web" in (options.overlay.sinks or default_sinks()):
+        options = replace(options, web=with_token(options.web, lambda line: typer.echo(line, err=True)))
+    progress = LogLines() if log_lines else Progress()
+    notify = Notify()
+
+    def tick(supervisor: Supervisor) -> None:
+        progress.tick(supervisor)
+        notify.tick(supervisor)
 
     def say(process: str, line: str) -> None:
         progress.say(process, redact(line))
 
-    supervisor = Supervisor(stages(options), options.run, say, progress.tick)
+    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), _admitted)
     try:
         with progress:
             supervisor.run()
     finally:  # what went wrong is said after the account, not instead of it
         refused |= supervisor.refused
         if supervisor.started_s:
-            ledgers = {stream: supervisor.ledger(stream) for stream in supervisor.streams}
+            ledgers = {stream: supervisor.ledger(stream) for stream in (*supervisor.removed, *supervisor.streams)}
             print_ledger(ledgers, supervisor.limited_by())
         if as_json:
             typer.echo(json.dumps(_report(supervisor, refused)))
@@ -161,11 +208,18 @@ def classify_command(
         Path, typer.Option("--output", "-o", help="folder for the annotated pictures and faces.jsonl")
     ] = Path("classified"),
     classes: Annotated[str | None, typer.Option(help="class names a,b,c in output order, if it has none")] = None,
+    detector: Annotated[
+        Literal["haar", "yunet", "maskface"] | None, typer.Option(help="what finds the faces; haar if not given")
+    ] = None,
+    detector_model: Annotated[
+        str | None, typer.Option(help="its model file, .onnx; yunet needs one", metavar="FILE")
+    ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="any option: section.key=value")] = None,
 ) -> None:
     """Classify pictures: a table, annotated pictures, JSON lines. Without pictures: the webcam, in a window."""
     flags: dict[str, Any] = {
         "sources": ([] if paths else ["0"], {}),
+        "detect": _given(detector=detector, model=detector_model),
         "classify": _given(model=str(model), classes=_names(classes), device=device),
         "overlay": {"sinks": [f"images:{output}", f"jsonl:{output / 'faces.jsonl'}"] if paths else ["window"]},
     }
@@ -212,6 +266,10 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         _check_listen(section, getattr(options, section).listen)
     sinks = tuple(_per_stream(sink) if len(sources) > 1 else sink for sink in options.overlay.sinks)
     check_sinks(sinks, [source.source for source in sources])
+    if options.overlay.segment:
+        milliseconds(options.overlay.segment)
+    if options.overlay.rules:
+        read_rules(options.overlay.rules)
     cores = options.run.cores or usable_cores()
     checked = replace(
         options,
@@ -223,6 +281,22 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     return checked, refused
 
 
+def _admitted(given: bytes, taken: list[str]) -> tuple[str, SourceConfig]:
+    """Name and options of a source that is added while the run goes on; raises InputError if it cannot be used."""
+    try:
+        source = msgspec.json.decode(given, type=SourceConfig)
+    except msgspec.ValidationError as error:
+        raise InputError(str(error)) from None
+    waits = kind_of(source.source) in ("network", "webcam")  # one that is not there yet is no reason to end a run
+    source = replace(source, wait=source.wait or waits)
+    check_source(source)
+    name = stream_name(source)
+    if source.name in taken:
+        raise InputError(f"the name {source.name} is taken in this run, also if its stream was removed: give another")
+    name = _free_name(name, taken)
+    return name, replace(source, name=name, tickets=tickets_of(source))
+
+
 def _free_name(name: str, taken: list[str]) -> str:
     """The name, with a number behind it if another stream has it."""
     names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
@@ -230,8 +304,10 @@ def _free_name(name: str, taken: list[str]) -> str:
 
 
 def _per_stream(sink: str) -> str:
-    """With several streams each gets a video of its own: out.mp4 becomes out-{stream}.mp4."""
+    """With several streams each gets a video of its own: out.mp4 becomes out-{stream}.mp4, rtsp://host/a a/{stream}."""
     kind, _, path = sink.partition(":")
+    if kind in ("rtsp", "rtsps") and "{stream}" not in path:
+        return f"{sink.rstrip('/')}/{{stream}}"
     if kind != "file" or "{stream}" in path:
         return sink
     return f"file:{Path(path).with_suffix('')}-{{stream}}{Path(path).suffix}"
@@ -248,7 +324,9 @@ def _report(supervisor: Supervisor, refused: dict[str, str]) -> dict[str, Any]:
     """The run as one JSON object."""
     facts = supervisor.facts()
     return {
-        "streams": {stream: supervisor.ledger(stream).as_json() for stream in supervisor.streams},
+        "streams": {
+            stream: supervisor.ledger(stream).as_json() for stream in (*supervisor.removed, *supervisor.streams)
+        },
         "stages": supervisor.stage_figures(),
         "limited_by": supervisor.limited_by(),
         "refused": {name: redact(reason) for name, reason in refused.items()},
@@ -270,11 +348,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     about = "Live face-mask video pipeline: capture, detect, classify, overlay."
     commands: list[Callable[..., Any]] = [
         run,
+        streams_command,
+        events,
+        report,
+        doctor,
         classify_command,
         train,
         evaluate,
-        results,
         train_detector_command,
+        evaluate_detector,
+        results,
         export,
         benchmark,
     ]
@@ -284,7 +367,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _check_install() -> None:
     """Another distribution's top-level `inference` or `train` must not have come in between."""
     here = Path(__file__).resolve().parent
-    for module in (sys.modules[name] for name in ("capture", "inference", "overlay", "train", "export")):
+    for module in (
+        sys.modules[name] for name in ("capture", "inference", "overlay", "events", "web", "train", "export")
+    ):
         if Path(str(module.__file__)).resolve().parent.parent != here:
             sys.exit(refuse(f"{module.__file__} is not maskstream's own: uninstall the package that brought it", 1))
 

@@ -8,7 +8,7 @@ import re
 import statistics
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
@@ -62,6 +62,12 @@ def benchmark(
     device: Annotated[
         str, typer.Option(help="Where models run, in the pipeline and the loops: cpu, cuda, cuda:N, or auto.")
     ] = "cpu",
+    detector: Annotated[
+        Literal["haar", "yunet", "maskface"] | None, typer.Option(help="What finds the faces in the pipeline.")
+    ] = None,
+    detector_model: Annotated[
+        Path | None, typer.Option(help="Its model file, .onnx; yunet needs one.", metavar="FILE")
+    ] = None,
     limit: Annotated[
         float, typer.Option(min=6, help="End a flat-out run after this, s, even if it is not steady.")
     ] = 20.0,
@@ -80,6 +86,8 @@ def benchmark(
     """
     options = [word for setting in settings or () for word in ("--set", setting)]
     options += ["--device", device]
+    options += ["--detector", detector] if detector else []
+    options += ["--detector-model", str(detector_model.resolve())] if detector_model else []
     report = Report()
     max_age_ms = milliseconds(max_age)
     earlier = read_baseline(baseline) if baseline else None

@@ -123,13 +123,13 @@ def original(loop: Loop) -> Callable[[np.ndarray], None]:
 
 
 def single(loop: Loop) -> Callable[[np.ndarray], None]:
-    from inference.haar import HaarDetector
+    from inference.detect import open_detector
     from inference.preprocess import crop_face, prepare
     from overlay.draw import annotate
     from transport.frame import Face
 
     backend = open_torch(loop)
-    detector = HaarDetector(DetectConfig())
+    detector = open_detector(DetectConfig())
 
     def step(picture: np.ndarray) -> None:
         boxes = detector.find(picture)

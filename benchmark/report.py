@@ -162,6 +162,9 @@ def pipeline_rows(report: Report) -> Iterator[Row]:
     if flat.scores:
         scores = flat.scores
         yield "recall", f"{scores.recall:.3f}", f"of {scores.faces} faces; mean overlap (IoU) {scores.iou:.2f}"
+        if scores.persons:
+            words = f"of {scores.persons} whose face is there with 40 px or more for a second"
+            yield "persons found at least once", str(scores.persons_found), words
         yield "boxes on the background", f"{scores.false_boxes_per_frame:.3f}", "per frame"
         settled = f"{scores.label_accuracy_settled:.3f} from one second after a face comes or its mask changes"
         yield "labels right", f"{scores.label_accuracy:.3f}", settled

@@ -15,6 +15,10 @@ SAME_FACE_IOU = 0.4
 BACKGROUND_IOU = 0.1  # a box that overlaps no face by more is on the background
 COUNTED_SHARE = 0.8  # of a face must be in the picture: those that are just coming or going are nobody's mistake
 ARRIVED_SHARE = 0.97  # from here on the time runs until a new face is boxed: Haar knows none that is cut off
+LARGE_PX, LARGE_FOR_MS = (
+    40,
+    1000.0,
+)  # the shorter side of a face, and how long it is there: such persons are to be found
 SETTLED_MS = 1000.0  # after a mask is put on or taken off, the time in which the label may be the old one
 
 
@@ -38,15 +42,19 @@ class SaidFrame(Struct):
 class Scores(Struct, frozen=True, kw_only=True):
     """Of all faces of the truth that are in the pictures shown.
 
-    `recall`: share with a box; `iou`: mean overlap of those; `false_boxes_per_frame`: boxes on the background;
-    `label_accuracy`: share of the boxed faces whose label is right, `unsure` and none yet counted as wrong;
-    `label_accuracy_settled` leaves out the second after a face comes or its mask changes; `wrong_person`: faces whose
-    track was another person's before, in the same showing of the film: where it begins anew another may stand just
-    where the last one stood. Delays are from the picture in which a face or a mask is new to the one in
-    which that is shown, ms: the median and the longest; None where nothing came or changed.
+    `persons` are those who are there with a face of 40 px or more for a second, in one showing of the film, and
+    `persons_found` those of them who had a box in at least one picture.
+    `recall`: share of faces with a box; `iou`: mean overlap of those; `false_boxes_per_frame`: boxes on the
+    background; `label_accuracy`: share of the boxed faces whose label is right, `unsure` and none yet counted as
+    wrong; `label_accuracy_settled` leaves out the second after a face comes or its mask changes; `wrong_person`: faces
+    whose track was another person's before, in the same showing of the film: where it begins anew another may stand
+    just where the last one stood. Delays are from the picture in which a face or a mask is new to the one in which
+    that is shown, ms: the median and the longest; None where nothing came or changed.
     """
 
     faces: int
+    persons: int
+    persons_found: int
     recall: float
     iou: float
     false_boxes_per_frame: float
@@ -89,6 +97,8 @@ def score(said: Iterable[SaidFrame], clip: Clip) -> Scores | None:
         return None
     return Scores(
         faces=len(overlaps),
+        persons=len(watch.large),
+        persons_found=sum(watch.boxed(who) for who in watch.large),
         recall=len(found) / len(overlaps),
         iou=float(np.mean(found)) if found else 0.0,
         false_boxes_per_frame=false_boxes / frames,
@@ -129,6 +139,8 @@ class Watch:
         self._step_ms = step_ms
         self._stays: dict[tuple[int, int], Stay] = {}
         self._owner: dict[int, tuple[int, int]] = {}
+        self._large_ms: dict[tuple[int, int], float] = {}
+        self._boxed: set[tuple[int, int]] = set()
         self.right: list[bool] = []
         self.right_settled: list[bool] = []
         self.box_delays: list[float] = []
@@ -139,6 +151,10 @@ class Watch:
     def see(self, seen: Seen, face: SaidFace | None, lap: int, seq: int, inside: float) -> None:
         """Take in one person of one picture, and which share of its face is in the picture."""
         who = (lap, seen.person)
+        if min(seen.box.width, seen.box.height) >= LARGE_PX and inside >= COUNTED_SHARE:
+            self._large_ms[who] = self._large_ms.get(who, 0.0) + self._step_ms
+        if face is not None:
+            self._boxed.add(who)
         if who not in self._stays:
             if inside < ARRIVED_SHARE:
                 return
@@ -166,6 +182,15 @@ class Watch:
             self.right.append(right)
             if (seq - max(stay.came, stay.changed)) * self._step_ms >= SETTLED_MS:
                 self.right_settled.append(right)
+
+    @property
+    def large(self) -> list[tuple[int, int]]:
+        """The persons, (showing, number), who were there large enough for long enough."""
+        return [who for who, ms in self._large_ms.items() if ms >= LARGE_FOR_MS]
+
+    def boxed(self, who: tuple[int, int]) -> bool:
+        """Whether that person had a box at least once."""
+        return who in self._boxed
 
 
 def share(right: Sequence[bool]) -> float:

@@ -34,6 +34,7 @@ def capture(config: SourceConfig, tickets: Tickets, context: StageContext) -> It
     source = _open_first(config, tickets, context)
     newest_wins = source.live if config.mode == "auto" else config.mode == "latest"
     context.facts |= {"source": kind_of(config.source), "mode": "latest" if newest_wins else "every"}
+    context.facts |= {"fps": f"{source.fps:g}"} if source.fps else {}
     tickets.state("flowing")
     context.ready()
     pictures = _frames(config, source, tickets, context, every=not newest_wins)
@@ -52,7 +53,7 @@ def _open_first(config: SourceConfig, tickets: Tickets, context: StageContext) -
                 tickets.state("failed")
                 raise
             context.ready()  # it lives and tries: to wait for a camera is no failure to start
-            _away(tickets, str(error), delay_s)
+            _away(tickets, context, str(error), delay_s)
     raise AssertionError("the back-off has no end")
 
 
@@ -65,6 +66,8 @@ def _frames(
     while True:
         if tickets.stopping():
             raise Stopping
+        if tickets.paused:
+            source = _pause(config, source, tickets, context)
         if every:
             tickets.wait(tickets.has_free)
         try:
@@ -79,7 +82,7 @@ def _frames(
             if time.monotonic() - connected_s > _SETTLED_S:
                 delays = _delays()
             source.close()
-            source = _reopen(config, tickets, str(error), delays)
+            source = _reopen(config, tickets, context, str(error), delays)
             connected_s = time.monotonic()
             continue
         if picture is None:
@@ -89,6 +92,24 @@ def _frames(
             cv2.flip(picture.image, 1, dst=picture.image)
         frame = tickets.number(picture.image, picture.captured_ns, picture.media_ms, picture.name, source.live)
         yield tickets.fly(frame) if every else frame
+
+
+def _pause(config: SourceConfig, source: Source, tickets: Tickets, context: StageContext) -> Source:
+    """Wait until the source is wanted again. A camera is let go meanwhile: it is off, and somebody else may have it."""
+    is_camera = kind_of(config.source) in ("webcam", "network")
+    if is_camera:
+        source.close()
+    log.info("%s: paused", tickets.stream)
+    tickets.state("paused")
+    tickets.wait(lambda: not tickets.paused)
+    if is_camera:
+        try:
+            source = open_source(config, start=tickets.captured)
+        except InputError as error:
+            return _reopen(config, tickets, context, str(error), _delays())
+    log.info("%s: goes on", tickets.stream)
+    tickets.state("flowing")
+    return source
 
 
 def _read(source: Source, tickets: Tickets, context: StageContext) -> Picture | None:
@@ -163,22 +184,29 @@ class _Reader(threading.Thread):
         self._context.wake()
 
 
-def _reopen(config: SourceConfig, tickets: Tickets, reason: str, delays: Iterator[float]) -> Source:
+def _reopen(
+    config: SourceConfig, tickets: Tickets, context: StageContext, reason: str, delays: Iterator[float]
+) -> Source:
     """The source again, however long it takes."""
     while True:
-        _away(tickets, reason, next(delays))
+        _away(tickets, context, reason, next(delays))
         try:
             source = open_source(config, start=tickets.captured)
         except InputError as error:
             reason = str(error)
             continue
         log.info("%s: back", tickets.stream)
+        context.says.clear()
+        context.counts["reconnects"] = context.counts.get("reconnects", 0) + 1
         tickets.state("flowing")
         return source
 
 
-def _away(tickets: Tickets, reason: str, delay_s: float) -> None:
+def _away(tickets: Tickets, context: StageContext, reason: str, delay_s: float) -> None:
     log.warning("%s: away (%s), next try in %.1f s", tickets.stream, reason, delay_s)
+    now_ns = time.monotonic_ns()
+    since_ns = context.says.get("away_since_ns", str(now_ns))
+    context.says |= {"away": reason, "away_since_ns": since_ns, "next_try_ns": str(now_ns + round(delay_s * 1e9))}
     tickets.state("away")
     tickets.wait(lambda: False, patience_s=delay_s)
 

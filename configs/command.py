@@ -19,8 +19,8 @@ def run_command(
 ) -> None:
     """Run what the arguments say and exit: 0, 1 for what cannot be used or failed, 2 for wrong usage.
 
-    One command is run as it is; of several the first argument names one, by the function's name (without `_command`,
-    with - for _), and `about` is what `--help` says of all.
+    One command is run as it is; of several the first argument names one, by the function's name (without `_command` and
+    with a dash for each `_`), and `about` is what `--help` says of all.
     """
     app = typer.Typer(name=name, add_completion=False, pretty_exceptions_enable=False)
     if len(commands) > 1:

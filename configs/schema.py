@@ -47,24 +47,40 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Haar face detection, and how faces are followed between two searches."""
+    """Which detector looks for faces, how, and when; between two searches faces are followed."""
+
+    detector: Annotated[
+        Literal["haar", "yunet", "maskface"],
+        option("haar: OpenCV's cascades; yunet: OpenCV's network, see model; maskface: the network that ships"),
+    ] = "haar"
+    model: Annotated[str, option("model file of the detector; yunet needs one; empty: that which ships")] = ""
+    score: Annotated[
+        Annotated[float, Meta(gt=0, lt=1)] | None,
+        option("least score of a face, where a network gives one; empty: what suits the model"),
+    ] = None
 
     every: Annotated[
         Annotated[int, Meta(ge=1)] | Literal["auto"],
         option("frames from one search to the next, followed in between; 1: search each; auto: 250 ms, live 100 ms"),
     ] = "auto"
     cascade: Annotated[
-        Literal["default", "alt", "alt2"], option("frontal face cascade of OpenCV: haarcascade_frontalface_*")
+        Literal["default", "alt", "alt2"], option("haar without judge: frontal face cascade of OpenCV")
     ] = "alt2"
     width: Annotated[int, option("pictures wider than this are shrunk before the search, px", ge=64)] = 320
-    scale_factor: Annotated[float, option("step between face sizes searched; nearer to 1 finds more", gt=1, le=2)] = (
-        1.25
-    )
-    neighbours: Annotated[int, option("hits beside one to call it a face; more means fewer false ones", ge=0)] = 0
-    second_opinion: Annotated[bool, option("what is found must be confirmed by another cascade, looking closely")] = (
-        True
-    )
-    min_face: Annotated[float, option("smallest face, as a share of the picture's height", gt=0, le=1)] = 0.1
+    scale_factor: Annotated[
+        float, option("haar: step between face sizes searched; nearer to 1 finds more", gt=1, le=2)
+    ] = 1.25
+    neighbours: Annotated[
+        int, option("haar without judge: hits beside one to call it a face; more means fewer false ones", ge=0)
+    ] = 0
+    second_opinion: Annotated[
+        Literal["judge", "cascade", "none"],
+        option("haar: who says no to what a cascade hits: a small network (judge), another cascade, or nobody"),
+    ] = "judge"
+    min_face: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        option("smallest face, as a share of the picture's height; empty: 0.1 of haar, the others see smaller ones"),
+    ] = None
     max_face: Annotated[float, option("largest face, as a share of the picture's height", gt=0, le=1)] = 1.0
     threads: Annotated[int, option("pictures searched at once; 0: from the budget of cores", ge=0)] = 0
     listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"
@@ -97,11 +113,50 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     sinks: Annotated[
         tuple[str, ...],
-        option("window, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, contact:OUT.png, null; empty: window"),
+        option(
+            "window, web, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, contact:OUT.png, null; empty: window, "
+            "web where there is no display"
+        ),
     ] = ()
     corner: Annotated[bool, option("stream name, frame rate and age in a corner of the picture")] = True
     max_age_ms: Annotated[float, option("drop a live frame that is older than this, ms; 0: never", ge=0)] = 0.0
+    privacy: Annotated[
+        Literal["none", "blur", "pixelate"], option("hide all faces that are found, in every sink and event picture")
+    ] = "none"
+    privacy_hold_ms: Annotated[
+        float,
+        option("with privacy pictures wait this long, so that faces are hidden from their first frame on, ms", ge=0),
+    ] = 400.0
+    segment: Annotated[str, option("file: sinks begin a new video after this, as 10m; empty: one video")] = ""
+    record_days: Annotated[float, option("segments and clips older than this are deleted, days; 0: never", ge=0)] = 0.0
+    record_gb: Annotated[float, option("and the oldest where they take more than this, GB; 0: never", ge=0)] = 0.0
+    clip_before_s: Annotated[float, option("a clip of an event begins this long before it, s", ge=0, le=60)] = 5.0
+    clip_after_s: Annotated[float, option("and ends this long after it, s", gt=0, le=600)] = 5.0
+    rules: Annotated[str, option("YAML file with rules that make events; empty: only decisions about persons do")] = ""
+    events_days: Annotated[float, option("events in a sqlite: sink are kept for so many days", gt=0)] = 30.0
+    events_mb: Annotated[float, option("and take at most so much of the disk, MB; the oldest go first", ge=1)] = 500.0
+    event_pictures: Annotated[
+        bool, option("keep and send the face's picture with an event; the page shows it anyway")
+    ] = False
+    web_fps: Annotated[float, option("pictures of a stream that pages get, 1/s at most", gt=0, le=120)] = 15.0
+    web_width: Annotated[int, option("wider pictures are shrunk for pages, px", ge=160)] = 1280
     listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"
+
+
+class WebConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The page of `--sink web`, and what else is served beside it."""
+
+    host: Annotated[str, option("address to listen on; any other than a loopback one asks everybody for the token")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, option("TCP port of the page", ge=1, le=65535)] = 8080
+    token: Annotated[
+        str, option("secret that lets in and allows changes; empty: MASKSTREAM_TOKEN, else one is made and shown once")
+    ] = ""
+    ready_age_ms: Annotated[
+        float, option("/readyz says no while live frames are older than this when drawn (95 %), ms", gt=0)
+    ] = 1000.0
+    viewers: Annotated[int, option("pages and live streams that are served at once", ge=1, le=1000)] = 32
 
 
 class RunConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -124,4 +179,5 @@ class PipelineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     detect: DetectConfig = field(default_factory=DetectConfig)
     classify: ClassifyConfig = field(default_factory=ClassifyConfig)
     overlay: OverlayConfig = field(default_factory=OverlayConfig)
+    web: WebConfig = field(default_factory=WebConfig)
     run: RunConfig = field(default_factory=RunConfig)

@@ -9,11 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-
 from configs.schema import DetectConfig
-from inference.haar import HaarDetector, scaled, shrunken_grey
+from inference.detector import Detector, Shrunken, scaled, shrink
+from inference.haar import HaarDetector
+from inference.judged_haar import JudgedHaarDetector
+from inference.maskface import MaskfaceDetector
 from inference.track import Tracker, same_face
+from inference.yunet import YunetDetector
 from transport.cores import give_way
 from transport.frame import Box, Face, Frame
 from transport.stage import Batches, StageContext
@@ -24,17 +26,25 @@ NUMBERS_OF_A_LIFE = 1_000_000  # a restarted stage must not give a new face the 
 AUTO_EVERY_MS = 250.0  # of a film between two searches: a new face is seen within that
 AUTO_EVERY_LIVE_MS = 100.0  # at 15 ms a search and 3 for each new face (AMD EPYC) a sixth of a core
 LOOK_AHEAD = 8  # frames of files that may be there at once: a quarter of a second, in which one search is due
-
-
-Shrunken = tuple[np.ndarray, float]  # a grey picture (H, W) uint8, and how much smaller it is than the frame
+DETECTORS: dict[str, type[Detector]] = {
+    "haar": JudgedHaarDetector,
+    "plain haar": HaarDetector,
+    "yunet": YunetDetector,
+    "maskface": MaskfaceDetector,
+}
 
 
 class Found(NamedTuple):
     """What a search has found: boxes in px of the shrunken picture."""
 
-    grey: np.ndarray
-    scale: float
+    picture: Shrunken
     boxes: list[Box]
+
+
+def open_detector(config: DetectConfig) -> Detector:
+    """The detector of the options; raises InputError for what it needs and does not find."""
+    plain = config.detector == "haar" and config.second_opinion != "judge"
+    return DETECTORS["plain haar" if plain else config.detector](config)
 
 
 def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Iterator[Frame]:
@@ -66,11 +76,11 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
 
 
 class Search:
-    """Searches pictures in threads. Each has a cascade of its own: OpenCV's cannot be used by two at once."""
+    """Searches pictures in threads. Each has a detector of its own: OpenCV's cannot be used by two at once."""
 
     def __init__(self, config: DetectConfig) -> None:
         self._config = config
-        self.detector = HaarDetector(config)  # of the main thread; what is missing is refused here, at the start
+        self.detector = open_detector(config)  # of the main thread; what is missing is refused here, at the start
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(max(1, config.threads), "search", self._start_thread)
         self.begun = 0
@@ -85,16 +95,16 @@ class Search:
 
     def shrink(self, frame: Frame) -> Shrunken:
         """The frame's picture as it is searched and followed in."""
-        return shrunken_grey(frame.image, self._config.width)
+        return shrink(frame.image, self._config.width)
 
     def _run(self, picture: Callable[[], Shrunken], known: Sequence[Box] | None) -> Found:
-        grey, scale = picture()
-        found = self._own.detector.candidates(grey)
-        return Found(grey, scale, found if known is None else confirmed(self._own.detector, grey, found, known))
+        shrunken = picture()
+        found = self._own.detector.candidates(shrunken)
+        return Found(shrunken, found if known is None else confirmed(self._own.detector, shrunken, found, known))
 
     def _start_thread(self) -> None:
         give_way()
-        self._own.detector = HaarDetector(self._config)
+        self._own.detector = open_detector(self._config)
 
     def __enter__(self) -> Search:
         return self
@@ -127,28 +137,28 @@ class Watch:
         """The faces of this frame, the one after the last."""
         if self._config.every == 1 or frame.name:  # pictures of a folder have nothing to do with each other
             assert found is not None
-            _, scale, boxes = found.result()
-            return tuple(Face(scaled(box, 1 / scale)) for box in boxes)
+            picture, boxes = found.result()
+            return tuple(Face(scaled(box, 1 / picture.scale)) for box in boxes)
         if found is not None:
-            grey, scale, boxes = found.result()
-            self._tracker.follow(grey)
-            self._tracker.found(confirmed(self._search.detector, grey, boxes, self._known))
+            picture, boxes = found.result()
+            self._tracker.follow(picture.grey)
+            self._tracker.found(confirmed(self._search.detector, picture, boxes, self._known))
         else:
-            self._newest = grey, scale = self._search.shrink(frame)
-            lost = self._tracker.follow(grey)
+            self._newest = picture = self._search.shrink(frame)
+            lost = self._tracker.follow(picture.grey)
             if frame.live:
                 self._lost |= lost
                 self._search_beside(frame)
             elif lost:
                 boxes = self._search.begin(self._newest_picture, None).result().boxes
-                self._tracker.found(confirmed(self._search.detector, grey, boxes, self._known), extra=True)
-        return tuple(Face(scaled(track.box, 1 / scale), track=track.id) for track in self._tracker.tracks)
+                self._tracker.found(confirmed(self._search.detector, picture, boxes, self._known), extra=True)
+        return tuple(Face(scaled(track.box, 1 / picture.scale), track=track.id) for track in self._tracker.tracks)
 
     def _search_beside(self, frame: Frame) -> None:
         """Bring in a search that is finished; begin the next one when it is due."""
         if self._under_way is not None and self._under_way.done():
-            grey, _, boxes = self._under_way.result()
-            self._tracker.found(self._tracker.carried(grey, boxes))
+            then, boxes = self._under_way.result()
+            self._tracker.found(self._tracker.carried(then.grey, boxes))
             self._under_way = None
         if self._under_way is None and (self._due(frame) or self._lost):
             self._lost = False
@@ -178,6 +188,6 @@ class Watch:
         return int(frame.media_ms // AUTO_EVERY_MS)
 
 
-def confirmed(detector: HaarDetector, grey: np.ndarray, candidates: Sequence[Box], known: Sequence[Box]) -> list[Box]:
+def confirmed(detector: Detector, picture: Shrunken, candidates: Sequence[Box], known: Sequence[Box]) -> list[Box]:
     """Those on faces that are known, and of the others those that a second look confirms."""
-    return [box for box in candidates if same_face(box, known) or detector.confirms(grey, box)]
+    return [box for box in candidates if same_face(box, known) or detector.confirms(picture, box)]

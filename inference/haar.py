@@ -4,38 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from configs.errors import InputError
 from configs.schema import DetectConfig
+from inference.detector import BoxMapping, Detector, Shrunken
 from transport.frame import Box, iou
-
-
-class BoxMapping(NamedTuple):
-    """From a cascade's square to the annotator's rectangle, all in sides of the square.
-
-    `x`, `y` is how far the centre moves to the right and down, `width` and `height` is the new size.
-    """
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-    def apply(self, square: Box) -> Box:
-        """
-        >>> BoxMapping(x=0.0, y=0.1, width=1.0, height=1.2).apply(Box(100, 100, 50, 50))
-        Box(x=100.0, y=100.0, width=50.0, height=60.0)
-        """
-        side = square.width
-        width, height = self.width * side, self.height * side
-        centre_x = square.x + (0.5 + self.x) * side
-        centre_y = square.y + (0.5 + self.y) * side
-        return Box(centre_x - width / 2, centre_y - height / 2, width, height)
-
 
 # Fitted by `python -m train.fit_boxes` on the faces of 1,068 photographs, most of them masked. On 247 others the crops
 # around mapped boxes overlap those around annotated ones by (median IoU, unmapped -> mapped; bare, masked, wrongly
@@ -53,11 +29,12 @@ SECOND_STEP, SECOND_NEIGHBOURS = 1.05, 3
 SECOND_SIDE = 1.7  # of the square that is searched, in sides of the one that was found
 SECOND_SIZES = (0.7, 1.4)  # of the faces searched for there
 SECOND_IOU = 0.35
+MIN_FACE = 0.1  # of the picture's height, where the options leave it open: smaller ones cost most of the time
 SAME_FACE_IOU = 0.4  # squares that are hits on one face
 OVERLAP_IOU = 0.1  # squares of which only one can be a face
 
 
-class HaarDetector:
+class HaarDetector(Detector):
     """One frontal face cascade, searching with the options given, and a second one to confirm what it finds.
 
     The first looks in coarse steps and counts every hit, the second looks closely at those places. That takes 15 ms,
@@ -67,51 +44,21 @@ class HaarDetector:
     Raises InputError where OpenCV has no cascades, or not this one.
     """
 
+    graded = False
+    least_face = MIN_FACE
+
     def __init__(self, config: DetectConfig) -> None:
-        self.config = config
-        second = SECOND_OPINION[config.cascade] if config.second_opinion else ""
+        super().__init__(config)
+        second = SECOND_OPINION[config.cascade] if config.second_opinion == "cascade" else ""
         self.name = f"haar frontalface_{config.cascade}" + (f", confirmed by {second}" if second else "")
-        self._mapping = MAPPINGS[config.cascade]
+        self.mapping = MAPPINGS[config.cascade]
         self._cascade = load_cascade(f"haarcascade_frontalface_{config.cascade}.xml")
         self._second = load_cascade(f"haarcascade_frontalface_{second}.xml") if second else None
 
-    def find(self, image_bgr: np.ndarray) -> tuple[Box, ...]:
-        """Faces of a (H, W, 3) uint8 picture, forehead to chin, in its pixels; a box may reach outside."""
-        grey, scale = shrunken_grey(image_bgr, self.config.width)
-        return tuple(scaled(box, 1 / scale) for box in self.candidates(grey) if self.confirms(grey, box))
-
-    def find_squares(self, image_bgr: np.ndarray) -> list[Box]:
-        """What the first cascade finds, as it frames it: squares from the brows to below the mouth."""
-        grey, scale = shrunken_grey(image_bgr, self.config.width)
-        return [scaled(square, 1 / scale) for square in self._squares_in(grey)]
-
-    def candidates(self, grey: np.ndarray) -> list[Box]:
-        """What the first cascade finds in a picture (H, W) uint8 that `shrunken_grey` made, in its pixels."""
-        return [self._mapping.apply(square) for square in self._squares_in(grey)]
-
-    def confirms(self, grey: np.ndarray, box: Box) -> bool:
-        """Whether the second cascade finds that candidate, too; without a second one, always."""
-        if self._second is None:
-            return True
-        side = box.width / self._mapping.width
-        centre_x = box.x + box.width / 2 - self._mapping.x * side
-        centre_y = box.y + box.height / 2 - self._mapping.y * side
-        reach = SECOND_SIDE / 2 * side
-        left, top = max(0, int(centre_x - reach)), max(0, int(centre_y - reach))
-        region = grey[top : int(centre_y + reach) + 1, left : int(centre_x + reach) + 1]
-        smallest, largest = (round(size * side) for size in SECOND_SIZES)
-        squares = self._second.detectMultiScale(
-            region,
-            scaleFactor=SECOND_STEP,
-            minNeighbors=SECOND_NEIGHBOURS,
-            minSize=(smallest, smallest),
-            maxSize=(largest, largest),
-        )
-        square = Box(centre_x - side / 2 - left, centre_y - side / 2 - top, side, side)
-        return any(iou(Box(*map(float, found)), square) > SECOND_IOU for found in squares)
-
-    def _squares_in(self, grey: np.ndarray) -> list[Box]:
-        smallest = round(self.config.min_face * grey.shape[0])
+    def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
+        """What the first cascade finds: squares from the brows to below the mouth."""
+        grey = picture.grey
+        smallest = round(self.smallest_share * grey.shape[0])
         largest = round(self.config.max_face * grey.shape[0])
         squares = self._cascade.detectMultiScale(
             grey,
@@ -122,7 +69,28 @@ class HaarDetector:
         )
         # sorted, because with several threads OpenCV gives them in another order each time, and so track numbers
         found = sorted((Box(*map(float, square)) for square in squares), key=lambda square: (square.x, square.y))
-        return joined(found) if self.config.neighbours == 0 else found
+        return [(square, 1.0) for square in (joined(found) if self.config.neighbours == 0 else found)]
+
+    def confirms(self, picture: Shrunken, box: Box) -> bool:
+        """Whether the second cascade finds that candidate, too; without a second one, always."""
+        if self._second is None:
+            return True
+        side = box.width / self.mapping.width
+        centre_x = box.x + box.width / 2 - self.mapping.x * side
+        centre_y = box.y + box.height / 2 - self.mapping.y * side
+        reach = SECOND_SIDE / 2 * side
+        left, top = max(0, int(centre_x - reach)), max(0, int(centre_y - reach))
+        region = picture.grey[top : int(centre_y + reach) + 1, left : int(centre_x + reach) + 1]
+        smallest, largest = (round(size * side) for size in SECOND_SIZES)
+        squares = self._second.detectMultiScale(
+            region,
+            scaleFactor=SECOND_STEP,
+            minNeighbors=SECOND_NEIGHBOURS,
+            minSize=(smallest, smallest),
+            maxSize=(largest, largest),
+        )
+        square = Box(centre_x - side / 2 - left, centre_y - side / 2 - top, side, side)
+        return any(iou(Box(*map(float, found)), square) > SECOND_IOU for found in squares)
 
 
 def joined(squares: Sequence[Box]) -> list[Box]:
@@ -148,25 +116,14 @@ def joined(squares: Sequence[Box]) -> list[Box]:
     return sorted(kept, key=lambda square: (square.x, square.y))
 
 
-def shrunken_grey(image_bgr: np.ndarray, most_px: int) -> tuple[np.ndarray, float]:
-    """The picture (H, W) uint8 that faces are searched and followed in, at most so wide, and how much smaller it is."""
-    height, width = image_bgr.shape[:2]
-    scale = min(1.0, most_px / width)
-    if scale < 1.0:
-        # linear: area interpolation costs 2 ms on a 1080p picture, and the cascade sees no difference; shrunk before it
-        # is grey, which takes .13 / .17 / .18 ms at 480p / 720p / 1080p instead of .14 / .45 / .90 and finds as much
-        size = (most_px, max(1, round(height * scale)))
-        image_bgr = cv2.resize(image_bgr, size, interpolation=cv2.INTER_LINEAR)
-    return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), scale
-
-
-def scaled(box: Box, factor: float) -> Box:
-    """The same box in a picture of another size."""
-    return Box(box.x * factor, box.y * factor, box.width * factor, box.height * factor)
-
-
 def load_cascade(file_name: str) -> cv2.CascadeClassifier:
     """One of the cascades that come with OpenCV 4."""
+    path = cascade_file(file_name)
+    return cv2.CascadeClassifier(str(path))
+
+
+def cascade_file(file_name: str) -> Path:
+    """Where a cascade lies; raises InputError where OpenCV has none, or not this one."""
     if not hasattr(cv2, "CascadeClassifier"):
         raise InputError(
             f"opencv {cv2.__version__} has no Haar cascades (5.0 removed them): pip install 'opencv-python>=4.10,<5'"
@@ -174,4 +131,4 @@ def load_cascade(file_name: str) -> cv2.CascadeClassifier:
     path = Path(cv2.__file__).parent / "data" / file_name
     if not path.is_file():
         raise InputError(f"{path} is missing: install opencv-python again, one that is below 5")
-    return cv2.CascadeClassifier(str(path))
+    return path

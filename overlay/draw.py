@@ -96,13 +96,21 @@ def corner_text(stream: str, fps: float, age_ms: float) -> str:
 
 
 def away_picture(stream: str, silent_s: float, width: int, height: int) -> np.ndarray:
-    """What is shown while a camera is away, plainly no camera's picture: (height, width, 3) uint8 BGR."""
+    """What is shown while a camera is away: (height, width, 3) uint8 BGR."""
+    return message_picture([f"{stream}: no picture for {silent_s:.0f} s"], width, height)
+
+
+def message_picture(lines: list[str], width: int, height: int) -> np.ndarray:
+    """Lines of text, plainly no camera's picture: (height, width, 3) uint8 BGR."""
     picture = np.full((height, width, 3), DARK, np.uint8)
     stripe, step = max(1, height // 120), max(8, height // 12)
     for x in range(-height, width, step):
         cv2.line(picture, (x, height), (x + height, 0), (44, 44, 44), stripe, cv2.LINE_AA)
-    text = _Text.fitting(f"{stream}: no picture for {silent_s:.0f} s", picture, size=1.8)
-    _write(picture, text, ((width - text.width) // 2, (height - text.height) // 2), DARK)
+    texts = [_Text.fitting(line, picture, size=1.8) for line in lines]
+    top = (height - sum(text.height for text in texts)) // 2
+    for text in texts:
+        _write(picture, text, ((width - text.width) // 2, top), DARK)
+        top += text.height
     return picture
 
 

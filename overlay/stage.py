@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
+from configs.redact import redact
 from configs.schema import OverlayConfig
+from events.rules import Rule, read_rules
+from events.watch import Watch
 from overlay.draw import annotate, corner_text
-from overlay.sinks import DEFAULT, make_sinks
+from overlay.privacy import Veil
+from overlay.sinks import default_sinks, make_sinks
 from overlay.sinks.sink import Sink
 from transport.frame import Ended, Frame
 from transport.stage import Batches, StageContext
@@ -28,9 +32,10 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
         sinks = make_sinks(config, context)
         for sink in sinks:
             stack.callback(sink.close)
-        context.facts["sinks"] = ", ".join(config.sinks or DEFAULT)
+        context.facts["sinks"] = ", ".join(map(redact, config.sinks or default_sinks()))
         log.info("showing in %s", context.facts["sinks"])
-        rates: dict[str, Rate] = {}
+        show = Show(sinks, config.corner, read_rules(config.rules) if config.rules else ())
+        veil = None if config.privacy == "none" else Veil(config.privacy, config.privacy_hold_ms)
         silence = Silence()
         shown = stale = 0
         for batch in batches:
@@ -40,23 +45,48 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
                     stale += 1
                     yield Ended(frame, "stale")
                     continue
-                fps = rates.setdefault(frame.stream, Rate()).count(time.monotonic())
-                _show(frame, sinks, corner_text(frame.stream, fps, age_ms) if config.corner else "", age_ms)
+                for ready in veil.add(frame) if veil else (frame,):
+                    show(ready)
                 silence.heard(frame, time.monotonic())
                 shown += 1
                 yield Ended(frame, "shown", round(age_ms * 1e6))
+            for ready in veil.overdue() if veil else ():
+                show(ready)
             if silence.due(time.monotonic()):
                 silent_s = silence.silent_s(time.monotonic())
                 for sink in sinks:
                     sink.idle(silent_s)
+        for ready in veil.rest() if veil else ():
+            show(ready)
     log.info("%d frames shown, %d stale", shown, stale)
 
 
-def _show(frame: Frame, sinks: list[Sink], corner: str, age_ms: float) -> None:
-    drawn = any(sink.wants_pixels for sink in sinks)
-    picture = annotate(frame.image, frame.faces, corner) if drawn else frame.image
-    for sink in sinks:
-        sink.show(frame, picture, age_ms)
+class Show:
+    """Draws frames, gives them to the sinks, and tells those that take events what happened in them."""
+
+    def __init__(self, sinks: list[Sink], corner: bool, rules: Sequence[Rule]) -> None:
+        self._sinks, self._corner = sinks, corner
+        self._watch = Watch(rules) if any(sink.wants_events for sink in sinks) else None
+        self._rates: dict[str, Rate] = {}
+        for sink in sinks:
+            sink.tell = self._tell  # type: ignore[method-assign]
+
+    def _tell(self, stream: str, rule: str, text: str) -> None:
+        """An event about a sink."""
+        for sink in self._sinks if self._watch else ():
+            sink.happened(self._watch.told(stream, rule, text), b"")  # type: ignore[union-attr]
+
+    def __call__(self, frame: Frame) -> None:
+        age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
+        fps = self._rates.setdefault(frame.stream, Rate()).count(time.monotonic())
+        corner = corner_text(frame.stream, fps, age_ms) if self._corner else ""
+        drawn = any(sink.wants_pixels for sink in self._sinks)
+        picture = annotate(frame.image, frame.faces, corner) if drawn else frame.image
+        for sink in self._sinks:
+            sink.show(frame, picture, age_ms)
+        for event, face in self._watch.see(frame, frame.image) if self._watch else ():
+            for sink in self._sinks:
+                sink.happened(event, face)
 
 
 class Rate:

@@ -101,8 +101,8 @@ def rtsp_server() -> Iterator[Callable[..., RtspServer]]:
         pytest.skip(f"the RTSP server needs Debian's gst-rtsp-server: {missing}")
     servers: list[RtspServer] = []
 
-    def serve(file: Path | None = None, auth: str = "") -> RtspServer:
-        servers.append(RtspServer(file, auth))
+    def serve(file: Path | None = None, auth: str = "", record: bool = False) -> RtspServer:
+        servers.append(RtspServer(file, auth, record))
         servers[-1].start()
         return servers[-1]
 
@@ -114,8 +114,8 @@ def rtsp_server() -> Iterator[Callable[..., RtspServer]]:
 class RtspServer:
     """tests/integration/rtsp_server.py as a process. `url` holds the user and password, if it asks for them."""
 
-    def __init__(self, file: Path | None, auth: str) -> None:
-        self._file, self._auth, self.port = file, auth, _free_port()
+    def __init__(self, file: Path | None, auth: str, record: bool = False) -> None:
+        self._file, self._auth, self._record, self.port = file, auth, record, _free_port()
         self._process: subprocess.Popen[str] | None = None
         self.url = f"rtsp://{auth + '@' if auth else ''}127.0.0.1:{self.port}/live"
 
@@ -124,6 +124,7 @@ class RtspServer:
         options = ["--port", str(self.port)]
         options += ["--file", str(self._file)] if self._file else []
         options += ["--auth", self._auth] if self._auth else []
+        options += ["--record"] if self._record else []
         self._process = subprocess.Popen([*_RTSP_SERVER, *options], stdout=subprocess.PIPE, text=True)
         assert select.select([self._process.stdout], [], [], 20)[0], "the RTSP server did not start within 20 s"
         assert self._process.stdout.readline() == "ready\n", "the RTSP server ended; its stderr says why"

@@ -22,7 +22,7 @@ from inference.backends import torch_device
 from inference.checkpoint import write_bytes
 from inference.detector_file import MULTIPLE, DetectorInfo, save_detector
 from inference.networks import require_torch
-from train.photo_arrays import Photos, read_photos
+from train.photo_arrays import Photos, read_arrays
 from train.progress import Rate
 from train.resume import load_state, save_state
 from transport.cores import usable_cores
@@ -86,7 +86,7 @@ def train_detector_command(
     from train.detector_views import Views
 
     target = torch_device(device)
-    train, val = read_photos(photos / "train"), read_photos(photos / "val")
+    train, val = read_arrays(photos / "train"), read_arrays(photos / "val")
     log.info(
         "%d photographs with %d faces to learn from, %d with %d to validate on",
         *(len(train.photos), train.faces, len(val.photos), val.faces),

@@ -1,81 +1,85 @@
-"""Fit what turns a Haar cascade's square into the box an annotator draws: `python -m train.fit_boxes PHOTOS`.
+"""Fit what turns a detector's rectangle into the box an annotator draws: `python -m train.fit_boxes PHOTOS`.
 
 PHOTOS holds `train/` and `val/`, each with `images/` and COCO's `annotations.json`. The numbers are fitted on
-`train`, judged on `val`, and printed to be pasted into inference/haar.py.
+`train`, judged on `val`, and printed to be pasted into inference/haar.py, yunet.py or maskface.py.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple
 
-import cv2
 import numpy as np
 import typer
+from msgspec.structs import replace
 
 from configs.command import run_command
 from configs.errors import InputError
 from configs.schema import DetectConfig
-from inference.haar import BoxMapping, HaarDetector
+from inference.detect import open_detector
+from inference.detector import BoxMapping, Detector
+from inference.haar import MAPPINGS
 from inference.preprocess import CROP_MARGIN, crop_box
+from train.photos import Photo, read_photos
 from transport.frame import Box, iou
 
 MIN_SIDE_PX = 40  # smaller faces are left out of the training crops too
-MIN_IOU = 0.25  # a square that overlaps a face less than this has not found it
-Cascade = Literal["default", "alt", "alt2"]
+MIN_IOU = 0.25  # a rectangle that overlaps a face less than this has not found it
+# generous: many squares matter more here than a few false ones, and a small face is one of many in a photograph
+GENEROUS = DetectConfig(width=720, scale_factor=1.1, neighbours=2, min_face=0.05, second_opinion="none")
 UNCHANGED = BoxMapping(x=0.0, y=0.0, width=1.0, height=1.0)
 
 
-class Photo(NamedTuple):
-    """A photograph, (H, W, 3) uint8 BGR, and its faces of MIN_SIDE_PX and more."""
-
-    image: np.ndarray
-    faces: list[tuple[Box, str]]
-
-
 class Match(NamedTuple):
-    """A face and the square that found it, if one did, in a picture of this size."""
+    """A face and the rectangle that found it, if one did, in a picture of this size."""
 
     annotated: Box
     label: str
-    square: Box | None
+    found: Box | None
     image_size: tuple[int, int]
 
 
 def fit_boxes(
     photos: Annotated[Path, typer.Argument(help="Folder with train/ and val/, each of images/ and annotations.json.")],
+    detector: Annotated[
+        Literal["haar", "yunet", "maskface"],
+        typer.Option(help="Whose; of haar, those of each cascade, and judged ones."),
+    ] = "haar",
+    detector_model: Annotated[str, typer.Option(help="Its model file; yunet needs one.", metavar="FILE")] = "",
 ) -> None:
-    """Fit what turns a Haar cascade's square into the box that an annotator draws."""
-    for cascade in get_args(Cascade):
-        fitted = fit(find_matches(cascade, read_photos(photos / "train")))
-        print(f'    "{cascade}": {fitted},')
-        report(fitted, find_matches(cascade, read_photos(photos / "val")))
+    """Fit what turns a detector's rectangle into the box that an annotator draws."""
+    config = replace(GENEROUS, detector=detector, model=detector_model)
+    of_haar = [*(replace(config, cascade=cascade) for cascade in MAPPINGS), replace(config, second_opinion="judge")]
+    for choice in of_haar if detector == "haar" else [config]:
+        opened = open_detector(choice)
+        fitted = fit(find_matches(opened, read_photos(photos / "train", MIN_SIDE_PX)))
+        print(f"{opened.name}: {fitted}")
+        report(fitted, find_matches(opened, read_photos(photos / "val", MIN_SIDE_PX)))
 
 
 def fit(matches: list[Match]) -> BoxMapping:
-    """The mapping that fits the median pair; medians, because some squares sit on half a face."""
-    pairs = [(match.square, match.annotated) for match in matches if match.square is not None]
+    """The mapping that fits the median pair; medians, because some rectangles sit on half a face."""
+    pairs = [(match.found, match.annotated) for match in matches if match.found is not None]
     if not pairs:
         raise InputError("not one of the annotated faces was found: nothing to fit")
     moves = [
         (
-            (box.x + box.width / 2 - square.x) / square.width - 0.5,
-            (box.y + box.height / 2 - square.y) / square.width - 0.5,
-            box.width / square.width,
-            box.height / square.width,
+            (box.x + box.width / 2 - found.x) / found.width - 0.5,
+            (box.y + box.height / 2 - found.y) / found.height - 0.5,
+            box.width / found.width,
+            box.height / found.height,
         )
-        for square, box in pairs
+        for found, box in pairs
     ]
     return BoxMapping(*(round(float(value), 3) for value in np.median(moves, axis=0)))
 
 
 def report(mapping: BoxMapping, matches: list[Match]) -> None:
-    """How many faces the cascade finds, and how well crops around mapped boxes cover those around annotated ones."""
+    """How many faces the detector finds, and how well crops around mapped boxes cover those around annotated ones."""
     for label in sorted({match.label for match in matches}):
         of_label = [match for match in matches if match.label == label]
-        found = [match for match in of_label if match.square is not None]
+        found = [match for match in of_label if match.found is not None]
         before, after = (np.median([crop_iou(match, how) for match in found]) for how in (UNCHANGED, mapping))
         print(
             f"        # {label}: {len(found)} of {len(of_label)} found ({len(found) / len(of_label):.2f}), "
@@ -83,46 +87,23 @@ def report(mapping: BoxMapping, matches: list[Match]) -> None:
         )
 
 
-def find_matches(cascade: Cascade, photos: Iterator[Photo]) -> list[Match]:
-    """Every annotated face with the square that overlaps it most."""
-    # generous: many squares matter more here than a few false ones, and a small face is one of many in a photograph
-    detector = HaarDetector(DetectConfig(cascade=cascade, width=720, scale_factor=1.1, neighbours=2, min_face=0.05))
+def find_matches(detector: Detector, photos: Iterable[Photo]) -> list[Match]:
+    """Every annotated face with the rectangle that overlaps it most."""
     matches = []
     for photo in photos:
-        squares = detector.find_squares(photo.image)
+        rectangles = detector.find_rectangles(photo.image)
         for box, label in photo.faces:
-            best = max(squares, key=lambda square: iou(square, box), default=None)
+            best = max(rectangles, key=lambda found: iou(found, box), default=None)
             if best is not None and iou(best, box) < MIN_IOU:
                 best = None
             matches.append(Match(box, label, best, (photo.image.shape[1], photo.image.shape[0])))
     return matches
 
 
-def read_photos(folder: Path) -> Iterator[Photo]:
-    """The photographs of a COCO folder that have a face which is large enough."""
-    path = folder / "annotations.json"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give a folder with train/ and val/, each with annotations.json")
-    coco = json.loads(path.read_text())
-    names = {category["id"]: category["name"] for category in coco["categories"]}
-    faces: dict[int, list[tuple[Box, str]]] = {}
-    for annotation in coco["annotations"]:
-        box = Box(*annotation["bbox"])
-        if min(box.width, box.height) >= MIN_SIDE_PX:
-            faces.setdefault(annotation["image_id"], []).append((box, names[annotation["category_id"]]))
-    for entry in coco["images"]:
-        if entry["id"] not in faces:
-            continue
-        image = cv2.imread(str(folder / "images" / entry["file_name"]))
-        if image is None:
-            raise InputError(f"{folder / 'images' / entry['file_name']}: not a picture that OpenCV can read")
-        yield Photo(image, faces[entry["id"]])
-
-
 def crop_iou(match: Match, mapping: BoxMapping) -> float:
-    """Overlap of the two pictures that a classifier would get: around the mapped square, around the annotation."""
-    assert match.square is not None
-    cut = [crop_box(box, *match.image_size, CROP_MARGIN) for box in (mapping.apply(match.square), match.annotated)]
+    """Overlap of the two pictures that a classifier would get: around the mapped rectangle, around the annotation."""
+    assert match.found is not None
+    cut = [crop_box(box, *match.image_size, CROP_MARGIN) for box in (mapping.apply(match.found), match.annotated)]
     one, other = (Box(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in cut)
     return iou(one, other)
 

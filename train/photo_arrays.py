@@ -1,17 +1,15 @@
-"""Whole photographs with the boxes of their faces, as COCO writes them down: what a detector learns from."""
+"""Whole photographs with the boxes of their faces as arrays: what a detector learns from."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 
 from configs.errors import InputError
+from train.photos import read_annotations, read_photos
 
 
 @dataclass(slots=True)
@@ -47,55 +45,22 @@ def no_boxes() -> np.ndarray:
     return np.zeros((0, 4), np.float32)
 
 
-def read_photos(folder: Path) -> Photos:
+def read_arrays(folder: Path) -> Photos:
     """The photographs of `folder`/images that `folder`/annotations.json names, decoded.
 
     Raises InputError, with the culprit in it, for whatever is not there, is no COCO, or is no picture.
     """
-    path = folder / "annotations.json"
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); needed are train/ and val/, each with annotations.json (COCO) "
-            "and images/"
-        ) from error
-    hashed = hashlib.sha256(text)
-    try:
-        coco = json.loads(text)
-        names = {int(image["id"]): str(image["file_name"]) for image in coco["images"]}
-        classes = {int(entry["id"]): str(entry["name"]) for entry in coco["categories"]}
-        notes: dict[int, list[tuple[np.ndarray, int]]] = {number: [] for number in names}
-        order = list(classes)
-        for note in coco["annotations"]:
-            notes[note["image_id"]].append((corners(note), order.index(note["category_id"])))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not the annotations of photographs in COCO's form: {error!r}") from error
-    if not names or not any(notes.values()):
-        raise InputError(f"{path}: names no photographs with faces")
+    classes = [category.name for category in read_annotations(folder).categories]
+    hashed = hashlib.sha256((folder / "annotations.json").read_bytes())
     photos = []
-    for number, name in names.items():
-        image = read_picture(folder / "images" / name)
-        boxes = np.array([box for box, _ in notes[number]], np.float32).reshape(-1, 4)
-        photos.append(Photo(name, image, boxes, np.array([label for _, label in notes[number]], np.int64)))
-        hashed.update(image.data)
-    return Photos(photos, tuple(classes.values()), hashed.hexdigest()[:16])
-
-
-def corners(note: dict[str, Any]) -> np.ndarray:
-    """x1, y1, x2, y2 of an annotation; ValueError unless its box is four numbers with a width and a height."""
-    x, y, width, height = map(float, note["bbox"])
-    if not (np.isfinite([x, y, width, height]).all() and width > 0 and height > 0):
-        raise ValueError(f"bbox {note['bbox']} of annotation {note.get('id')}")
-    return np.array([x, y, x + width, y + height], np.float32)
-
-
-def read_picture(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 BGR."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-    if picture is None:
-        raise InputError(f"{path}: {'not a picture that OpenCV can read' if path.exists() else 'no such file'}")
-    return picture
+    for photo in read_photos(folder):
+        corners = [(box.x, box.y, box.x + box.width, box.y + box.height) for box, _ in photo.faces]
+        labels = np.array([classes.index(label) for _, label in photo.faces], np.int64)
+        photos.append(Photo(photo.name, photo.image, np.array(corners, np.float32).reshape(-1, 4), labels))
+        hashed.update(photo.image.data)
+    if not any(len(photo.boxes) for photo in photos):
+        raise InputError(f"{folder / 'annotations.json'}: names no photographs with faces")
+    return Photos(photos, tuple(classes), hashed.hexdigest()[:16])
 
 
 def sides(boxes: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from transport.frame import Face, Frame
 
-VERSION = b"\x02"
+VERSION = b"\x03"
 MAX_SIDE_PX = 1 << 16
 
 
@@ -36,20 +36,55 @@ class Sweep(Struct, frozen=True, tag="sweep"):
     before_seq: int
 
 
-class Return(Struct, frozen=True, tag="return"):
-    """A ticket on its way back to capture, with what became of its frame."""
+class Ticket(Struct, frozen=True, array_like=True):
+    """What became of a frame: its outcome, its age when it ended, and how many faces it had."""
 
-    stream: str
     seq: int
     outcome: str
     age_ns: int
     faces: int
 
 
+class Return(Struct, frozen=True, tag="return"):
+    """Tickets on their way back to capture."""
+
+    stream: str
+    tickets: tuple[Ticket, ...]
+
+
 class SweepRequest(Struct, frozen=True, tag="sweep_request"):
     """From the supervisor to capture: a stage died and is back, find out what it took with it."""
 
     stream: str
+
+
+class Open(Struct, frozen=True, tag="open"):
+    """Walks ahead of the frames of a stream that was added while the run went on: where its memory and tickets are.
+
+    `gone` are those that were removed before: what is kept of them can go. Names are never used twice in a run, so
+    that a word that comes late does no harm.
+    """
+
+    stream: str
+    segment: str
+    returns: str
+    gone: list[str]
+
+
+class Pause(Struct, frozen=True, tag="pause"):
+    """From the supervisor to capture: let the source be, or go on with it."""
+
+    stream: str
+    paused: bool
+
+
+class Command(Struct, frozen=True, tag="command"):
+    """From a process beside the frames to the supervisor: change the streams. `source` is JSON, of `add` only."""
+
+    number: int
+    action: str
+    stream: str
+    source: bytes = b""
 
 
 class Ready(Struct, frozen=True, tag="ready"):
@@ -63,7 +98,8 @@ class Ready(Struct, frozen=True, tag="ready"):
 class Beat(Struct, frozen=True, tag="beat"):
     """A worker's heartbeat. `busy_since_ns` is 0 when it waits; the rest is of this life of the process.
 
-    `cpu_ns` is what the process has used since it was ready; `counts` is what the stage counts of its own work.
+    `cpu_ns` is what the process has used since it was ready; `counts` is what the stage counts of its own work,
+    `says` what it says of itself right now.
     """
 
     process: str
@@ -74,6 +110,7 @@ class Beat(Struct, frozen=True, tag="beat"):
     busy_ns: int
     cpu_ns: int = 0
     counts: dict[str, int] = {}
+    says: dict[str, str] = {}
 
 
 class Refused(Struct, frozen=True, tag="refused"):
@@ -96,13 +133,13 @@ class _FrameHeader(Struct, frozen=True, tag="frame"):
     slot: int | None
 
 
-Message = Frame | End | Sweep | Return | SweepRequest | Ready | Beat | Refused
+Message = Frame | End | Sweep | Return | SweepRequest | Open | Pause | Command | Ready | Beat | Refused
 Pixels = Callable[[str, int, int, int, int], "np.ndarray | None"]
 """(stream, slot, seq, height, width) -> the picture in shared memory, None if it is no longer that frame's."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(
-    _FrameHeader | End | Sweep | Return | SweepRequest | Ready | Beat | Refused  # type: ignore[arg-type]
+    _FrameHeader | End | Sweep | Return | SweepRequest | Open | Pause | Command | Ready | Beat | Refused  # type: ignore[arg-type]
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import Self
 
@@ -10,12 +11,13 @@ import numpy as np
 import zmq
 
 from transport.channel import Inbox, Outbox
-from transport.codec import End, Message, Return, Sweep, WireError
+from transport.codec import End, Message, Open, Return, Sweep, Ticket, WireError
 from transport.frame import Ended, Frame
 from transport.pool import Pool
 from transport.spec import Spec
 
 _LOOK_S = 0.1  # how long to wait for a frame before looking whether the run ends
+_HELD_NS = 200_000  # tickets of frames that follow each other more quickly go back together
 
 
 class Post:
@@ -25,12 +27,15 @@ class Post:
         self._spec = spec
         self._pools = {name: Pool(place.segment) for name, place in spec.streams.items()}
         self._inbox = Inbox(context, spec.inbox)
+        self._context = context
         self._outbox = Outbox(context, spec.outbox) if spec.outbox else None
         self._returns = {name: Outbox(context, place.returns) for name, place in spec.streams.items()}
         self._shares_memory = not spec.inbox.startswith("tcp://")
+        self._due: dict[str, list[Ticket]] = {}
+        self._due_since_ns = 0
         self.held: dict[tuple[str, int], Frame] = {}
 
-    def gather(self) -> tuple[list[Frame], End | Sweep | None]:
+    def gather(self) -> tuple[list[Frame], End | Sweep | Open | None]:
         """Up to `batch` frames that wait already, or come within `wait_ms` of the first; and what stopped the row."""
         batch: list[Frame] = []
         deadline_s, message = 0.0, None
@@ -41,16 +46,42 @@ class Post:
             deadline_s = deadline_s or time.monotonic() + self._spec.wait_ms / 1e3
             batch.append(message)
         self.held = {(frame.stream, frame.seq): frame for frame in batch}
-        return batch, message if isinstance(message, End | Sweep) else None
+        return batch, message if isinstance(message, End | Sweep | Open) else None
 
     def _receive(self, timeout_s: float) -> Message | None:
-        """The next frame, End or Sweep of a stream of this run."""
-        message = self._inbox.receive(timeout_s, self._pixels if self._shares_memory else None, on_junk=warn)
+        """The next frame, End or Sweep of a stream of this run, or word of a new one.
+
+        Before it waits for one, tickets due go back.
+        """
+        pixels = self._pixels if self._shares_memory else None
+        message = self._inbox.receive(0, pixels, on_junk=warn)
+        if message is None:
+            self.send_back()
+            message = self._inbox.receive(timeout_s, pixels, on_junk=warn) if timeout_s else None
+        if isinstance(message, Open) and self._open(message):
+            return message
         if isinstance(message, Frame | End | Sweep) and message.stream in self._pools:
             return message
         if message is not None:
             warn(WireError(f"{message} does not belong here"))
         return None
+
+    def _open(self, new: Open) -> bool:
+        """Get ready for a stream that was added; False for one that is not this run's."""
+        folder = self._spec.control.rpartition("/")[0]
+        ours = re.fullmatch(rf"/proc/{self._spec.parent}/fd/\d+", new.segment)
+        if not ours or new.returns.rpartition("/")[0] != folder:
+            return False
+        if new.stream not in self._pools:
+            try:
+                self._pools[new.stream] = Pool(new.segment)
+            except (OSError, ValueError):  # it was removed again meanwhile, or is no stream's
+                return False
+            self._returns[new.stream] = Outbox(self._context, new.returns)
+        for gone in self._pools.keys() & set(new.gone):
+            self._pools.pop(gone).close()
+            self._returns.pop(gone).close()
+        return True
 
     def _pixels(self, stream: str, slot: int, seq: int, height: int, width: int) -> np.ndarray | None:
         pool = self._pools.get(stream)
@@ -72,21 +103,36 @@ class Post:
             age_ns = time.monotonic_ns() - frame.captured_ns if result.age_ns is None else result.age_ns
             if frame.slot is not None:
                 pool.end(frame.slot, frame.seq, result.outcome, age_ns, len(frame.faces))
-            ticket = Return(frame.stream, frame.seq, result.outcome, age_ns, len(frame.faces))
-            self._returns[frame.stream].send(ticket)
+            self._due.setdefault(frame.stream, []).append(Ticket(frame.seq, result.outcome, age_ns, len(frame.faces)))
+            if time.monotonic_ns() - self._due_since_ns > _HELD_NS:
+                self.send_back()
         elif self._outbox is None:
             raise TypeError(f"the last stage must end each frame, but passed on {frame}")
         else:
             self._outbox.send(frame)
 
-    def forward(self, message: End | Sweep) -> None:
-        """Pass on what walks behind the frames; the last stage gives it back to capture."""
+    def send_back(self) -> None:
+        """Send the tickets of the frames that ended.
+
+        Each message wakes two threads of ZeroMQ and the receiver, which costs more than all the rest of a ticket's way.
+        """
+        for stream, tickets in self._due.items():
+            self._returns[stream].send(Return(stream, tuple(tickets)))
+        self._due.clear()
+        self._due_since_ns = time.monotonic_ns()
+
+    def forward(self, message: End | Sweep | Open) -> None:
+        """Pass on what walks between the frames; the last stage gives End and Sweep back to capture."""
+        self.send_back()
+        if isinstance(message, Open) and self._outbox is None:
+            return
         (self._outbox or self._returns[message.stream]).send(message)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.send_back()
         self._inbox.close()  # first: context.term() waits for every open socket
         for link in [*self._returns.values(), *([self._outbox] if self._outbox else [])]:
             link.close()

@@ -59,7 +59,7 @@ class Process:
         self.deaths_unready = 0
         self.restart_at_s: float | None = None
         self.started_s = self.heard_s = 0.0
-        self.beat = Beat(self.name, 0, 0, 0, 0, 0)
+        self.beat = Beat(self.name, 0, 0, 0, 0, 0)  # the newest of this life
         self._earlier = Work()
         self._closing = False
         self._child: subprocess.Popen[bytes] | None = None

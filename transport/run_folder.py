@@ -34,6 +34,25 @@ def run_folder() -> Iterator[Path]:
             shutil.rmtree(folder)
 
 
+def living_runs() -> list[Path]:
+    """The folders of this user's runs that go on now."""
+    parents = {Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()), Path("/tmp")}
+    return [folder for parent in parents for folder in sorted(parent.glob(_PREFIX + "*")) if _lives(folder)]
+
+
+def _lives(folder: Path) -> bool:
+    try:
+        if folder.stat().st_uid != os.getuid():
+            return False
+        with (folder / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
 def _remove_dead(parent: Path) -> None:
     for folder in parent.glob(_PREFIX + "*"):
         try:

@@ -13,7 +13,11 @@ class StreamPlace(msgspec.Struct, frozen=True):
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """All that a worker is told by the supervisor. An empty `outbox`: the last stage."""
+    """All that a worker is told by the supervisor. An empty `outbox`: the last stage; `aside`: none at all.
+
+    `added`: a source that came while the run went on; the stages learn of it by a message ahead of its frames.
+    `gone` are the streams that were removed before.
+    """
 
     process: str
     function: str
@@ -21,9 +25,13 @@ class Spec(msgspec.Struct, frozen=True):
     inbox: str
     outbox: str
     control: str
+    feeds: str
     streams: dict[str, StreamPlace]
     stream: str = ""
     batch: int = 1
     wait_ms: float = 0.0
     restarts: int = 0
     parent: int = 0
+    aside: bool = False
+    added: bool = False
+    gone: list[str] = []

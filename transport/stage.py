@@ -20,20 +20,24 @@ class StageContext:
     half-written file goes on with it instead of starting over.
     `facts` is filled by the function before it asks for its first batch (`model`, `provider`, ...);
     it is printed when the stage is ready and stands in the run's JSON. `counts` is what it counts of its own work
-    while it runs (`searched`, `classified`); it stands there, too.
+    while it runs (`searched`, `classified`); it stands there, too. `says` is what it says of itself right now.
+    `feeds` is where the run tells of itself to a page (transport/feed.py), followed by who tells; empty: to none.
 
     The rest is for the worker and for capture, which has no batches: `busy_since_ns` (0: waiting) tells a long
     piece of work from a hang; `ready` is called when the source is open, or waited for; `wake` ends the wait of the
-    thread that collects tickets.
+    thread that collects tickets; `stopping` says that the run ends.
     """
 
     restarts: int = 0
     facts: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    says: dict[str, str] = field(default_factory=dict)
+    feeds: str = ""
     busy_since_ns: int = 0
     busy_ns: int = 0
     ready: Callable[[], None] = lambda: None
     wake: Callable[[], None] = lambda: None
+    stopping: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +60,16 @@ class Stage:
     batch: int = 1
     wait_ms: float = 0.0
     listen: str = "ipc"
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A process beside the way of the frames: a name, a function, its section of the options.
+
+    `function(config, context)` calls `context.ready()` when it serves, and returns soon after `context.stopping()`.
+    It is watched and restarted as a stage is, and no frame waits for it.
+    """
+
+    name: str
+    function: Callable[..., None]
+    config: Any

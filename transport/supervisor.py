@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -15,19 +13,22 @@ import msgspec
 import zmq
 
 from configs.errors import Failure, InputError
-from configs.schema import LIVE_TICKETS, RunConfig
-from transport.channel import Inbox, Outbox
-from transport.codec import Beat, Ready, Refused, SweepRequest
+from configs.schema import RunConfig
+from transport.changes import Changes
+from transport.channel import Inbox
+from transport.codec import Beat, Command, Ready, Refused
 from transport.cores import usable_cores
-from transport.ledger import Ledger, read_ledger
-from transport.pool import STATES, Pool, create_segment
+from transport.feed import Feed
+from transport.ledger import Ledger
+from transport.plan import Plan
 from transport.process import Process, Say, Work
 from transport.run_folder import run_folder
-from transport.spec import Spec, StreamPlace
-from transport.stage import Stage
-from transport.tickets import settle_rest
+from transport.stage import Aside, Stage
+from transport.status import status_of
+from transport.streams import Streams
 
 _POLL_S = 0.05
+_TELL_S = 0.5
 _DRAIN_S = 1.5  # after Ctrl-C: time for the frames under way, then the sinks are closed without them
 _KILL_S = 2.6  # after Ctrl-C: whoever still runs is killed, so that all is gone within 3 s
 _BACK_OFF_S = (0.05, 5.0)
@@ -39,18 +40,33 @@ STARTING, RUNNING, DRAINING, CLOSING = range(4)
 
 
 class Supervisor:
-    """The processes of one run. `run()` returns when all have ended; then `ledgers` and `stages` tell what was."""
+    """The processes of one run. `run()` returns when all have ended; then `ledgers` and `stages` tell what was.
 
-    def __init__(self, stages: list[Stage], run: RunConfig, say: Say, on_tick: Callable[[Supervisor], None]) -> None:
+    `asides` are processes beside the stages; with any, the run tells twice a second how it stands, and they may have
+    streams added: `admit` makes a name and options of what they give (JSON, and the names that are taken).
+    """
+
+    def __init__(
+        self,
+        stages: list[Stage],
+        run: RunConfig,
+        say: Say,
+        on_tick: Callable[[Supervisor], None],
+        asides: Sequence[Aside] = (),
+        admit: Callable[[bytes, list[str]], tuple[str, Any]] | None = None,
+    ) -> None:
         self._table, self._run, self._say, self._on_tick = stages, run, say, on_tick
-        self.streams: list[str] = list(stages[0].config)
+        self._aside_rows, self.admit = asides, admit
+        self._streams = Streams(stages[0].config)
+        self._changes = Changes()
+        self._gone = Work()  # what the captures of removed streams have done
         self.processes: dict[str, Process] = {}
         self.refused: dict[str, str] = {}
         self.phase = STARTING
         self.started_s = 0.0
         self.ended_s = 0.0
-        self._pools: dict[str, Pool] = {}
-        self._requests: dict[str, Outbox] = {}
+        self._feed: Feed | None = None
+        self._fed_s = 0.0
         self._told_s: float | None = None
         self._interrupts = 0
         self._failure: Exception | None = None
@@ -62,22 +78,22 @@ class Supervisor:
         """
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(run_folder())
-            segments = {stream: create_segment(stream, self._slots(stream)) for stream in self.streams}
-            for stream, fd in segments.items():
-                stack.callback(os.close, fd)
-                self._pools[stream] = stack.enter_context(Pool(fd))
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
             stack.callback(context.term)
             control = stack.enter_context(Inbox(context, f"ipc://{folder}/control"))
-            self._plan(folder, segments)
-            for stream in self.streams:
-                self._requests[stream] = stack.enter_context(Outbox(context, self._returns(folder, stream)))
+            stack.enter_context(self._streams.opened(folder, context))
+            self._plan = Plan(self._table, self._aside_rows, folder, self._streams.places)
+            for spec in [*map(self._plan.capture, self.streams), *self._plan.processes()]:
+                self.processes[spec.process] = Process(spec, self._say)
+            if self._aside_rows:
+                self._feed = stack.enter_context(Feed(context, f"ipc://{folder}/feed-supervisor"))
             stack.enter_context(self._signals())
             try:
                 self._supervise(control)
             finally:
                 self._kill_all()
-            self._settle()
+            for stream, rest in self._streams.settle().items():
+                self._say(stream, f"{rest} frames were still under way when the run was stopped")
         if self._failure is not None:
             raise self._failure
 
@@ -87,7 +103,17 @@ class Supervisor:
 
     def ledger(self, stream: str) -> Ledger:
         """The account of a stream, now or at the end."""
-        return read_ledger(self._pools[stream]) if stream in self._pools else Ledger()
+        return self._streams.ledger(stream)
+
+    @property
+    def streams(self) -> list[str]:
+        """The names of all streams of now."""
+        return self._streams.names
+
+    @property
+    def removed(self) -> list[str]:
+        """Those that were removed while the run went on; their ledgers are kept."""
+        return list(self._streams.removed)
 
     def stage_figures(self) -> dict[str, dict[str, Any]]:
         """Per stage: frames per second, busy share of its time, cores in use, mean frames in a batch, restarts.
@@ -96,10 +122,8 @@ class Supervisor:
         """
         wall_s = max(1e-9, (self.ended_s or time.monotonic()) - (self.started_s or time.monotonic()))
         figures = {}
-        for row in self._table:
-            members = self._members(row)
-            work = sum((process.work for process in members), Work())
-            figures[row.name] = {
+        for name, (members, work) in self.work().items():
+            figures[name] = {
                 "fps": round(work.frames / wall_s, 2),
                 "busy": round(work.busy_ns / 1e9 / wall_s / len(members), 4),
                 "cores": round(work.cpu_ns / 1e9 / wall_s, 4),
@@ -108,6 +132,23 @@ class Supervisor:
                 **work.counts,
             }
         return figures
+
+    def work(self) -> dict[str, tuple[list[Process], Work]]:
+        """Per stage its processes, and what they have done together."""
+        members = {row.name: self._members(row) for row in self._table}
+        gone = {self._table[0].name: self._gone}
+        return {
+            name: (those, sum((process.work for process in those), gone.get(name, Work())))
+            for name, those in members.items()
+        }
+
+    def capture_of(self, stream: str) -> Process:
+        """The process that reads a stream's source."""
+        return self.processes[f"{self._table[0].name}-{stream}"]
+
+    def source_of(self, stream: str) -> str:
+        """What the user named as the source of a stream; it may hold a password."""
+        return str(self._table[0].config[stream].source)
 
     def limited_by(self) -> str | None:
         """The stage that all wait for: one that is busy nearly all the time; else, if all cores are, who most."""
@@ -123,40 +164,40 @@ class Supervisor:
         """What the stages said of themselves when they became ready: model, provider, detector, ..."""
         return {key: value for row in self._table[1:] for p in self._members(row) for key, value in p.facts.items()}
 
-    def _slots(self, stream: str) -> int:
-        return int(self._table[0].config[stream].tickets or LIVE_TICKETS) + 2
+    @property
+    def is_running(self) -> bool:
+        """Whether the sources run, and nothing has told them to end."""
+        return self.phase == RUNNING and not self._interrupts and self._failure is None
 
-    def _returns(self, folder: Path, stream: str) -> str:
-        """By number, because a long name would not fit into the 107 bytes of a socket's path."""
-        return f"ipc://{folder}/returns-{self.streams.index(stream)}"
+    def add(self, stream: str, config: Any) -> None:
+        """Begin a stream while the run goes on; the stages learn of it by what walks ahead of its frames."""
+        self._streams.add(stream, config)
+        spec = self._plan.capture(stream, added=True, gone=self.removed)
+        self.processes[spec.process] = Process(spec, self._say)
+        self.processes[spec.process].start()
 
-    def _plan(self, folder: Path, segments: dict[str, int]) -> None:
-        """Write the table as one Spec per process, each knowing where the next one listens."""
-        places = {
-            stream: StreamPlace(f"/proc/{os.getpid()}/fd/{fd}", self._returns(folder, stream))
-            for stream, fd in segments.items()
-        }
-        inboxes = [f"ipc://{folder}/{row.name}" if row.listen == "ipc" else row.listen for row in self._table[1:]]
-        for row, inbox, outbox in zip(self._table, ["", *inboxes], [*inboxes, ""], strict=True):
-            of_source = row is self._table[0]
-            for stream in self.streams if of_source else [""]:
-                spec = Spec(
-                    process=f"{row.name}-{stream}" if of_source else row.name,
-                    function=f"{row.function.__module__}:{row.function.__qualname__}",
-                    config=msgspec.Raw(msgspec.json.encode(row.config[stream] if of_source else row.config)),
-                    inbox=places[stream].returns if of_source else inbox,
-                    outbox=outbox,
-                    control=f"ipc://{folder}/control",
-                    streams={stream: places[stream]} if of_source else places,
-                    stream=stream,
-                    batch=row.batch,
-                    wait_ms=row.wait_ms,
-                )
-                self.processes[spec.process] = Process(spec, self._say)
+    def end(self, stream: str) -> None:
+        """Ask a stream's source to end; its frames come home, then it is done."""
+        self.capture_of(stream).close()
+
+    def pause(self, stream: str, paused: bool) -> None:
+        """Let a source be, or go on with it."""
+        self._streams.pause(stream, paused)
+
+    def forget(self, stream: str) -> None:
+        """Give back what an ended stream held; its ledger stays for the account at the end."""
+        self._gone += self.processes.pop(self.capture_of(stream).name).work
+        self._streams.forget(stream)
+
+    def answer(self, text: bytes) -> None:
+        """Tell those beside the frames what became of a command."""
+        if self._feed is not None:
+            self._feed.send(b"answer", text)
+            self._fed_s = 0.0  # and how the run stands now
 
     def _members(self, row: Stage) -> list[Process]:
         if row is self._table[0]:
-            return [self.processes[f"{row.name}-{stream}"] for stream in self.streams]
+            return [self.capture_of(stream) for stream in self.streams]
         return [self.processes[row.name]]
 
     @contextlib.contextmanager
@@ -178,7 +219,12 @@ class Supervisor:
 
     @property
     def _others(self) -> list[Process]:
-        return [process for row in self._table[1:] for process in self._members(row)]
+        """All but the captures: the stages behind them, and what runs beside."""
+        return [*(process for row in self._table[1:] for process in self._members(row)), *self._asides]
+
+    @property
+    def _asides(self) -> list[Process]:
+        return [self.processes[aside.name] for aside in self._aside_rows]
 
     def _supervise(self, control: Inbox) -> None:
         for process in self._others:
@@ -193,14 +239,25 @@ class Supervisor:
             looked_s = now_s
             for process in list(self.processes.values()):
                 self._watch(process, control)
+            self._changes.advance(self)
             self._advance()
             self._on_tick(self)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell those who watch how the run stands."""
+        if self._feed is not None and time.monotonic() - self._fed_s >= _TELL_S:
+            self._fed_s = time.monotonic()
+            self._feed.send(b"status", msgspec.msgpack.encode(status_of(self)))
 
     def _listen(self, control: Inbox, timeout_s: float = _POLL_S) -> None:
         message = control.receive(timeout_s)
         while message is not None:
             if isinstance(message, Beat | Ready | Refused):
-                self._hear(self.processes[message.process], message)
+                if message.process in self.processes:
+                    self._hear(self.processes[message.process], message)
+            elif isinstance(message, Command):
+                self._changes.take(self, message)
             message = control.receive(0)
 
     def _hear(self, process: Process, message: Beat | Ready | Refused) -> None:
@@ -217,10 +274,12 @@ class Supervisor:
         process.ready, process.facts, process.deaths_unready = True, message.facts, 0
         facts = ", ".join(f"{key} {value}" for key, value in message.facts.items())
         self._say(process.name, f"ready (pid {message.pid}{'; ' if facts else ''}{facts})")
-        if process.restarts and process not in self._captures:
+        if process in self._captures and process.spec.stream in self._streams.paused:
+            self._streams.pause(process.spec.stream, True)
+        if process.restarts and process not in self._captures and process not in self._asides:
             for capture in self._captures:
                 if not capture.done:
-                    self._requests[capture.spec.stream].send(SweepRequest(capture.spec.stream))
+                    self._streams.sweep(capture.spec.stream)
 
     def _watch(self, process: Process, control: Inbox) -> None:
         """What a process's exit, silence or long work means now."""
@@ -252,7 +311,7 @@ class Supervisor:
         is_capture = process in self._captures
         if process.refusal:
             self._refuse(process, is_capture)
-        elif is_capture and (self.phase >= DRAINING or self._pools[process.spec.stream].header["finished"]):
+        elif is_capture and (self.phase >= DRAINING or self._streams.has_finished(process.spec.stream)):
             process.done = True
         elif self.phase == CLOSING and process.exit_code in (0, -signal.SIGTERM):
             process.done = True
@@ -261,10 +320,10 @@ class Supervisor:
 
     def _refuse(self, process: Process, is_capture: bool) -> None:
         process.done = True
-        if is_capture and self._run.keep_going and len(self.streams) > 1:
+        if is_capture and (self._run.keep_going or process.spec.added) and len(self.streams) > 1:
             self._say(process.name, process.refusal)
             self.refused[process.spec.stream] = process.refusal
-            self._pools[process.spec.stream].header["state"] = STATES.index("failed")
+            self._streams.failed(process.spec.stream)
         else:
             self._fail(InputError(process.refusal))
 
@@ -324,9 +383,3 @@ class Supervisor:
             process.done = True
         for process in self.processes.values():
             process.wait(5)
-
-    def _settle(self) -> None:
-        for stream, pool in self._pools.items():
-            rest = settle_rest(pool)
-            if rest:
-                self._say(stream, f"{rest} frames were still under way when the run was stopped")

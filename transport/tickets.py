@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from transport.codec import End, Return, Sweep, SweepRequest
+from transport.codec import End, Pause, Return, Sweep, SweepRequest, Ticket
 from transport.frame import Frame
 from transport.pool import AGE_BUCKETS, AGE_STEP, FLYING, FREE, OUTCOMES, PENDING, STATES, WRITING, Pool
 
 _LOST, _SHOWN = OUTCOMES.index("lost"), OUTCOMES.index("shown")
 _POLL_S = 0.1
 
-Receive = Callable[[float], Iterable[Return | Sweep | End | SweepRequest]]
+Receive = Callable[[float], Iterable[Return | Sweep | End | SweepRequest | Pause]]
 """Waits up to so many seconds for what comes back; ends early when the pipeline must stop or was woken."""
 
 
@@ -49,6 +49,8 @@ class Tickets:
         self._pool, self._receive, self._forward, self.stopping = pool, receive, forward, stopping
         self._changed = threading.Condition()
         self._collector = threading.get_ident()
+        self._writing: int | None = None  # the slot that `room` gave and `number` has not taken yet
+        self.paused = False  # somebody wants the source to be let alone
         self._end_sent = False
         self._end_returned = False
         self._oldest_ns: int | None = None
@@ -62,7 +64,7 @@ class Tickets:
     @property
     def in_flight(self) -> int:
         """Frames that were sent and are not back."""
-        return len(self._pool.slots_in(FLYING))
+        return self._pool.count(FLYING)
 
     def oldest_ms(self) -> float | None:
         """The age of the oldest frame that was drawn, or dropped for its age, since this was last asked; None: none."""
@@ -74,7 +76,7 @@ class Tickets:
         self._pool.header["paced_fps"] = fps
 
     def state(self, name: str) -> None:
-        """Say how the source is: opening, flowing, away, ended, failed."""
+        """Say how the source is: opening, flowing, away, ended, failed, paused."""
         self._pool.header["state"] = STATES.index(name)
 
     def room(self, height: int, width: int) -> np.ndarray:
@@ -84,22 +86,25 @@ class Tickets:
         """
         pool, nbytes = self._pool, height * width * 3
         if nbytes > pool.slot_bytes:
-            self.wait(lambda: not (pool.slots_in(PENDING) or pool.slots_in(FLYING)))
+            self.wait(lambda: not (pool.count(PENDING) or pool.count(FLYING)))
             pool.states[:] = FREE
             pool.grow(nbytes)
-        writing = pool.slots_in(WRITING)
-        if not writing:
-            self.wait(lambda: bool(pool.slots_in(FREE)))
-            writing = pool.slots_in(FREE)
-            pool.states[writing[0]] = WRITING
-        return pool.pixels(writing[0], height, width)
+            self._writing = None
+        if self._writing is None:
+            self.wait(lambda: pool.first(FREE) is not None)
+            self._writing = pool.first(FREE)
+            pool.states[self._writing] = WRITING
+        assert self._writing is not None
+        return pool.pixels(self._writing, height, width)
 
     def number(
         self, image: np.ndarray, captured_ns: int, media_ms: float | None = None, name: str = "", live: bool = False
     ) -> Frame:
         """The picture just written into the room, as a frame: it is captured now, and pending."""
         with self._changed:
-            slot, seq = self._pool.slots_in(WRITING)[0], self.captured
+            slot, seq = self._writing, self.captured
+            assert slot is not None, "room() comes before number()"
+            self._writing = None
             row = self._pool.slots[slot : slot + 1]
             row["seq"], row["outcome"], row["state"] = seq, 0, PENDING
             self._pool.header["captured"] = seq + 1
@@ -155,15 +160,18 @@ class Tickets:
         """Take in what has come back."""
         for message in self._receive(timeout_s):
             if isinstance(message, Return):
-                self._settle(message)
+                for ticket in message.tickets:
+                    self._settle(ticket)
             elif isinstance(message, Sweep):
                 self._swept(message)
             elif isinstance(message, SweepRequest):
                 self._sweep()
+            elif isinstance(message, Pause):
+                self.paused = message.paused
             else:
                 self._end_returned = True
 
-    def _settle(self, ticket: Return) -> None:
+    def _settle(self, ticket: Ticket) -> None:
         slot = self._pool.slot_of(ticket.seq)
         if slot is not None:
             row = self._pool.slots[slot]

@@ -25,7 +25,7 @@ import zmq
 
 from configs.errors import InputError
 from transport.channel import Inbox, Outbox
-from transport.codec import Beat, End, Ready, Refused, Return, Sweep, SweepRequest
+from transport.codec import Beat, End, Open, Pause, Ready, Refused, Return, Sweep, SweepRequest
 from transport.frame import Frame
 from transport.pool import Pool
 from transport.post import Post, warn
@@ -70,8 +70,8 @@ class Worker:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self.stage = StageContext(restarts=spec.restarts)
         self.stopping = threading.Event()
+        self.stage = StageContext(restarts=spec.restarts, feeds=spec.feeds, stopping=self.stopping.is_set)
         self.zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.frames = self.batches = 0
         self._is_ready = False
@@ -85,7 +85,10 @@ class Worker:
             heart = Heart(self)
             try:
                 function, config = self._load()
-                if self.spec.stream:
+                if self.spec.aside:
+                    self.stage.ready = self._ready
+                    function(config, self.stage)
+                elif self.spec.stream:
                     self._run_source(function, config)
                 else:
                     self._run_stage(function, config)
@@ -149,17 +152,29 @@ class Worker:
             Outbox(self.zmq, spec.outbox) as outbox,
             Inbox(self.zmq, spec.inbox, wake_fd) as inbox,
         ):
+            place = spec.streams[spec.stream]
 
-            def receive(timeout_s: float) -> Iterator[Return | Sweep | End | SweepRequest]:
+            def forward(message: Sweep | End) -> None:
+                if isinstance(message, Sweep):
+                    announce()  # a stage that died may have taken word of this stream with it
+                outbox.send(message)
+
+            def announce() -> None:
+                if spec.added:
+                    outbox.send(Open(spec.stream, place.segment, place.returns, spec.gone))
+
+            def receive(timeout_s: float) -> Iterator[Return | Sweep | End | SweepRequest | Pause]:
                 message = inbox.receive(timeout_s, on_junk=warn)
                 with contextlib.suppress(BlockingIOError):
                     os.eventfd_read(wake_fd)
                 while message is not None:
-                    if isinstance(message, Return | Sweep | End | SweepRequest) and message.stream == spec.stream:
+                    kinds = Return | Sweep | End | SweepRequest | Pause
+                    if isinstance(message, kinds) and message.stream == spec.stream:
                         yield message
                     message = inbox.receive(0, on_junk=warn)
 
-            tickets = Tickets(spec.stream, pool, receive, outbox.send, self.stopping.is_set)
+            announce()
+            tickets = Tickets(spec.stream, pool, receive, forward, self.stopping.is_set)
             try:
                 for frame in function(config, tickets, stage):
                     self.frames += 1
@@ -205,6 +220,7 @@ class Heart:
             busy_ns=stage.busy_ns,
             cpu_ns=worker.cpu_ns(),
             counts=dict(stage.counts),
+            says=dict(stage.says),
         )
 
 

@@ -9,37 +9,82 @@ from pathlib import Path
 
 import cv2
 
+from configs.duration import milliseconds
 from configs.errors import InputError
+from configs.redact import redact
 from configs.schema import OverlayConfig
+from events import mqtt, webhook
 from overlay.display import has_display
+from overlay.sinks import publish
+from overlay.sinks.clips import ClipsSink
 from overlay.sinks.contact import ContactSink
+from overlay.sinks.history import EventLinesSink, HistorySink
 from overlay.sinks.images import ImagesSink
 from overlay.sinks.jsonl import JsonlSink
 from overlay.sinks.null import NullSink
+from overlay.sinks.publish import PublishSink
+from overlay.sinks.segments import Keep, SegmentsSink
 from overlay.sinks.sink import Sink
 from overlay.sinks.video import VideoSink
+from overlay.sinks.web import WebSink
 from overlay.sinks.window import WindowSink
 from transport.stage import StageContext
 
-DEFAULT: tuple[str, ...] = ("window",)
-
-# Kind -> how it is written on the command line, and how it is made of (path, whether it goes on after a restart).
-SINKS: dict[str, tuple[str, Callable[[str, bool], Sink]]] = {
-    "window": ("window", lambda path, goes_on: WindowSink()),
-    "file": ("file:OUT.mp4", VideoSink),
-    "images": ("images:FOLDER/", lambda path, goes_on: ImagesSink(path)),
-    "jsonl": ("jsonl:OUT.jsonl", JsonlSink),
-    "contact": ("contact:OUT.png", lambda path, goes_on: ContactSink(path)),
-    "null": ("null", lambda path, goes_on: NullSink()),
+# Kind -> how it is written on the command line, and how it is made of its path, the options and the stage's context.
+# A sink that finds its own half-written file after a restart goes on with it.
+Make = Callable[[str, OverlayConfig, StageContext], Sink]
+SINKS: dict[str, tuple[str, Make]] = {
+    "window": ("window", lambda path, config, context: WindowSink()),
+    "web": ("web", lambda path, config, context: _web(config, context)),
+    "file": ("file:OUT.mp4", lambda path, config, context: _recording(path, config, context)),
+    "clips": (
+        "clips:FOLDER/",
+        lambda path, config, context: ClipsSink(path, config.clip_before_s, config.clip_after_s, _keep(config)),
+    ),
+    "rtsp": ("rtsp://HOST/PATH", lambda path, config, context: PublishSink(f"rtsp:{path}")),
+    "rtsps": ("rtsps://HOST/PATH", lambda path, config, context: PublishSink(f"rtsps:{path}")),
+    "images": ("images:FOLDER/", lambda path, config, context: ImagesSink(path)),
+    "jsonl": ("jsonl:OUT.jsonl", lambda path, config, context: JsonlSink(path, context.restarts > 0)),
+    "contact": ("contact:OUT.png", lambda path, config, context: ContactSink(path)),
+    "events": ("events:OUT.jsonl", lambda path, config, context: EventLinesSink(path)),
+    "sqlite": (
+        "sqlite:EVENTS.db",
+        lambda path, config, context: HistorySink(path, config.events_days, config.events_mb, config.event_pictures),
+    ),
+    "webhook": ("webhook:URL", lambda path, config, context: NullSink()),  # a process beside delivers what is kept
+    "mqtt": ("mqtt://HOST/TOPIC", lambda path, config, context: NullSink()),
+    "mqtts": ("mqtts://HOST/TOPIC", lambda path, config, context: NullSink()),
+    "null": ("null", lambda path, config, context: NullSink()),
 }
 
 
+def default_sinks() -> tuple[str, ...]:
+    """Where pictures go if nothing is said: a window where there is a display, else a page."""
+    return ("window",) if _why_no_window() is None else ("web",)
+
+
+def _recording(path: str, config: OverlayConfig, context: StageContext) -> Sink:
+    if not config.segment:
+        return VideoSink(path, context.restarts > 0)
+    return SegmentsSink(path, milliseconds(config.segment) / 1000, _keep(config))
+
+
+def _keep(config: OverlayConfig) -> Keep:
+    return Keep(config.record_days, config.record_gb)
+
+
+def _web(config: OverlayConfig, context: StageContext) -> Sink:
+    if not context.feeds:
+        raise InputError("sink web: nothing serves the page here; use it with `maskstream run`")
+    return WebSink(f"{context.feeds}overlay", config.web_fps, config.web_width)
+
+
 def make_sinks(config: OverlayConfig, context: StageContext) -> list[Sink]:
-    """The sinks of the configuration; without any, a window. Raises InputError as `check_sinks` does."""
-    specs = config.sinks or DEFAULT
+    """The sinks of the configuration, else the default. Raises InputError as `check_sinks` does."""
+    specs = config.sinks or default_sinks()
     check_sinks(specs)
     parted = [spec.partition(":") for spec in specs]
-    return [SINKS[kind][1](path, context.restarts > 0) for kind, _, path in parted]
+    return [SINKS[kind][1](path, config, context) for kind, _, path in parted]
 
 
 def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
@@ -48,31 +93,50 @@ def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
     `sources` are what the pictures are read from: no sink may write over one of them.
     Raises InputError: unknown kind, missing or unwritable path, no display for a window.
     """
-    specs, sources = tuple(specs) or DEFAULT, tuple(sources)
+    specs, sources = tuple(specs) or default_sinks(), tuple(sources)
     for spec in specs:
         kind, _, path = spec.partition(":")
         if kind not in SINKS:
-            raise InputError(f"unknown sink {spec!r}: use {', '.join(form for form, _ in SINKS.values())}")
+            raise InputError(f"unknown sink {redact(spec)!r}: use {', '.join(form for form, _ in SINKS.values())}")
         if kind == "window":
             _check_window()
-        if ":" in SINKS[kind][0]:
+        if kind == "webhook":
+            webhook.check_url(path)
+        elif kind in ("mqtt", "mqtts"):
+            mqtt.check_url(spec)
+        elif kind in ("rtsp", "rtsps"):
+            publish.check_url(spec)
+            if spec in sources:
+                raise InputError(f"sink {redact(spec)!r} is a source: publish to another path")
+        elif ":" in SINKS[kind][0]:
             _check_path(spec, kind, path, sources)
         elif ":" in spec:
             raise InputError(f"sink {spec!r}: {kind} takes no path, write {SINKS[kind][0]}")
+    kinds = [spec.partition(":")[0] for spec in specs]
+    for kind in {"webhook", "mqtt", "mqtts"} & set(kinds):
+        if kinds.count("sqlite") != 1:
+            raise InputError(f"sink {kind}: events wait on disk for it: add one --sink sqlite:EVENTS.db")
     paths = [spec for spec in specs if spec != "null"]
     for spec in paths:
         if paths.count(spec) > 1:
-            raise InputError(f"sink {spec!r} is given twice: remove one of them")
+            raise InputError(f"sink {redact(spec)!r} is given twice: remove one of them")
 
 
 def _check_window() -> None:
-    instead = "use --sink file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl or null instead"
+    reason = _why_no_window()
+    if reason:
+        instead = "use --sink web, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl or null instead"
+        raise InputError(f"sink window: {reason}; {instead}")
+
+
+def _why_no_window() -> str | None:
+    """What keeps a window from being shown; None: nothing."""
     if cv2.currentUIFramework() == "":
-        raise InputError(f"sink window: this OpenCV (headless) cannot show windows; {instead}")
+        return "this OpenCV (headless) cannot show windows"
     if not has_display():
         display = os.environ.get("DISPLAY")
-        reason = f"DISPLAY={display} cannot be reached" if display else "no display here (DISPLAY is not set)"
-        raise InputError(f"sink window: {reason}; {instead}")
+        return f"DISPLAY={display} cannot be reached" if display else "no display here (DISPLAY is not set)"
+    return None
 
 
 def _check_path(spec: str, kind: str, text: str, sources: tuple[str, ...]) -> None:
@@ -83,9 +147,9 @@ def _check_path(spec: str, kind: str, text: str, sources: tuple[str, ...]) -> No
         raise InputError(f"sink {spec!r}: videos are written as MP4, give a name that ends in .mp4")
     if kind == "contact" and not (path.suffix and cv2.haveImageWriter(path.name)):
         raise InputError(f"sink {spec!r}: give the name of a picture, one that ends in .png or .jpg")
-    if kind == "images" and path.exists() and not path.is_dir():
+    if kind in ("images", "clips") and path.exists() and not path.is_dir():
         raise InputError(f"sink {spec!r}: {path} is a file, give a folder")
-    if kind != "images" and path.is_dir():
+    if kind not in ("images", "clips") and path.is_dir():
         raise InputError(f"sink {spec!r}: {path} is a folder, give a file in it")
     if path.exists() and not os.access(path, os.W_OK):
         raise InputError(f"sink {spec!r}: {path} may not be written, choose another place")

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from events.event import Event
 from transport.frame import Frame
 
 
@@ -13,13 +14,21 @@ class Sink(ABC):
     """The base of all sinks. A sink opens what it needs when its first frame comes, and raises InputError if it can't.
 
     `wants_pixels` is False for a sink that never looks at the picture: with only such sinks nothing is drawn.
+    `wants_events` is True for one that takes events: without such a sink nothing watches for them.
     """
 
     wants_pixels = True
+    wants_events = False
+
+    def tell(self, stream: str, rule: str, text: str) -> None:  # noqa: B027 - the stage replaces it
+        """Say that something happened to the sink itself; the stage makes an event of it."""
 
     @abstractmethod
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
         """Take one frame; `picture` is its image with everything drawn on it, shared by all sinks."""
+
+    def happened(self, event: Event, picture: bytes) -> None:  # noqa: B027 - most sinks take pictures only
+        """Take an event; `picture` is the JPEG of the face it is about, empty where there is none."""
 
     def idle(self, silent_s: dict[str, float]) -> None:  # noqa: B027 - most sinks have nothing to do then
         """Called about twice a second. `silent_s` has the live streams that are away, and for how long, s."""

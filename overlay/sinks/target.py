@@ -22,6 +22,29 @@ def target(template: str, stream: str) -> Path:
     return Path(template.replace("{stream}", re.sub(r"[^\w.-]+", "_", stream)))
 
 
+class Targets:
+    """A file for each stream; where two would have the same one, the later gets its name added.
+
+    That happens when a stream is added while the run goes on: until then there was only one.
+
+    >>> targets = Targets("out.mp4")
+    >>> [targets.of(stream).as_posix() for stream in ("door", "hall", "door")]
+    ['out.mp4', 'out-hall.mp4', 'out.mp4']
+    """
+
+    def __init__(self, template: str) -> None:
+        self._template = template
+        self._paths: dict[str, Path] = {}
+
+    def of(self, stream: str) -> Path:
+        if stream not in self._paths:
+            path = target(self._template, stream)
+            if path in self._paths.values():
+                path = path.with_name(f"{path.stem}-{target('{stream}', stream)}{path.suffix}")
+            self._paths[stream] = path
+        return self._paths[stream]
+
+
 def left_by_this_run(path: Path) -> bool:
     """Whether the file was written since the supervisor, our parent process, started: an earlier run's is replaced."""
     return path.is_file() and path.stat().st_mtime >= psutil.Process(os.getppid()).create_time()

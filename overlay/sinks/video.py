@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from configs.errors import InputError
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import left_by_this_run, target, writing
+from overlay.sinks.target import Targets, left_by_this_run, writing
 from transport.frame import Frame
 
 if TYPE_CHECKING:
@@ -38,12 +40,28 @@ class VideoSink(Sink):
     """One video per path; `{stream}` in the template makes one for each stream."""
 
     def __init__(self, template: str, goes_on: bool = False) -> None:
-        self._template = template
+        self._targets = Targets(template)
         self._goes_on = goes_on
         self._videos: dict[Path, Video] = {}
+        self._stopped: set[str] = set()
 
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
-        path = target(self._template, frame.stream)
+        if frame.stream in self._stopped:
+            return
+        try:
+            self._add(frame, picture)
+        except InputError as error:
+            if not frame.live:
+                raise
+            self._stopped.add(frame.stream)  # a camera's other sinks go on
+            log.warning("%s; the run goes on without this recording", error)
+            self.tell(frame.stream, "recording", f"recording stopped: {error}")
+            video = self._videos.pop(self._targets.of(frame.stream), None)
+            if video is not None:
+                video.abandon()
+
+    def _add(self, frame: Frame, picture: np.ndarray) -> None:
+        path = self._targets.of(frame.stream)
         with writing(path):
             if path not in self._videos:
                 self._videos[path] = Video(path, picture, self._goes_on)
@@ -92,6 +110,11 @@ class Video:
         with writing(self.path), self._container:
             self._container.mux(self._stream.encode(None))
         log.info("%s: %d frames", self.path, self._frames)
+
+    def abandon(self) -> None:
+        """Let go of a file that cannot be written any more; it stays as a killed recorder leaves it."""
+        with contextlib.suppress(OSError):
+            self._container.close()
 
     def _set_aside(self) -> Path | None:
         """Give what this run recorded before another name while its frames are copied into the new file."""

@@ -32,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8554)
     parser.add_argument("--file", help="serve this video instead of the clock")
+    parser.add_argument("--record", action="store_true", help="take what is published at /in, and serve it at /live")
     parser.add_argument("--auth", help="USER:PASSWORD that clients must give")
     parser.add_argument("--check", action="store_true", help="only say which GStreamer elements are missing")
     arguments = parser.parse_args()
@@ -45,7 +46,9 @@ def main() -> None:
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(arguments.port))
-    factory = Film(arguments.file) if arguments.file else Clock()
+    factory = Film(arguments.file) if arguments.file else Republished() if arguments.record else Clock()
+    if arguments.record:
+        server.get_mount_points().add_factory("/in", published())
     if arguments.auth:
         demand_password(server, factory, *arguments.auth.split(":", 1))
     server.get_mount_points().add_factory("/live", factory)
@@ -101,6 +104,28 @@ class Film(GstRtspServer.RTSPMediaFactory):
 
     def do_create_element(self, url: object) -> Gst.Element:
         return Gst.parse_launch("( intervideosrc channel=film ! " + ENCODE)
+
+
+def published() -> GstRtspServer.RTSPMediaFactory:
+    """Where a stream is published to."""
+    factory = GstRtspServer.RTSPMediaFactory()
+    factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
+    factory.set_launch(
+        "( rtph264depay name=depay0 ! avdec_h264 ! videoconvert ! videoscale ! videorate ! video/x-raw,format=I420,"
+        f"width={WIDTH},height={HEIGHT},framerate={FPS}/1 ! intervideosink channel=in sync=false )"
+    )
+    return factory
+
+
+class Republished(GstRtspServer.RTSPMediaFactory):
+    """What is published, for viewers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_shared(True)
+
+    def do_create_element(self, url: object) -> Gst.Element:
+        return Gst.parse_launch("( intervideosrc channel=in ! videoconvert ! " + ENCODE)
 
 
 def demand_password(

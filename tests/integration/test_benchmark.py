@@ -58,6 +58,7 @@ def test_models_are_timed_beside_each_other(tmp_path):
         (["--compare", "--network", "VGG", "--size", "320x240", "--limit", "6", "--fps", "1"], "VGG"),
         (["--baseline", "nothing.json"], "nothing.json"),
         (["--truth", "x.json"], "--clip"),
+        (["--detector", "yunet", "--size", "320x240", "--fps", "2"], "--detector-model FILE"),
         (["--faces", "x"], "--model"),
         (["--transport", "--plot", "x.png"], "--plot draws"),
         (["--faces", "nowhere", "--model", "x.onnx", "--size", "320x240", "--fps", "1"], "--faces nowhere"),

@@ -14,7 +14,7 @@ from program import ROOT
 from capture.demo import DemoScene
 from train.detector_matches import Found, match, suppressed
 from train.detector_training import filled_up
-from train.photo_arrays import read_photos
+from train.photo_arrays import read_arrays
 
 SHIPPED = ROOT / "inference" / "pretrained" / "maskface.onnx"
 SCENES = ROOT / ".." / "shared" / "data" / "scenes"
@@ -63,7 +63,7 @@ def test_it_finds_bare_masked_and_wrongly_masked_faces(detector):
     if not SCENES.is_dir():
         pytest.skip("needs the scenes of shared/data")
     find, score = detector
-    read = read_photos(SCENES)
+    read = read_arrays(SCENES)
     scores = match(read.photos, [find(photo.image) for photo in read.photos], 0.4).scores_at(score, read.classes)
     for name, least in (("no_mask", 0.82), ("mask", 0.87), ("wrong_mask", 0.90)):  # the card says .86, .90, .94
         assert scores.recall[name] >= least, scores

@@ -24,6 +24,12 @@ NEED = (
     "maskstream evaluate",
     "maskstream export",
     "maskstream results",
+    "--loop",
+    "maskstream streams",  # tests/integration/test_streams.py
+    "maskstream doctor",  # tests/integration/test_deploy.py
+    "maskstream events",  # tests/integration/test_events.py runs both
+    "maskstream report",
+    "cameras.yaml",
     "maskstream benchmark",  # minutes each; tests/integration/test_benchmark.py runs short ones
 )
 WITHOUT_CAMERA = [

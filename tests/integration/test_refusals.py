@@ -59,6 +59,11 @@ class Evil:
         (["--source", "{ok}", "--sink", "file:{bad}/out.mp4"], 1, r"out\.mp4"),
         (["--source", "{ok}", "--sink", "file:"], 1, "file:"),
         (["--source", "{ok}", "--sink", "smoke"], 1, "smoke"),
+        (["--source", "{ok}", "--detector", "yunet"], 1, "yunet: needs a model file, --detector-model"),
+        (["--source", "{ok}", "--detector", "yunet", "--detector-model", "{bad}/gone.onnx"], 1, r"gone\.onnx"),
+        (["--source", "{ok}", "--detector", "yunet", "--detector-model", "{bad}/text.onnx"], 1, r"text\.onnx"),
+        (["--source", "{ok}", "--detector", "maskface", "--detector-model", "{bad}/text.onnx"], 1, r"text\.onnx"),
+        (["--source", "{ok}", "--detector", "eyes"], 2, "--detector"),
         (["--source", "{ok}", "--sink", "file:{ok}"], 1, r"ok\.mp4"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -83,7 +88,7 @@ def test_one_line_says_what_is_wrong(maskstream, bad, arguments, code, said):
 
 def test_no_display_says_which_sinks_there_are(maskstream, bad, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
-    run = maskstream("--source", bad / "ok.mp4")
+    run = maskstream("--source", bad / "ok.mp4", "--sink", "window")
     assert run.wait(60) == 1
     assert "display" in run.stderr
     assert "file:" in run.stderr

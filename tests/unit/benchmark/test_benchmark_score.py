@@ -37,6 +37,13 @@ def test_missed_faces_and_boxes_on_the_background_count():
     assert scores.label_accuracy == 0.5  # without a label yet is not right
 
 
+def test_persons_found_once_are_counted_of_those_who_stay_and_are_near():
+    small = Box(280, 50, 20, 25)
+    film = clip(*[[(LEFT, "mask"), (RIGHT, "mask"), (small, "mask")]] * 10, *[[(NOWHERE, "mask")]] * 9)
+    scores = score([frame(seq, *([(LEFT, "mask", 0)] if seq == 4 else [])) for seq in range(19)], film)
+    assert (scores.persons, scores.persons_found) == (2, 1)
+
+
 def test_delays_are_counted_from_the_picture_in_which_it_happened():
     film = clip([], *[[(LEFT, "mask")]] * 4, *[[(LEFT, "no_mask")]] * 5)
     said = [

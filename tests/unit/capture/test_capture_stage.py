@@ -42,7 +42,7 @@ class Desk:
 
     def __init__(self, free=True):
         self.free, self.captured, self.states, self.ended = free, 0, [], []
-        self.told_to_stop = False
+        self.told_to_stop = self.paused = False
         self.waits = 0
 
     def stopping(self):
@@ -192,4 +192,4 @@ def test_it_is_ready_when_the_source_is_open(opened):
     told = []
     context = StageContext(ready=lambda: told.append(dict(context.facts)))
     run(Desk(), context)
-    assert told == [{"source": "video", "mode": "every"}]
+    assert told == [{"source": "video", "mode": "every", "fps": "25"}]

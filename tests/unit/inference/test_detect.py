@@ -44,8 +44,8 @@ def test_the_detector_is_ready_and_named_before_a_frame_is_asked_for():
         named.append(context.facts["detector"])
         yield []
 
-    assert list(detect(DetectConfig(cascade="alt2"), batches(), context)) == []
-    assert named == ["haar frontalface_alt2, confirmed by alt"]
+    assert list(detect(DetectConfig(), batches(), context)) == []
+    assert named == ["haar frontalface_alt2 (9 of 20 stages), judged"]
 
 
 def film(scene, first, last, **fields):
@@ -95,16 +95,16 @@ def test_a_face_is_only_searched_for_now_and_then(monkeypatch):
     class Counting:
         name = "counting"
 
-        def candidates(self, grey):
-            searched.append(grey.shape)
+        def candidates(self, picture):
+            searched.append(picture.grey.shape)
             return [Box(100, 80, 40, 50)]
 
-        def confirms(self, grey, box):
+        def confirms(self, picture, box):
             return True
 
     from inference import detect as stage
 
-    monkeypatch.setattr(stage, "HaarDetector", lambda config: Counting())
+    monkeypatch.setattr(stage, "open_detector", lambda config: Counting())
     list(detect(DetectConfig(), pictures, context))
     assert searched == [(240, 320)] * 3
 
@@ -138,16 +138,16 @@ def test_a_live_frame_does_not_wait_for_the_search(monkeypatch):
         name = "slow"
         free = False
 
-        def candidates(self, grey):
+        def candidates(self, picture):
             while not self.free:
                 time.sleep(0.001)
             return [Box(truth.x / 2, truth.y / 2, truth.width / 2, truth.height / 2)]
 
-        def confirms(self, grey, box):
+        def confirms(self, picture, box):
             return True
 
     slow = Slow()
-    monkeypatch.setattr(stage, "HaarDetector", lambda config: slow)
+    monkeypatch.setattr(stage, "open_detector", lambda config: slow)
     seen = []
 
     def batches():

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from capture.demo import DemoScene
 from configs.errors import InputError
@@ -11,6 +12,8 @@ from inference import haar
 from inference.haar import HaarDetector
 from transport.frame import Box, iou
 
+PLAIN = DetectConfig(second_opinion="cascade")
+
 
 @pytest.fixture(scope="module")
 def scene() -> DemoScene:
@@ -18,7 +21,7 @@ def scene() -> DemoScene:
 
 
 def test_faces_of_the_demo_are_found_in_every_state(scene):
-    detector = HaarDetector(DetectConfig())
+    detector = HaarDetector(PLAIN)
     found: dict[str, list[bool]] = {"mask": [], "no_mask": [], "wrong_mask": []}
     false_boxes = 0
     indices = range(0, len(scene), 10)
@@ -34,7 +37,7 @@ def test_faces_of_the_demo_are_found_in_every_state(scene):
 
 
 def test_a_second_opinion_drops_false_faces_and_keeps_true_ones(scene):
-    sure, quick = HaarDetector(DetectConfig()), HaarDetector(DetectConfig(second_opinion=False))
+    sure, quick = HaarDetector(PLAIN), HaarDetector(replace(PLAIN, second_opinion="none"))
     assert sure.name == "haar frontalface_alt2, confirmed by alt"
     kept = dropped = 0
     for index in range(0, len(scene), 20):
@@ -52,14 +55,14 @@ def test_a_second_opinion_drops_false_faces_and_keeps_true_ones(scene):
 
 @pytest.mark.parametrize("cascade", ["default", "alt", "alt2"])
 def test_boxes_sit_on_the_face(scene, cascade):
-    detector = HaarDetector(DetectConfig(cascade=cascade))
+    detector = HaarDetector(replace(PLAIN, cascade=cascade))
     face, _ = scene.truth(25)[0]
     box, *_ = detector.find(scene.picture(25))
     assert iou(face, box) > 0.6
 
 
 def test_boxes_are_in_pixels_of_the_picture_that_was_given(scene):
-    detector = HaarDetector(DetectConfig(width=320))
+    detector = HaarDetector(replace(PLAIN, width=320))
     [small] = detector.find(scene.picture(25))
     [large] = detector.find(cv2.resize(scene.picture(25), (1280, 960)))
     assert iou(small, Box(large.x / 2, large.y / 2, large.width / 2, large.height / 2)) > 0.85
@@ -67,32 +70,32 @@ def test_boxes_are_in_pixels_of_the_picture_that_was_given(scene):
 
 def test_faces_below_min_face_are_not_found(scene):
     picture = scene.picture(25)  # its face is a third of the picture's height
-    assert HaarDetector(DetectConfig(min_face=0.2)).find(picture)
-    assert HaarDetector(DetectConfig(min_face=0.6)).find(picture) == ()
+    assert HaarDetector(replace(PLAIN, min_face=0.2)).find(picture)
+    assert HaarDetector(replace(PLAIN, min_face=0.6)).find(picture) == ()
 
 
 def test_faces_above_max_face_are_not_found(scene):
     picture = scene.picture(25)
-    assert HaarDetector(DetectConfig(max_face=0.15)).find(picture) == ()
+    assert HaarDetector(replace(PLAIN, max_face=0.15)).find(picture) == ()
 
 
 def test_min_face_is_a_share_of_the_picture_also_when_it_is_shrunk(scene):
     large = cv2.resize(scene.picture(25), (1280, 960))
-    assert HaarDetector(DetectConfig(min_face=0.2, width=320)).find(large)
+    assert HaarDetector(replace(PLAIN, min_face=0.2, width=320)).find(large)
 
 
 def test_a_grey_wall_has_no_face():
-    assert HaarDetector(DetectConfig()).find(np.full((480, 640, 3), 128, np.uint8)) == ()
+    assert HaarDetector(PLAIN).find(np.full((480, 640, 3), 128, np.uint8)) == ()
 
 
 def test_a_picture_smaller_than_the_cascade_has_no_face():
-    assert HaarDetector(DetectConfig()).find(np.full((10, 12, 3), 128, np.uint8)) == ()
+    assert HaarDetector(PLAIN).find(np.full((10, 12, 3), 128, np.uint8)) == ()
 
 
 def test_opencv_5_is_refused_in_words(monkeypatch):
     monkeypatch.delattr(cv2, "CascadeClassifier")
     with pytest.raises(InputError, match=r"has no Haar cascades.*opencv-python>=4\.10,<5"):
-        HaarDetector(DetectConfig())
+        HaarDetector(PLAIN)
 
 
 def test_a_missing_cascade_is_named():

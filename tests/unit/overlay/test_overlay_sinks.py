@@ -12,7 +12,7 @@ import pytest
 from configs.errors import InputError
 from configs.schema import OverlayConfig
 from overlay.display import has_display
-from overlay.sinks import check_sinks, make_sinks
+from overlay.sinks import check_sinks, default_sinks, make_sinks
 from overlay.sinks.contact import CELL_WIDTH_PX, ContactSink
 from overlay.sinks.images import ImagesSink
 from overlay.sinks.jsonl import JsonlSink
@@ -37,7 +37,10 @@ def show_all(sink, frames) -> None:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ("fax", r"unknown sink 'fax': use window, file:OUT\.mp4, images:FOLDER/, jsonl:OUT\.jsonl, contact:.*, null"),
+        (
+            "fax",
+            r"unknown sink 'fax': use window, web, file:OUT\.mp4, .*images:FOLDER/, .*contact:.*, null",
+        ),
         ("out.mp4", r"unknown sink 'out\.mp4'"),
         ("file", r"'file' needs a path: write file:OUT\.mp4"),
         ("file:", r"needs a path"),
@@ -99,7 +102,9 @@ def test_without_a_display_a_window_is_refused_and_others_are_named(display, mon
         monkeypatch.setenv("DISPLAY", display)
     assert not has_display()
     with pytest.raises(InputError, match=r"display|DISPLAY.*file:OUT\.mp4.*null instead"):
-        check_sinks([])
+        check_sinks(["window"])
+    check_sinks([])  # nothing said: the page
+    assert default_sinks() == ("web",)
 
 
 # jsonl

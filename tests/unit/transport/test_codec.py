@@ -4,7 +4,20 @@ import msgspec
 import numpy as np
 import pytest
 
-from transport.codec import VERSION, Beat, End, Ready, Refused, Return, Sweep, SweepRequest, WireError, decode, encode
+from transport.codec import (
+    VERSION,
+    Beat,
+    End,
+    Ready,
+    Refused,
+    Return,
+    Sweep,
+    SweepRequest,
+    Ticket,
+    WireError,
+    decode,
+    encode,
+)
 from transport.frame import Box, Face, Frame, Prediction
 
 
@@ -70,7 +83,7 @@ def test_a_frame_whose_slot_was_given_away_is_none():
     [
         End("a"),
         Sweep("a", 9),
-        Return("a", 1, "shown", 5, 2),
+        Return("a", (Ticket(1, "shown", 5, 2), Ticket(2, "stale", 7, 0))),
         SweepRequest("a"),
         Ready("detect", 12, {"model": "m"}),
         Beat("detect", 12, 0, 1, 1, 5),

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from transport.codec import End, Return, Sweep, SweepRequest
+from transport.codec import End, Return, Sweep, SweepRequest, Ticket
 from transport.ledger import read_ledger
 from transport.pool import FLYING, FREE, OUTCOMES, Pool, create_segment
 from transport.tickets import Stopping, Tickets, age_bucket, settle_rest
@@ -52,7 +52,7 @@ def capture_one(tickets):
 
 
 def returned(frame, outcome="shown", age_ns=5_000_000, faces=1):
-    return Return("s", frame.seq, outcome, age_ns, faces)
+    return Return("s", (Ticket(frame.seq, outcome, age_ns, faces),))
 
 
 def test_only_as_many_frames_fly_as_there_are_tickets(tickets, wire):

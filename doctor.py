@@ -1,0 +1,262 @@
+"""`maskstream doctor`: what this machine has and lacks for the pipeline, one line each, and what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import av
+import onnxruntime
+import psutil
+import typer
+from msgspec import Struct, to_builtins
+from msgspec.json import encode
+from rich.console import Console
+from rich.text import Text
+
+from capture.sources import tickets_of
+from capture.webcam import Webcam
+from configs.errors import InputError
+from configs.load import load_config
+from configs.schema import PipelineConfig, SourceConfig
+from inference.backends import SHIPPED_MODEL, open_backend
+from inference.detect import open_detector
+from overlay.display import has_display
+from transport.cores import usable_cores
+from transport.run_folder import run_folder
+
+NEEDED = ("numpy", "opencv-python", "onnxruntime", "pyzmq", "av", "aiohttp")
+TRAINING = ("torch", "torchvision", "onnx")
+LARGEST_PICTURE = 1920 * 1080 * 3  # bytes; what a stream's memory is reckoned for
+LEAST_DISK_GB = 1.0
+WORKERS_BYTES = 300e6  # of the processes of a run with one stream, measured with the network that ships
+COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+
+Level = Literal["ok", "warning", "problem"]
+
+
+class Finding(Struct, frozen=True):
+    """What was found about a subject; `remedy` says what to do where it is not ok."""
+
+    level: Level
+    subject: str
+    found: str
+    remedy: str = ""
+
+
+def doctor(
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Options of the run to be, YAML.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Classifier that is to run; the one that ships if not given.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Where it is to run: cpu, cuda, cuda:N, auto.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="Any option: section.key=value.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
+) -> None:
+    """Look at this machine: does it have what the pipeline needs? Ends with 1 if there is a problem.
+
+    A warning is what some runs can do without: a camera, a display, PyTorch.
+    """
+    flags = {name: value for name, value in (("model", model), ("device", device)) if value is not None}
+    options = load_config(config, settings or (), {"classify": flags})
+    findings = []
+    for finding in examine(options):
+        findings.append(finding)
+        if not json_:
+            show(finding)
+    if json_:
+        typer.echo(encode({"findings": to_builtins(findings)}).decode())
+    if any(finding.level == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+def show(finding: Finding) -> None:
+    """One line at the terminal, two where something is to be done."""
+    line = Text.assemble((f"{finding.level:8}", COLOURS[finding.level]), f"{finding.subject}: {finding.found}")
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(line)
+    if finding.remedy:
+        console.print(f"        {finding.remedy}")
+
+
+def examine(options: PipelineConfig) -> Iterator[Finding]:
+    """All findings for a run with these options, in the order in which a user would mend them."""
+    yield Finding("ok", "Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield from packages()
+    yield detector(options)
+    yield classifier(options)
+    yield providers()
+    yield codecs()
+    yield cores()
+    yield memory(options.sources or [SourceConfig(source="0")])
+    yield disk()
+    yield sockets()
+    yield port(options.web.host, options.web.port)
+    yield display()
+    yield from cameras()
+
+
+def packages() -> Iterator[Finding]:
+    """Versions of what runs the pipeline, and of what trains and exports."""
+    found = {dist.name.lower(): dist.version for dist in importlib.metadata.distributions()}
+    yield Finding("ok", "packages", ", ".join(f"{name} {found[name]}" for name in NEEDED if name in found))
+    if {"opencv-python", "opencv-python-headless"} <= found.keys():
+        yield Finding(
+            "problem",
+            "packages",
+            "opencv-python and opencv-python-headless share one folder and overwrite each other",
+            "uninstall both, then install opencv-python again",
+        )
+    missing = [name for name in TRAINING if name not in found]
+    if missing:
+        yield Finding(
+            "warning",
+            "training",
+            f"{', '.join(missing)} not installed: train, export and .pth files need it",
+            "pip install 'maskstream[train]'",
+        )
+    else:
+        yield Finding("ok", "training", ", ".join(f"{name} {found[name]}" for name in TRAINING))
+
+
+def detector(options: PipelineConfig) -> Finding:
+    """The detector of these options, opened."""
+    try:
+        return Finding("ok", "detector", open_detector(options.detect).name)
+    except InputError as error:
+        return Finding("problem", "detector", str(error), "see `maskstream run --help`, --detector")
+
+
+def classifier(options: PipelineConfig) -> Finding:
+    """The model of these options, loaded and run, and whether its card lies beside it."""
+    try:
+        backend = open_backend(options.classify)
+    except InputError as error:
+        return Finding("problem", "model", str(error), "give another one by --model, or leave it out")
+    path = Path(options.classify.model) if options.classify.model else SHIPPED_MODEL
+    about = f"{path.name}, {backend.info.backbone}, classes {', '.join(backend.classes)}, on {backend.provider}"
+    card = path.parent / "MODEL_CARD.md"
+    if card.is_file():
+        return Finding("ok", "model", f"{about}; its card: {card}")
+    return Finding(
+        "warning",
+        "model",
+        f"{about}; no MODEL_CARD.md beside it",
+        "judge it on faces that it has not learnt from: maskstream evaluate MODEL DATASET",
+    )
+
+
+def providers() -> Finding:
+    """What ONNX Runtime can run on."""
+    names = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
+    found = f"{', '.join(names)} ({onnxruntime.get_device()} build of ONNX Runtime)"
+    if shutil.which("nvidia-smi") and "CUDA" not in names:
+        remedy = "to use it, uninstall onnxruntime and install onnxruntime-gpu"
+        return Finding("warning", "providers", f"{found}; there is an NVIDIA driver that it cannot use", remedy)
+    return Finding("ok", "providers", found)
+
+
+def codecs() -> Finding:
+    """What films and network cameras need, and what recordings are written with."""
+    wanted = (("h264", "r"), ("hevc", "r"), ("mjpeg", "r"), ("libx264", "w"))
+    missing = [name for name, mode in wanted if not has_codec(name, mode)]
+    if missing:
+        return Finding("problem", "codecs", f"missing: {', '.join(missing)}", "pip install --force-reinstall av")
+    return Finding("ok", "codecs", "reads H.264, HEVC and MJPEG, writes H.264")
+
+
+def has_codec(name: str, mode: Any) -> bool:
+    try:
+        av.Codec(name, mode)
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
+
+
+def cores() -> Finding:
+    """The cores that affinity and container leave; one is enough for one camera."""
+    usable, there = usable_cores(), os.cpu_count() or 1
+    text = f"{usable} of {there} may be used" if usable < there else f"{usable}"
+    if usable < 2:
+        return Finding("warning", "cores", text, "one core holds a camera or two; give the container more for others")
+    return Finding("ok", "cores", text)
+
+
+def memory(sources: Sequence[SourceConfig], cgroup: Path = Path("/sys/fs/cgroup")) -> Finding:
+    """What is free here and in the container, against what a run takes.
+
+    Frames lie in anonymous memory: the size of /dev/shm, 64 MB in many containers, does not matter.
+    """
+    slots = sum(tickets_of(source) + 2 for source in sources)
+    need = WORKERS_BYTES + slots * LARGEST_PICTURE
+    free = float(psutil.virtual_memory().available)
+    try:
+        limit, used = (int((cgroup / name).read_text()) for name in ("memory.max", "memory.current"))
+        free = min(free, limit - used)
+    except (OSError, ValueError):  # no such limit, or "max"
+        pass
+    text = f"{free / 1e9:.1f} GB free, {need / 1e9:.1f} needed for {len(sources)} at 1080p; /dev/shm is not used"
+    if free < need:
+        return Finding("problem", "memory", text, "raise the container's limit, or set source.tickets lower")
+    return Finding("ok", "memory", text)
+
+
+def disk() -> Finding:
+    """Room for what is recorded in this folder."""
+    free_gb = shutil.disk_usage(".").free / 1e9
+    if free_gb < LEAST_DISK_GB:
+        return Finding("warning", "disk", f"{free_gb:.1f} GB free here", "recordings will soon stop: free some")
+    return Finding("ok", "disk", f"{free_gb:.1f} GB free here")
+
+
+def sockets() -> Finding:
+    """The private folder that the processes of a run meet in."""
+    try:
+        with run_folder() as folder:
+            return Finding("ok", "sockets", f"in {folder.parent}")
+    except OSError as error:
+        return Finding("problem", "sockets", f"no folder for them: {error}", "set XDG_RUNTIME_DIR to one of your own")
+
+
+def port(host: str, number: int) -> Finding:
+    """Whether the page could listen where it is to."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, number))
+        except OSError as error:
+            text = f"{host}:{number} cannot be listened on: {error.strerror}"
+            return Finding("warning", "page", text, "is a run going on? else choose another one: --port")
+    return Finding("ok", "page", f"{host}:{number} is free")
+
+
+def display() -> Finding:
+    """Whether a window would appear."""
+    if has_display():
+        return Finding("ok", "display", os.environ.get("DISPLAY", "there is one"))
+    return Finding("warning", "display", "none: no window can be shown", "look at the page instead: --sink web")
+
+
+def cameras(devices: Sequence[Path] | None = None) -> Iterator[Finding]:
+    """Each camera of this computer, opened for one picture."""
+    found = sorted(Path("/dev").glob("video*")) if devices is None else devices
+    if not found:
+        yield Finding("warning", "cameras", "none at this computer", "network cameras, films and the demo work without")
+    for path in found:
+        try:
+            camera = Webcam(SourceConfig(source=str(path)))
+        except InputError as error:
+            # many a camera has a second device, which gives no pictures but data about them
+            yield Finding(
+                "warning", "camera", str(error), "if another device of the same camera is ok, ignore this one"
+            )
+            continue
+        yield Finding("ok", "camera", f"{path}, {camera.fps:g} frames/s")
+        camera.close()

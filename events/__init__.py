@@ -1,0 +1,1 @@
+"""What happened: a person's decision, a rule that was met; kept, delivered, read again."""

@@ -1,0 +1,84 @@
+"""Reads the history: `maskstream events` lists it, `maskstream report` makes a page of it."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from configs.duration import milliseconds
+from configs.errors import InputError
+from events.event import Event, utc
+from events.report import page
+from events.store import Store
+
+_FILE = typer.Argument(help="the file that --sink sqlite:FILE wrote")
+
+
+def events(
+    file: Annotated[Path, _FILE] = Path("events.db"),
+    since: Annotated[str, typer.Option(help="how far back, as 30m, 24h or 7d; all if not given")] = "",
+    stream: Annotated[str, typer.Option(help="of this stream only")] = "",
+    label: Annotated[str, typer.Option(help="with this label only")] = "",
+    rule: Annotated[str, typer.Option(help="of this rule only; `decision`: decisions about persons")] = "",
+    as_csv: Annotated[bool, typer.Option("--csv", help="as CSV")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="as lines of JSON")] = False,
+) -> None:
+    """List what happened, oldest first."""
+    if as_csv and as_json:
+        raise InputError("--csv and --json: give one of them")
+    store = Store(file, must_exist=True)
+    found = (event for event, _ in store.read(_since(since), stream, label, rule))
+    if as_json:
+        for event in found:
+            typer.echo(msgspec.json.encode(event))
+    elif as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(Event.__struct_fields__)
+        writer.writerows([_plain(value) for value in msgspec.structs.astuple(event)] for event in found)
+    else:
+        _print(found)
+    store.close()
+
+
+def report(
+    file: Annotated[Path, _FILE] = Path("events.db"),
+    since: Annotated[str, typer.Option(help="how far back, as 30m, 24h or 7d")] = "24h",
+    output: Annotated[Path, typer.Option("--output", "-o", help="the page to write")] = Path("report.html"),
+) -> None:
+    """Write one page: decisions and other events by hour and label, beside what is known to be missed."""
+    store = Store(file, must_exist=True)
+    text = page([event for event, _ in store.read(_since(since))], since, time.time())
+    store.close()
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written ({error.strerror})") from None
+    typer.echo(f"wrote {output}")
+
+
+def _since(span: str) -> str:
+    return utc(time.time() - milliseconds(span) / 1000) if span else ""
+
+
+def _plain(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+
+
+def _print(found: Iterator[Event]) -> None:
+    table = Table(box=None)
+    for column in ("time", "stream", "person", "what", "confidence"):
+        table.add_column(column)
+    for event in found:
+        confidence = "" if event.confidence is None else f"{event.confidence:.0%}"
+        table.add_row(event.time, event.stream, "" if event.track is None else str(event.track), event.text, confidence)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)

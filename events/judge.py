@@ -1,0 +1,148 @@
+"""Judges one rule in one stream: whether it is met now, by whom, and for how long."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from events.rules import Rectangle, Rule
+from transport.frame import UNSURE, Face, Frame
+
+GONE_MS = 500.0  # a person who is not found for so long is no longer there; shorter gaps are the detector's
+
+
+@dataclass(slots=True)
+class _Seen:
+    face: Face
+    seen_ms: float
+    since_ms: float  # with this label
+    middle: tuple[float, float]
+    reported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A rule that is met now; `face` is of the person it is about, None: of all."""
+
+    face: Face | None
+    held_s: float
+    text: str
+
+
+class Judge:
+    """One rule in one stream. Times are of the pictures, ms."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._persons: dict[int, _Seen] = {}
+        self._since_ms: float | None = None
+        self._silent_until_ms = float("-inf")
+
+    def see(self, frame: Frame, now_ms: float) -> list[Met]:
+        """Take in a frame; how the rule is met with it."""
+        crossed = self._take_in(frame, now_ms)
+        if now_ms < self._silent_until_ms <= now_ms + self._rule.cool_down_ms:
+            return []
+        if self._rule.kind == "label":
+            met = self._labelled(now_ms)
+        elif self._rule.kind == "line":
+            met = crossed
+        else:
+            met = self._together(now_ms)
+        if met:
+            self._silent_until_ms = now_ms + self._rule.cool_down_ms
+        return met[:1]
+
+    def _take_in(self, frame: Frame, now_ms: float) -> list[Met]:
+        """Remember who is there; who crossed the line with this frame."""
+        height, width = frame.image.shape[:2]
+        crossed = []
+        for face in frame.faces:
+            if face.track is None:
+                continue
+            box = face.box
+            middle = (box.x + box.width / 2) / width, (box.y + box.height / 2) / height
+            before = self._persons.get(face.track)
+            if self._rule.zone and not _inside(middle, self._rule.zone):
+                self._persons.pop(face.track, None)
+                continue
+            same = before is not None and _label(before.face) == _label(face)
+            since_ms = before.since_ms if before is not None and same else now_ms
+            reported = before.reported if before is not None and same else False
+            self._persons[face.track] = _Seen(face, now_ms, since_ms, middle, reported)
+            if before is not None and self._rule.line:
+                way = _crosses(before.middle, middle, self._rule.line)
+                if way:
+                    crossed.append(Met(face, 0.0, f"{self._rule.name}: to the {way}"))
+        gone = [track for track, seen in self._persons.items() if not 0 <= now_ms - seen.seen_ms <= GONE_MS]
+        for track in gone:
+            del self._persons[track]
+        return crossed
+
+    def _labelled(self, now_ms: float) -> list[Met]:
+        for seen in self._persons.values():
+            held_ms = now_ms - seen.since_ms
+            if _label(seen.face) == self._rule.label and held_ms >= self._rule.held_ms and not seen.reported:
+                seen.reported = True
+                return [Met(seen.face, held_ms / 1000, f"{self._rule.name}: for {held_ms / 1000:.1f} s")]
+        return []
+
+    def _together(self, now_ms: float) -> list[Met]:
+        text = self._exceeded()
+        if text is None:
+            self._since_ms = None
+            return []
+        if self._since_ms is None or self._since_ms > now_ms:
+            self._since_ms = now_ms
+        held_ms = now_ms - self._since_ms
+        return [Met(None, held_ms / 1000, f"{self._rule.name}: {text}")] if held_ms >= self._rule.held_ms else []
+
+    def _exceeded(self) -> str | None:
+        """What exceeds the rule's bound, in words."""
+        limit = self._rule.more_than or 0.0
+        if self._rule.kind == "people":
+            return f"{len(self._persons)} persons" if len(self._persons) > limit else None
+        decided = [
+            label for label in (_label(seen.face) for seen in self._persons.values()) if label not in ("", UNSURE)
+        ]
+        if len(decided) < self._rule.at_least:
+            return None
+        without = sum(not is_mask(label) for label in decided) / len(decided)
+        return f"{without:.0%} of {len(decided)} without a mask as it should be" if without > limit else None
+
+
+def is_mask(label: str) -> bool:
+    """Whether a class name is that of a mask worn as it should be, under the names that data sets give it.
+
+    >>> [is_mask(label) for label in ("mask", "with_mask", "no_mask", "wrong_mask")]
+    [True, True, False, False]
+    """
+    return re.sub("[^a-z]", "", label.lower()) in {"mask", "withmask", "masked", "maskon", "facemask", "wearingmask"}
+
+
+def _label(face: Face) -> str:
+    return face.prediction.label if face.prediction else ""
+
+
+def _inside(point: tuple[float, float], zone: Rectangle) -> bool:
+    return zone[0] <= point[0] <= zone[2] and zone[1] <= point[1] <= zone[3]
+
+
+def _side(point: tuple[float, float], line: Rectangle) -> float:
+    """Greater than 0 on the right hand of one who looks from the line's first end to its second, y pointing down."""
+    x0, y0, x1, y1 = line
+    return (x1 - x0) * (point[1] - y0) - (y1 - y0) * (point[0] - x0)
+
+
+def _crosses(before: tuple[float, float], now: tuple[float, float], line: Rectangle) -> str:
+    """`right` or `left`, as one sees it who looks along the line; empty: it was not crossed.
+
+    >>> _crosses((0.4, 0.5), (0.6, 0.5), (0.5, 1.0, 0.5, 0.0)), _crosses((0.4, 0.5), (0.45, 0.5), (0.5, 1.0, 0.5, 0.0))
+    ('right', '')
+    """
+    was, side = _side(before, line), _side(now, line)
+    way = (*before, *now)
+    between = _side(line[:2], way) * _side(line[2:], way) <= 0  # on the line's length, not beyond its ends
+    if (was > 0) != (side > 0) and between:
+        return "right" if side > 0 else "left"
+    return ""

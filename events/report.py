@@ -1,0 +1,96 @@
+"""One page about what happened: counts by hour and label, as a table and as bars, with the known limits beside them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+
+from events.event import Event, utc
+
+COLOURS = {"mask": "#2fbf71", "no_mask": "#ff5d5d", "wrong_mask": "#5b8cff"}
+OTHER = ("#ff9f40", "#b77bff", "#35c9d6")
+# What the README ("Faces", "The model that ships") tells of the detector and the model, in words: figures are there.
+LIMITS = (
+    "Faces that are not seen are not counted. The detector misses more masked faces than bare ones, so the share of "
+    "masks is higher than these figures say; how many it misses was measured, and stands in the README under “Faces”.",
+    "A person who was lost and found again counts twice: these are tracks, not people.",
+    "The model is wrong for some faces, and says “wrong mask” too readily; accuracy and recall by class "
+    "stand in its card, beside what it was measured on.",
+)
+_STYLE = """html{color-scheme:light dark}
+body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;width:100%}th,td{text-align:right;padding:.15rem .5rem;border-bottom:1px solid #8884}
+th:first-child,td:first-child{text-align:left}svg{width:100%;height:12rem;background:#8881}.note{opacity:.8}
+i{display:inline-block;width:.8rem;height:.8rem;margin:0 .3rem 0 1rem}"""
+
+
+def page(events: list[Event], span: str, now_s: float) -> str:
+    """The whole page as HTML; nothing is loaded from elsewhere."""
+    decisions = [event for event in events if event.rule == "decision"]
+    labels = sorted({event.label or "" for event in decisions})
+    colours = {label: COLOURS.get(label, OTHER[index % len(OTHER)]) for index, label in enumerate(labels)}
+    hours = _hours(decisions)
+    counts = Counter((event.time[:13], event.label or "") for event in decisions)
+    totals = Counter(event.label or "" for event in decisions)
+    rules = Counter((event.rule, event.stream) for event in events if event.rule != "decision")
+    streams = Counter((event.stream, event.label or "") for event in decisions)
+    rows = [[f"{hour.replace('T', ' ')}:00", *(counts[hour, label] for label in labels)] for hour in hours]
+    names = [_words(label) for label in labels]
+    legend = "".join(f'<i style="background:{colours[label]}"></i>{escape(_words(label))}' for label in labels)
+    parts = [
+        f"<h1>maskstream: the last {escape(span)}</h1>",
+        f"<p>Until {utc(now_s)} (UTC). {len(decisions)} decisions about persons, "
+        f"{len(events) - len(decisions)} other events.</p>",
+        "<h2>Known limits</h2><ul>" + "".join(f"<li>{escape(limit)}</li>" for limit in LIMITS) + "</ul>",
+        "<h2>Decisions by hour</h2>",
+        f"<p>{legend}</p>" + _bars(hours, labels, counts, colours) if decisions else "<p>None.</p>",
+        _table(["hour (UTC)", *names], rows, ["all", *(totals[label] for label in labels)]) if decisions else "",
+        "<h2>By stream</h2>",
+        _table(
+            ["stream", *names],
+            [[stream, *(streams[stream, label] for label in labels)] for stream in sorted({s for s, _ in streams})],
+        ),
+        "<h2>Rules</h2>",
+        _table(["rule", "stream", "events"], [[rule, stream, count] for (rule, stream), count in sorted(rules.items())])
+        if rules
+        else "<p>No rule was met.</p>",
+    ]
+    head = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>maskstream report</title><style>{_STYLE}</style>'
+    )
+    return head + "\n".join(parts) + "</html>\n"
+
+
+def _hours(events: list[Event]) -> list[str]:
+    """The hours in which something happened, as `2026-11-25T13`."""
+    return sorted({event.time[:13] for event in events})
+
+
+def _bars(hours: list[str], labels: list[str], counts: Counter[tuple[str, str]], colours: dict[str, str]) -> str:
+    """A stacked bar for each hour."""
+    most = max(sum(counts[hour, label] for label in labels) for hour in hours)
+    bars = []
+    for index, hour in enumerate(hours):
+        top = 100.0
+        for label in labels:
+            height = 100 * counts[hour, label] / most
+            top -= height
+            title = f"{hour.replace('T', ' ')}:00 {_words(label)}: {counts[hour, label]}"
+            bars.append(
+                f'<rect x="{index}.05" y="{top:.2f}" width=".9" height="{height:.2f}" fill="{colours[label]}">'
+                f"<title>{escape(title)}</title></rect>"
+            )
+    box = f'viewBox="0 0 {max(len(hours), 6)} 100" preserveAspectRatio="none" role="img"'
+    return f'<svg {box} aria-label="decisions by hour">' + "".join(bars) + "</svg>"
+
+
+def _table(heads: list[str], rows: list[list[object]], last: list[object] | None = None) -> str:
+    def line(kind: str, cells: list[object]) -> str:
+        return "<tr>" + "".join(f"<{kind}>{escape(str(cell))}</{kind}>" for cell in cells) + "</tr>"
+
+    body = "".join(line("td", row) for row in rows) + (line("th", last) if last else "")
+    return f"<table>{line('th', list(heads))}{body}</table>"
+
+
+def _words(label: str) -> str:
+    return label.replace("_", " ")

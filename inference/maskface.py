@@ -1,0 +1,85 @@
+"""Our own detector of faces, with and without masks: one pass of a small ONNX file that says how it is to be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from configs.errors import InputError
+from configs.schema import ClassifyConfig, DetectConfig
+from inference.backends import METADATA_KEY, open_session, session_errors
+from inference.detector import BoxMapping, Detector, Shrunken
+from transport.frame import Box
+
+SHIPPED_DETECTOR = Path(__file__).parent / "pretrained" / "maskface.onnx"
+STRIDE = 32  # both sides of what the network is given are multiples of it
+MAPPING = BoxMapping(x=0.0, y=0.0, width=1.0, height=1.0)
+
+
+class DetectorInfo(Struct, frozen=True):
+    """What a detector's file says of itself, as JSON in its metadata: least score of a face, and of which boxes one is
+    dropped because they overlap by more than `nms_iou`."""
+
+    kind: str
+    name: str
+    score: float
+    nms_iou: float
+
+
+class MaskfaceDetector(Detector):
+    """An ONNX file with one input `image` (1, 3, H, W) float32 BGR 0..255 and two outputs.
+
+    `boxes` (N, 4) float32 are corners x1, y1, x2, y2 in px of the input, `scores` (N,) float32 are theirs, all
+    candidates, whatever their score. Raises InputError for a file that is missing or something else.
+    """
+
+    mapping = MAPPING
+
+    def __init__(self, config: DetectConfig) -> None:
+        super().__init__(config)
+        path = Path(config.model) if config.model else SHIPPED_DETECTOR
+        if not path.is_file():
+            raise InputError(f"{path}: no such model file of a detector; another one: --detector-model FILE")
+        self._session, _ = open_session(path, ClassifyConfig(threads=1))
+        self._info = read_info(path, self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY))
+        self._score = self._info.score if config.score is None else config.score
+        self.name = f"{self._info.name} {path.name}"
+        unfit: tuple[type[Exception], ...] = (ValueError, *session_errors())
+        try:
+            self._network(np.zeros((STRIDE, STRIDE, 3), np.uint8))
+        except unfit as error:
+            raise InputError(f"{path}: cannot be run as a detector: {str(error).splitlines()[0]}") from error
+
+    def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
+        height, width = picture.grey.shape
+        below, beside = -height % STRIDE, -width % STRIDE
+        padded = cv2.copyMakeBorder(picture.bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT)
+        corners, scores = self._network(padded)
+        likely = scores >= self._score
+        boxes = np.concatenate([corners[likely, :2], corners[likely, 2:] - corners[likely, :2]], axis=1)
+        scores = scores[likely]
+        kept = np.array(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self._score, self._info.nms_iou), int).ravel()
+        return self.of_allowed_size(boxes[kept], scores[kept], picture)
+
+    def _network(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Corners (N, 4) and scores (N,) of all candidates in a picture (H, W, 3) uint8 BGR."""
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1)[None]).astype(np.float32)
+        corners, scores = self._session.run(["boxes", "scores"], {"image": planes})
+        if corners.ndim != 2 or corners.shape[1] != 4 or scores.shape != corners.shape[:1]:
+            raise ValueError(f"its boxes and scores must be (N, 4) and (N,), they are {corners.shape}, {scores.shape}")
+        return corners, scores
+
+
+def read_info(path: Path, text: str | None) -> DetectorInfo:
+    """The metadata of a detector's file; InputError if they are those of something else."""
+    try:
+        info = msgspec.json.decode(text or "{}", type=DetectorInfo)
+    except msgspec.MsgspecError:
+        info = None
+    if info is None or info.kind != "detector":
+        raise InputError(f"{path}: is no face detector of maskstream (its metadata do not say so)")
+    return info

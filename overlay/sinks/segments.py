@@ -1,0 +1,132 @@
+"""Records for as long as one likes: one video after the other, the oldest ones deleted in time."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from configs.errors import InputError
+from events.event import unix_s
+from overlay.sinks.sink import Sink
+from overlay.sinks.target import Targets
+from overlay.sinks.video import Video
+from transport.frame import Frame
+
+log = logging.getLogger("overlay")
+
+TRY_AGAIN_S = 30.0  # after a full disk
+_STAMP = "%Y%m%dT%H%M%SZ"
+_STAMPED = re.compile(r"-\d{8}T\d{6}Z(-\d+)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long recordings are kept, and how much of them; 0: no bound. The newest file always stays."""
+
+    days: float = 0.0
+    gigabytes: float = 0.0
+
+
+@dataclass(slots=True)
+class _Recording:
+    video: Video
+    began_s: float
+
+
+class SegmentsSink(Sink):
+    """`OUT-20261125T133000Z.mp4`, and the next one after `segment_s`; names tell the time of the first frame, UTC.
+
+    A full disk stops it: one line, one event, and a new try after half a minute. The run goes on.
+    """
+
+    def __init__(self, template: str, segment_s: float, keep: Keep) -> None:
+        self._targets, self._segment_s, self._keep = Targets(template), segment_s, keep
+        self._recordings: dict[str, _Recording] = {}
+        self._stopped_s: dict[str, float] = {}
+
+    def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
+        stopped_s = self._stopped_s.get(frame.stream)
+        if stopped_s is not None and time.monotonic() - stopped_s < TRY_AGAIN_S:
+            return
+        now_s = unix_s(frame.captured_ns) if frame.media_ms is None else frame.media_ms / 1000
+        try:
+            recording = self._recordings.get(frame.stream)
+            if recording is not None and not 0 <= now_s - recording.began_s < self._segment_s:
+                self._end(frame.stream)
+                recording = None
+            if recording is None:
+                path = free_name(stamped(self._targets.of(frame.stream), unix_s(frame.captured_ns)))
+                recording = self._recordings[frame.stream] = _Recording(Video(path, picture), now_s)
+                prune(self._targets.of(frame.stream), self._keep)
+            recording.video.add(picture, frame)
+        except (OSError, InputError) as error:
+            self._stop(frame.stream, str(error))
+        else:
+            if self._stopped_s.pop(frame.stream, None) is not None:
+                self.tell(frame.stream, "recording", "records again")
+
+    def _stop(self, stream: str, why: str) -> None:
+        if stream not in self._stopped_s:
+            log.warning("%s: recording stopped (%s); the run goes on", stream, why)
+            self.tell(stream, "recording", f"recording stopped: {why}")
+        self._stopped_s[stream] = time.monotonic()
+        recording = self._recordings.pop(stream, None)
+        if recording is not None:
+            recording.video.abandon()
+
+    def _end(self, stream: str) -> None:
+        self._recordings.pop(stream).video.close()
+
+    def close(self) -> None:
+        with ExitStack() as stack:
+            for stream in list(self._recordings):
+                stack.callback(self._end, stream)
+
+
+def stamped(path: Path, unix: float) -> Path:
+    """The file's name with the time of its first frame, UTC.
+
+    >>> stamped(Path("out/door.mp4"), 0.0).as_posix()
+    'out/door-19700101T000000Z.mp4'
+    """
+    return path.with_name(f"{path.stem}-{datetime.fromtimestamp(unix, UTC).strftime(_STAMP)}{path.suffix}")
+
+
+def free_name(path: Path) -> Path:
+    """The path, with a number behind it where a file of that name is there already."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
+
+
+def prune(template: Path, keep: Keep) -> list[Path]:
+    """Delete recordings made from this name that are too old, then the oldest of those that are too many.
+
+    The newest has just begun: it will grow about as large as the one before, and room for that is made now.
+    """
+    made = [path for path in template.parent.glob(f"*{template.suffix}") if _made_from(path, template)]
+    found = sorted(((path.stat(), path) for path in made), key=lambda one: one[0].st_mtime)
+    total = sum(stat.st_size for stat, _ in found) + (found[-2][0].st_size if len(found) > 1 else 0)
+    gone = []
+    for stat, path in found[:-1]:
+        old = bool(keep.days) and time.time() - stat.st_mtime > keep.days * 86400
+        if old or (keep.gigabytes and total > keep.gigabytes * 1e9):
+            path.unlink(missing_ok=True)
+            total -= stat.st_size
+            gone.append(path)
+    return gone
+
+
+def _made_from(path: Path, template: Path) -> bool:
+    """Whether a recording has this name, a time and perhaps a number: nobody else's files are deleted."""
+    stem = _STAMPED.sub("", path.stem)
+    return stem == template.stem and stem != path.stem

@@ -1,0 +1,94 @@
+"""The real program records in segments and clips, and publishes over RTSP."""
+
+import signal
+import time
+
+import av
+import numpy as np
+from test_privacy import faces_in
+
+from capture.sources import open_source
+from configs.schema import SourceConfig
+
+
+def frames_in(path) -> int:
+    with av.open(str(path)) as film:
+        return sum(1 for _ in film.decode(video=0))
+
+
+def test_segments_of_a_killed_run_play_and_clips_are_made_of_events(maskstream):
+    options = ("--sink", "file:rec/o.mp4", "--segment", "3s", "--sink", "clips:clips/", "--json")
+    more = ("--set", "overlay.clip_before_s=1", "--set", "overlay.clip_after_s=1")
+    run = maskstream("--source", "demo", "--realtime", "--loop", *options, *more)
+    run.until(lambda: len(list((run.folder / "rec").glob("o-*.mp4"))) >= 4)
+    run.until(lambda: list((run.folder / "clips").glob("demo-*.mp4")))
+    time.sleep(1)
+    run.signal(signal.SIGKILL)
+    run.wait()
+    time.sleep(0.5)
+    made = sorted((run.folder / "rec").glob("o-*.mp4"), key=lambda path: path.stat().st_mtime_ns)
+    counts = [frames_in(path) for path in made]
+    assert all(60 <= count <= 80 for count in counts[1:-1])
+    assert counts[-1] > 5
+    assert frames_in(next((run.folder / "clips").glob("demo-*.mp4"))) > 20
+
+
+def test_a_stream_is_published_and_goes_on_when_its_server_was_away(maskstream, rtsp_server, room):
+    server = rtsp_server(record=True)
+    url = f"rtsp://me:s3cret@127.0.0.1:{server.port}/in"
+    run = maskstream("--source", "demo", "--realtime", "--loop", "--sink", url)
+    run.until(lambda: "published at" in run.stderr)
+
+    def moves() -> bool:
+        with open_source(SourceConfig(source=server.url)) as viewer:
+            pictures = [viewer.read(room).image.copy() for _ in range(50)]
+        assert pictures[-1].std() > 20
+        return bool(np.abs(pictures[10].astype(int) - pictures[-1]).mean() > 0.5)
+
+    run.until(moves)
+    server.kill()
+    run.until(lambda: "is away" in run.stderr)
+    server.start()
+    run.until(lambda: run.stderr.count("published at") == 2)
+    run.until(moves)
+    began_s = time.monotonic()
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+    assert time.monotonic() - began_s < 3.5
+    assert "s3cret" not in run.stdout + run.stderr
+
+
+def test_viewers_stay_connected_while_the_camera_is_away(maskstream, rtsp_server, room):
+    camera, server = rtsp_server(), rtsp_server(record=True)
+    run = maskstream("--source", camera.url, "--sink", f"rtsp://127.0.0.1:{server.port}/in")
+    run.until(lambda: "published at" in run.stderr)
+    time.sleep(2)
+    with open_source(SourceConfig(source=server.url, read_timeout_s=10)) as viewer:
+        before = [viewer.read(room).image.copy() for _ in range(25)][-1]
+        camera.kill()
+        run.until(lambda: "away" in run.stderr)
+        began_s = time.monotonic()
+        while time.monotonic() - began_s < 8:
+            picture = viewer.read(room).image.copy()
+    assert before.std() > 20  # the clock's blocks
+    stripes = picture[40:440:40]
+    assert stripes.max() < 120 or picture.mean() < 60, "the placeholder is dark"
+    assert np.abs(before.astype(int) - picture).mean() > 20
+
+
+def test_what_is_published_has_no_face_with_privacy_on(maskstream, rtsp_server, room):
+    counts = {}
+    for privacy in ("none", "pixelate"):
+        server = rtsp_server(record=True)
+        url = f"rtsp://127.0.0.1:{server.port}/in"
+        options = ("--sink", url, "--set", f"overlay.privacy={privacy}")
+        run = maskstream("--source", "demo", "--realtime", "--loop", *options)
+        run.until(lambda run=run: "published at" in run.stderr)
+        time.sleep(2)
+        with open_source(SourceConfig(source=server.url)) as viewer:
+            pictures = [viewer.read(room).image.copy() for _ in range(250)][::10]
+        run.signal(signal.SIGINT)
+        assert run.wait() == 0
+        counts[privacy] = sum(len(faces_in(picture)) for picture in pictures)
+    assert counts["none"] > 10
+    assert counts["pixelate"] == 0

@@ -1,0 +1,84 @@
+"""The doctor's findings: what is there, what is missing, and that each trouble comes with a remedy."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from configs.load import load_config
+from configs.schema import SourceConfig
+from doctor import cameras, classifier, detector, examine, memory, port
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = [SourceConfig(source="demo")]
+
+
+def run(*arguments):
+    command = [sys.executable, "-c", "from run_pipeline import main; main()", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+
+
+def test_this_machine_has_no_problem():
+    done = run("doctor", "--json")
+    findings = json.loads(done.stdout)["findings"]
+    assert done.returncode == 0, findings
+    assert {one["subject"] for one in findings} >= {"Python", "detector", "model", "codecs", "memory", "page"}
+    assert all(one["remedy"] for one in findings if one["level"] != "ok")
+
+
+def test_a_model_that_is_not_there_is_a_problem_and_the_exit_code_says_so():
+    done = run("doctor", "--model", "nowhere.onnx")
+    assert done.returncode == 1
+    assert "problem model: nowhere.onnx: no such model file" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_without_a_card_is_told(tmp_path):
+    shipped = ROOT / "inference" / "pretrained" / "face_mask.onnx"
+    (tmp_path / "own.onnx").write_bytes(shipped.read_bytes())
+    options = load_config(None, (), {"classify": {"model": str(tmp_path / "own.onnx")}})
+    found = classifier(options)
+    assert found.level == "warning"
+    assert "no MODEL_CARD.md" in found.found
+    assert classifier(load_config(None)).level == "ok"
+
+
+def test_a_detector_without_its_file_is_a_problem():
+    found = detector(load_config(None, (), {"detect": {"detector": "yunet"}}))
+    assert (found.level, "--detector-model" in found.found) == ("problem", True)
+
+
+@pytest.mark.parametrize(("limit", "level"), [("max", "ok"), (str(10**12), "ok"), (str(2 * 10**8), "problem")])
+def test_the_memory_of_the_container_counts(tmp_path, limit, level):
+    (tmp_path / "memory.max").write_text(limit)
+    (tmp_path / "memory.current").write_text("0")
+    assert memory(DEMO, tmp_path).level == level
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        assert port("127.0.0.1", number).level == "warning"
+    assert port("127.0.0.1", number).level == "ok"
+
+
+def test_a_device_that_is_no_camera_is_told(tmp_path):
+    (tmp_path / "video0").touch()
+    [found] = cameras([tmp_path / "video0"])
+    assert found.level == "warning"
+    [none] = cameras([])
+    assert (none.level, none.subject) == ("warning", "cameras")
+
+
+def test_memory_grows_with_the_streams():
+    options = load_config(None)
+    one, many = memory(DEMO), memory(DEMO * 10)
+    needed = [float(found.found.split(" GB free, ")[1].split()[0]) for found in (one, many)]
+    assert needed[1] > needed[0]
+    assert any(found.subject == "memory" for found in examine(replace(options, sources=tuple(DEMO))))

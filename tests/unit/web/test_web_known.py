@@ -1,0 +1,122 @@
+"""What the page's process makes of what it is told, and who gets which picture."""
+
+import asyncio
+import json
+import time
+
+import msgspec
+import pytest
+
+from transport.pool import AGE_BUCKETS
+from transport.status import ProcessStatus, StageStatus, Status, StreamStatus
+from web.health import troubles
+from web.known import Known
+from web.pictures import Pictures
+
+S = 1_000_000_000
+NOW_NS = time.monotonic_ns()
+
+
+def stream(shown=0, state="flowing", **known):
+    ages = [0] * AGE_BUCKETS
+    ages[80] = shown  # about 10 ms
+    usual = {"source": "x", "kind": "network", "live": True, "captured": shown, "dropped": {}, "in_flight": 0}
+    usual |= {"faces": 0, "fps": 25.0, "paced_fps": 0.0, "nominal_fps": 25.0, "reconnects": 0, "ages": ages}
+    usual |= {"away": "", "away_since_ns": 0, "next_try_ns": 0}
+    return StreamStatus(shown=shown, state=state, **(usual | known))
+
+
+def status(second=0.0, ready=True, phase="running", **streams):
+    stage = StageStatus(
+        frames=100, batches=50, busy_ns=round(second * S / 2), cpu_ns=0, members=1, restarts=2, counts={}
+    )
+    processes = {"detect": ProcessStatus(1, ready, 0)}
+    now_ns = NOW_NS + round(second * S)
+    return Status(now_ns, 1.0, phase, streams, {"detect": stage}, processes, {"model": "m"}, None)
+
+
+def told(*all_of_them) -> Known:
+    known = Known()
+    for one in all_of_them:
+        known.hear(msgspec.msgpack.encode(one))
+    return known
+
+
+def test_rates_ages_and_busy_shares_are_of_the_last_seconds():
+    known = told(*(status(second, door=stream(round(25 * second))) for second in range(10)))
+    told_page = known.as_json()
+    [door], [detect] = told_page["streams"], told_page["stages"]
+    assert door["fps"] == pytest.approx(25, abs=0.5)
+    assert door["age_ms"]["p95"] == pytest.approx(10, rel=0.1)
+    assert door["quality"] == "excellent"
+    assert (detect["busy"], detect["restarts"]) == (0.5, 2)
+
+
+def test_a_camera_that_stalls_and_comes_back_is_poor_and_one_that_is_away_unusable():
+    often_back = told(*(status(second, door=stream(25 * second, reconnects=second // 5)) for second in range(30)))
+    assert often_back.quality("door") == "poor"
+    away = told(*(status(second, door=stream(50, "away" if second > 2 else "flowing")) for second in range(30)))
+    assert away.quality("door") == "unusable"
+
+
+def test_a_stream_that_came_later_and_one_that_went_do_no_harm():
+    known = told(status(0, door=stream(10)), status(1, door=stream(35), hall=stream(5)), status(2, hall=stream(30)))
+    assert [one["name"] for one in known.as_json()["streams"]] == ["hall"]
+
+
+def test_ready_names_what_is_not():
+    assert troubles(told(status(door=stream(50))), 1000) == []
+    [old] = troubles(told(status(door=stream(50))), 5)
+    assert old.startswith("frames of door are")
+    assert troubles(told(status(door=stream(50), ready=False)), 1000) == ["detect is not ready"]
+    assert troubles(told(status(door=stream(50, "away"))), 1000) == ["no stream is flowing"]
+    assert troubles(told(status(door=stream(50), phase="draining")), 1000) == ["draining, not running"]
+    assert troubles(Known(), 1000) == ["the supervisor has not said anything yet"]
+
+
+def test_an_event_that_is_told_again_is_not_taken_twice():
+    known = Known()
+    for number in ("01", "02", "01", "02", "03"):
+        event = {"id": number, "stream": "door", "rule": "decision", "label": "mask"}
+        known.happened(json.dumps(event).encode(), b"jpeg" if number == "02" else b"")
+    assert [event["id"] for event in known.events_after(0)[1]] == ["01", "02", "03"]
+    assert known.events_after(2)[1][0]["id"] == "03"
+    assert known.decided["door", "decision", "mask"] == 3
+    assert known.picture_of("02") == b"jpeg"
+    assert known.picture_of("01") is None
+
+
+def about(seq):
+    return json.dumps({"seq": seq, "captured_ns": 0, "age_ms": 1.0, "width": 64, "height": 48}).encode()
+
+
+def test_pictures_are_asked_for_while_somebody_looks_and_the_newest_wins():
+    asked = []
+    pictures = Pictures(lambda name: asked.append(f"+{name}"), lambda name: asked.append(f"-{name}"), lambda name: None)
+
+    async def look():
+        with pictures.looking("door"), pictures.looking("door"):
+            for seq in (1, 2, 3):
+                pictures.came("door", about(seq), b"jpeg")
+            first = await pictures.next("door")
+            waiting = asyncio.create_task(pictures.next("door", first.number))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            pictures.came("door", about(4), b"jpeg")
+            return first, await waiting
+
+    first, second = asyncio.run(look())
+    assert (first.seq, second.seq) == (3, 4)
+    assert asked == ["+door", "-door"]
+
+
+def test_while_no_picture_comes_there_is_a_placeholder_that_is_one():
+    pictures = Pictures(lambda name: None, lambda name: None, lambda name: stream(state="away", away="no answer"))
+
+    async def look():
+        with pictures.looking("door"):
+            return await pictures.next("door")
+
+    picture = asyncio.run(look())
+    assert not picture.is_real
+    assert picture.jpeg[:2] == b"\xff\xd8"

@@ -1,0 +1,207 @@
+"""Score a face detector on annotated photographs: `python -m train.evaluate_detector [MODEL] SCENES`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import cv2
+import numpy as np
+import typer
+from msgspec.structs import replace
+
+from configs.command import run_command
+from configs.errors import InputError
+from configs.load import load_config
+from configs.schema import ClassifyConfig, DetectConfig
+from inference.backends import Backend, open_backend
+from inference.detect import open_detector
+from inference.detector import Detector
+from train.detector_page import Album, Table, write_page
+from train.detector_scores import COUNTED_PX, MASK, average_precision, scores_of
+from train.photos import read_annotations, read_photos
+from train.sightings import MATCH_IOU, Sighting, sight
+from transport.cores import usable_cores
+
+log = logging.getLogger("evaluate-detector")
+
+LEAST_PX = 24  # of the longer side of a face that is searched for; live it is a share of the picture's height
+LEAST_SCORE = 0.05  # for the average precision, which is of all scores
+LIVE_WIDTH_PX = 320  # at which the time of a live search is measured
+TIMED = 40  # photographs
+
+
+def evaluate_detector(
+    given: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[MODEL] SCENES",
+            help="The detector's model file, if it is not the one that ships; then a folder of images/ and COCO's "
+            "annotations.json.",
+        ),
+    ],
+    detector: Annotated[
+        Literal["haar", "yunet", "maskface"] | None,
+        typer.Option(help="Which detector; if not given: haar, with a MODEL what that is of."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Classifier behind it, .onnx or .pth; the one that ships if not given.")
+    ] = None,
+    width: Annotated[
+        int, typer.Option(min=64, help="Photographs wider than this are shrunk before the search, px.")
+    ] = 1280,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="Any detect option: detect.key=value.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the page; results/detector-NAME if not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")] = False,
+) -> None:
+    """Recall, precision, false boxes and cost of a face detector, and what it does to the share of masks reported.
+
+    Faces count from 40 px on (the shorter side of the annotated box); a box has found one where they overlap by 0.4
+    (IoU). Faces in the background that nobody annotated count as false boxes.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    cv2.setNumThreads(1)
+    if len(given) > 2:
+        raise InputError(f"give [MODEL] SCENES, not {len(given)} of them")
+    *models, scenes = given
+    config = options(models[0] if models else None, detector, width, settings or ())
+    classes = [category.name for category in read_annotations(scenes).categories]
+    classifier = open_classifier(model, classes)
+    least_px = LEAST_PX if config.min_face is None else None
+    opened = open_detector(config)
+    folder = output or Path("results") / f"detector-{config.detector}"
+    album = Album(COUNTED_PX)
+    sightings = []
+    for photo in read_photos(scenes):
+        sightings.append(sight(photo, opened, classifier, least_px))
+        album.add(photo.image, sightings[-1])
+    if not any(one.faces for one in sightings):
+        raise InputError(f"{scenes}: not one annotated face")
+    scores = scores_of(sightings, classes)
+    scores["average_precision"] = average_precision(all_scores(scenes, config, least_px)) if opened.graded else None
+    scores["ms_per_picture"] = float(np.median([one.ms for one in sightings]))
+    scores[f"ms_per_picture_{LIVE_WIDTH_PX}"] = live_ms(scenes, config)
+    facts = {"detector": opened.name, "scenes": str(scenes), "photographs": len(sightings), "width": width}
+    tables = tables_of(scores, classes)
+    print_tables(tables)
+    about = [
+        f"{len(sightings)} photographs of {scenes}, searched {width} px wide. A face counts from {COUNTED_PX} px on "
+        f"(shorter side); a box has found it where they overlap by {MATCH_IOU} (IoU).",
+        "Faces in the background that nobody annotated count as false boxes.",
+    ]
+    write_page(folder, f"What {opened.name} sees", about, tables, album)
+    print(f"the page is {folder / 'index.html'}")
+    if as_json:
+        print(json.dumps(scores | facts | {"page": str(folder / "index.html")}))
+
+
+def options(model: Path | None, detector: str | None, width: int, settings: Sequence[str]) -> DetectConfig:
+    """The detector's options: those that are set, over what suits photographs."""
+    given: dict[str, Any] = {"width": width}
+    if model is not None:
+        given["model"] = str(model)
+    config = load_config(None, settings, {"detect": given}).detect
+    if detector is None and model is not None:
+        return replace(config, detector=kind_of(config))
+    return replace(config, detector=detector or config.detector)
+
+
+def kind_of(config: DetectConfig) -> Literal["maskface", "yunet"]:
+    """Whose model file it is: ours says so itself."""
+    try:
+        open_detector(replace(config, detector="maskface"))
+    except InputError:
+        return "yunet"
+    return "maskface"
+
+
+def open_classifier(model: Path | None, classes: Sequence[str]) -> Backend:
+    """The classifier, which must know the annotated classes."""
+    backend = open_backend(ClassifyConfig(model=str(model or ""), threads=usable_cores()))
+    unknown = [name for name in classes if name not in backend.classes]
+    if unknown:
+        raise InputError(
+            f"class {unknown[0]!r} of the scenes is unknown to the classifier: {', '.join(backend.classes)}"
+        )
+    if MASK not in classes:
+        raise InputError(f"the scenes have no class {MASK!r}, only {', '.join(classes)}")
+    return backend
+
+
+def all_scores(scenes: Path, config: DetectConfig, least_px: float | None) -> list[Sighting]:
+    """What is found at all scores; labels are not asked for."""
+    lenient = open_detector(replace(config, score=LEAST_SCORE))
+    return [sight(photo, lenient, None, least_px) for photo in read_photos(scenes)]
+
+
+def live_ms(scenes: Path, config: DetectConfig) -> float:
+    """CPU time of a search as a live one is made, ms: the median over some of the photographs."""
+    live: Detector = open_detector(replace(config, width=LIVE_WIDTH_PX, min_face=None))
+    photos = (photo for _, photo in zip(range(TIMED), read_photos(scenes), strict=False))
+    return float(np.median([min(sight(photo, live, None).ms for _ in range(3)) for photo in photos]))
+
+
+def tables_of(scores: dict[str, Any], classes: Sequence[str]) -> list[Table]:
+    """The figures in words."""
+    by_class = [
+        [name, str(scores["faces"][name]), said(scores["recall"][name]), said(scores["precision"][name])]
+        for name in classes
+    ]
+    by_size = [
+        [f"{name} px", said(scores["recall_by_size"][name]), said(scores["precision_by_size"][name])]
+        for name in scores["recall_by_size"]
+    ]
+    shares = [
+        [words, said(scores[key]), span(scores[f"{key}_ci95"])]
+        for key, words in (
+            ("true_mask_share", "true"),
+            ("seen_mask_share", "true, among the faces found"),
+            ("reported_mask_share", "reported"),
+            ("mask_share_error", "reported minus true"),
+        )
+    ]
+    rest = [
+        ["false boxes per picture", said(scores["false_per_picture"])],
+        ["of these 40 px and larger", said(scores["false_per_picture_40"])],
+        ["average precision", said(scores["average_precision"])],
+        ["labels right, of faces found", said(scores["label_accuracy"])],
+        ["the same faces, in annotated boxes", said(scores["label_accuracy_annotated"])],
+        ["all faces, in annotated boxes", said(scores["label_accuracy_all"])],
+        ["ms of CPU per photograph", f"{scores['ms_per_picture']:.1f}"],
+        [f"ms of CPU as a live search, {LIVE_WIDTH_PX} px wide", f"{scores[f'ms_per_picture_{LIVE_WIDTH_PX}']:.1f}"],
+    ]
+    return [
+        ("faces, by class", ["class", "faces", "recall", "precision of the label"], by_class),
+        ("faces, by size", ["shorter side", "recall", "precision of the box"], by_size),
+        ("share of masks", ["", "share", "95 % interval"], shares),
+        ("figures", ["", ""], rest),
+    ]
+
+
+def said(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def span(value: tuple[float, float] | None) -> str:
+    return "-" if value is None else f"{value[0]:.3f} to {value[1]:.3f}"
+
+
+def print_tables(tables: Sequence[Table]) -> None:
+    from rich.console import Console
+    from rich.table import Table as Printed
+
+    console = Console(markup=False)
+    for title, columns, rows in tables:
+        printed = Printed(*columns, title=title, title_justify="left", show_header=any(columns))
+        for row in rows:
+            printed.add_row(*row)
+        console.print(printed)
+
+
+if __name__ == "__main__":
+    run_command([evaluate_detector], "python -m train.evaluate_detector")

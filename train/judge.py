@@ -1,0 +1,158 @@
+"""Train the judges of what a short Haar cascade hits: `python -m train.judge PHOTOS --unsure-by YUNET -o FOLDER`.
+
+PHOTOS holds `train/` and `val/`, each with `images/` and COCO's `annotations.json`. The networks learn on `train`; the
+least score of a face is chosen on `val`. The second one learns from what the first one lets pass.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import torch
+import typer
+from torch import nn
+
+from configs.command import run_command
+from configs.schema import DetectConfig
+from inference.judge import CLOSER_LOOK, FIRST_LOOK, Judge
+from inference.judged_haar import STAGES, JudgedHaarDetector
+from train.judge_file import write_judge
+from train.judge_network import CLOSER_WIDTHS, FIRST_WIDTHS, JudgeNetwork, varied
+from train.judge_windows import NO_FACE, Look, Windows, gather
+from train.photos import read_photos
+from train.sightings import Sighting, sight
+
+log = logging.getLogger("judge")
+
+FACES, OTHERS = 96, 256  # windows in one step; half of the others are those that are mistaken for faces most
+LEARNING_RATE, WARM_UP = 4e-3, 200
+AVERAGED = 0.998  # of the weights, the share that stays at each step
+MOVE_UNIT = 0.05  # sides of a window: errors of a box beyond it count linearly
+CLASS_SHARES = (0.35, 0.4, 0.25)  # of mask, no_mask, wrong_mask among the faces shown
+FALSE_BOXES = 0.35  # that a photograph of `val` may have, those on faces included that nobody annotated
+FIRST_PX, CLOSER_PX = 32, 48  # sides of their windows
+FIRST_SCORE = 0.15  # what the first look gives less is not looked at again
+LEAST_PX = 24  # of a face in a photograph
+PHOTOGRAPHS = DetectConfig(width=1280, score=0.05)
+
+
+def judge(
+    photos: Annotated[Path, typer.Argument(help="Folder with train/ and val/, each of images/ and annotations.json.")],
+    unsure_by: Annotated[
+        Path, typer.Option(help="YuNet's file: what it takes for a face that nobody has annotated is left out.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for first_look.onnx and closer_look.onnx.")
+    ] = Path("judges"),
+    first: Annotated[Path | None, typer.Option(help="A first look that is there already: only the closer one.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of 352 windows, for each of the two.")] = 5000,
+    rounds: Annotated[int, typer.Option(min=1, help="Sizes in which each photograph is searched for windows.")] = 2,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+) -> None:
+    """Train the judges of what a short Haar cascade hits, and write them as ONNX."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    cv2.setNumThreads(1)
+    torch.manual_seed(seed)
+    output.mkdir(parents=True, exist_ok=True)
+    if first is None:
+        first = output / FIRST_LOOK.name
+        network = JudgeNetwork(FIRST_PX, FIRST_WIDTHS)
+        windows = gather(photos / "train", Look(STAGES - 1, FIRST_PX, None), rounds, seed, unsure_by)
+        write_judge(learn(network, windows, steps, seed), FIRST_SCORE, first)
+        del windows
+    closer = output / CLOSER_LOOK.name
+    network = JudgeNetwork(CLOSER_PX, CLOSER_WIDTHS)
+    windows = gather(photos / "train", Look(STAGES, CLOSER_PX, Judge(first)), rounds, seed, unsure_by)
+    network = learn(network, windows, steps, seed)
+    write_judge(network, 0.0, closer)
+    score = least_score(sightings_of(first, closer, photos / "val"))
+    write_judge(network, score, closer)
+    print(f"{closer}: least score of a face {score:.3f}")
+
+
+def sightings_of(first: Path, closer: Path, photos: Path) -> list[Sighting]:
+    """What Haar with these judges sees in photographs at nearly all scores."""
+    detector = JudgedHaarDetector(PHOTOGRAPHS, first, closer)
+    return [sight(photo, detector, None, LEAST_PX) for photo in read_photos(photos)]
+
+
+def least_score(sightings: list[Sighting]) -> float:
+    """The score above which there are as many false boxes as are allowed."""
+    false = [one.scores[place] for one in sightings for place in one.false]
+    allowed = round(FALSE_BOXES * len(sightings))
+    return round(sorted(false, reverse=True)[allowed], 3) if len(false) > allowed else 0.5
+
+
+def learn(network: JudgeNetwork, windows: Windows, steps: int, seed: int) -> JudgeNetwork:
+    """The network when it has seen the windows; the mean of its weights over the last steps."""
+    log.info("%d windows, %d of faces", len(windows.labels), (windows.labels != NO_FACE).sum())
+    rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+    network = network.to(memory_format=torch.channels_last)  # a fifth less CPU time
+    averaged = copy.deepcopy(network)
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, steps))
+    of_class = [np.flatnonzero(windows.labels == label) for label in range(len(CLASS_SHARES))]
+    others = np.flatnonzero(windows.labels == NO_FACE)
+    mistaken = np.ones(len(others))  # how much each was taken for a face when it was last seen
+    for step in range(steps):
+        drawn = draw(of_class, others, mistaken, rng)
+        given = torch.from_numpy(windows.pixels[drawn.all]), torch.from_numpy(windows.moves[drawn.all])
+        pixels, moves = varied(*given, network.side_px, generator)
+        logits, said = network(pixels)
+        is_face = torch.arange(len(logits)) < drawn.faces
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, is_face.float())
+        loss = loss + nn.functional.smooth_l1_loss(said[is_face] / MOVE_UNIT, moves[is_face] / MOVE_UNIT) / 4
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        mistaken[drawn.others] = logits.detach()[drawn.faces :].sigmoid().numpy()
+        average(averaged, network, min(AVERAGED, step / (step + 10)))
+        if step % 250 == 0:
+            log.info("step %d: loss %.3f, others taken for faces %.4f", step, loss.item(), mistaken.mean())
+    return averaged.eval()
+
+
+class Drawn:
+    """Windows of one step: `all` are their numbers, faces first; `others` the places of the rest among the others."""
+
+    def __init__(self, faces: np.ndarray, others: np.ndarray, numbers: np.ndarray) -> None:
+        self.faces, self.others = len(faces), others
+        self.all = np.concatenate([faces, numbers[others]])
+
+
+def draw(of_class: list[np.ndarray], others: np.ndarray, mistaken: np.ndarray, rng: np.random.Generator) -> Drawn:
+    faces = [
+        rng.choice(numbers, round(share * FACES))
+        for numbers, share in zip(of_class, CLASS_SHARES, strict=True)
+        if len(numbers)
+    ]
+    hard = np.flatnonzero(rng.random(len(others)) < mistaken * (OTHERS / 2 / max(mistaken.sum(), 1)))[:OTHERS]
+    easy = rng.integers(0, len(others), OTHERS - len(hard))
+    return Drawn(np.concatenate(faces), np.concatenate([hard, easy]), others)
+
+
+def rate_at(step: int, steps: int) -> float:
+    """Share of the learning rate: it rises, then falls along half a cosine."""
+    if step < WARM_UP:
+        return (step + 1) / WARM_UP
+    return 0.01 + 0.99 * (1 + math.cos(math.pi * (step - WARM_UP) / max(1, steps - WARM_UP))) / 2
+
+
+@torch.no_grad()
+def average(averaged: nn.Module, network: nn.Module, stays: float) -> None:
+    for mean, value in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
+        if mean.dtype.is_floating_point:
+            mean.lerp_(value, 1 - stays)
+        else:
+            mean.copy_(value)
+
+
+if __name__ == "__main__":
+    run_command([judge], "python -m train.judge")

@@ -1,0 +1,54 @@
+"""What happens as lines of JSON, for a log collector: `--log json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from transport.ledger import percentile_ms
+from transport.supervisor import Supervisor
+
+_STREAMS_S = 30.0  # how often it is told how the streams stand
+
+
+class LogLines:
+    """In place of Progress: each line of a process, and now and then the streams, as JSON on standard error."""
+
+    def __init__(self) -> None:
+        self._told_s = time.monotonic()
+
+    def say(self, process: str, line: str) -> None:
+        """A line of a process. Workers write name, level and message with tabs between; other lines have no level."""
+        parts = line.split("\t", 2)
+        level, text = (parts[1], parts[2]) if len(parts) == 3 else ("INFO", line)
+        self._write(level=level, process=process, message=text)
+
+    def tick(self, supervisor: Supervisor) -> None:
+        """Called often; tells of the streams when it is time."""
+        if time.monotonic() - self._told_s < _STREAMS_S or not supervisor.started_s:
+            return
+        self._told_s = time.monotonic()
+        for stream in supervisor.streams:
+            ledger = supervisor.ledger(stream)
+            figures = {
+                "state": ledger.state,
+                "captured": ledger.captured,
+                "shown": ledger.shown,
+                "dropped": ledger.dropped,
+                "in_flight": ledger.in_flight,
+                "age_ms_p95": percentile_ms(ledger.ages, 95),
+            }
+            self._write(level="INFO", process="supervisor", message="stream", stream=stream, **figures)
+
+    def _write(self, **record: Any) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        sys.stderr.write(json.dumps({"time": now} | record) + "\n")
+        sys.stderr.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...

@@ -1,0 +1,63 @@
+"""Writes the table of stages as one Spec for each process, each knowing where the next one listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from transport.spec import Spec, StreamPlace
+from transport.stage import Aside, Stage
+
+
+class Plan:
+    """The table and the run's folder, from which every Spec follows. Places are those of the streams, by name."""
+
+    def __init__(
+        self, table: list[Stage], asides: Sequence[Aside], folder: Path, places: dict[str, StreamPlace]
+    ) -> None:
+        self._table, self._asides, self._folder, self._places = table, asides, folder, places
+
+    def processes(self) -> list[Spec]:
+        """All but the captures."""
+        rows = self._table[1:]
+        inboxes = [self._inbox(row) for row in rows]
+        stages = [
+            self._spec(row.name, row.function, row.config, inbox, outbox, batch=row.batch, wait_ms=row.wait_ms)
+            for row, inbox, outbox in zip(rows, inboxes, [*inboxes[1:], ""], strict=True)
+        ]
+        return stages + [
+            self._spec(aside.name, aside.function, aside.config, "", "", aside=True) for aside in self._asides
+        ]
+
+    def capture(self, stream: str, added: bool = False, gone: Sequence[str] = ()) -> Spec:
+        """The process that reads a stream's source; `added` while the run goes on, when `gone` were removed before."""
+        row, place = self._table[0], self._places[stream]
+        return self._spec(
+            f"{row.name}-{stream}",
+            row.function,
+            row.config[stream],
+            place.returns,
+            self._inbox(self._table[1]),
+            streams={stream: place},
+            stream=stream,
+            added=added,
+            gone=list(gone),
+        )
+
+    def _inbox(self, row: Stage) -> str:
+        return f"ipc://{self._folder}/{row.name}" if row.listen == "ipc" else row.listen
+
+    def _spec(self, name: str, function: Callable[..., Any], config: Any, inbox: str, outbox: str, **more: Any) -> Spec:
+        return Spec(
+            process=name,
+            function=f"{function.__module__}:{function.__qualname__}",
+            config=msgspec.Raw(msgspec.json.encode(config)),
+            inbox=inbox,
+            outbox=outbox,
+            control=f"ipc://{self._folder}/control",
+            feeds=f"ipc://{self._folder}/feed-" if self._asides else "",
+            **{"streams": self._places} | more,  # a stage that is started again is told of all there are then
+        )

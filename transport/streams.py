@@ -1,0 +1,101 @@
+"""What the supervisor holds for each stream: its memory, the way to its capture, its ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from configs.schema import LIVE_TICKETS
+from transport.channel import Outbox
+from transport.codec import Pause, SweepRequest
+from transport.ledger import Ledger, read_ledger
+from transport.pool import STATES, Pool, create_segment
+from transport.spec import StreamPlace
+from transport.tickets import settle_rest
+
+
+class Streams:
+    """The streams of a run. `config` has the options of their sources; `removed` the ledgers of those that are gone."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.names: list[str] = list(config)
+        self.places: dict[str, StreamPlace] = {}
+        self.removed: dict[str, Ledger] = {}
+        self.paused: set[str] = set()
+        self._segments: dict[str, int] = {}
+        self._pools: dict[str, Pool] = {}
+        self._requests: dict[str, Outbox] = {}
+        self._made = 0
+
+    @contextlib.contextmanager
+    def opened(self, folder: Path, context: zmq.Context[zmq.Socket[bytes]]) -> Iterator[None]:
+        """Their memory and links, while this holds. The ledgers can be read afterwards, too."""
+        self._folder, self._context = folder, context
+        try:
+            for name in self.names:
+                self._create(name)
+            yield
+        finally:
+            for outbox in self._requests.values():
+                outbox.close()
+            for pool in self._pools.values():
+                pool.close()
+            for fd in self._segments.values():
+                os.close(fd)
+
+    def add(self, name: str, config: Any) -> None:
+        """Make room for one more."""
+        self.config[name] = config
+        self.names.append(name)
+        self._create(name)
+
+    def _create(self, name: str) -> None:
+        slots = int(self.config[name].tickets or LIVE_TICKETS) + 2
+        fd = self._segments[name] = create_segment(name, slots)
+        self._pools[name] = Pool(fd)
+        # By number, because a long name would not fit into the 107 bytes of a socket's path.
+        returns = f"ipc://{self._folder}/returns-{self._made}"
+        self._made += 1
+        self.places[name] = StreamPlace(f"/proc/{os.getpid()}/fd/{fd}", returns)
+        self._requests[name] = Outbox(self._context, returns)
+
+    def forget(self, name: str) -> None:
+        """Give back what an ended stream held; its ledger stays for the account at the end."""
+        self.removed[name] = self.ledger(name)
+        self.names.remove(name)
+        self.paused.discard(name)
+        self.places.pop(name)
+        self._requests.pop(name).close()
+        self._pools.pop(name).close()
+        os.close(self._segments.pop(name))
+
+    def pause(self, name: str, paused: bool) -> None:
+        """Have its source let be, or taken up again."""
+        (self.paused.add if paused else self.paused.discard)(name)
+        self._requests[name].send(Pause(name, paused))
+
+    def sweep(self, name: str) -> None:
+        """Have its capture find out what a stage that died took with it."""
+        self._requests[name].send(SweepRequest(name))
+
+    def ledger(self, name: str) -> Ledger:
+        """Its account, now or at the end."""
+        return read_ledger(self._pools[name]) if name in self._pools else self.removed.get(name, Ledger())
+
+    def has_finished(self, name: str) -> bool:
+        """Whether its source has ended and all its frames are home."""
+        return bool(self._pools[name].header["finished"])
+
+    def failed(self, name: str) -> None:
+        """Note down that its source cannot be used."""
+        self._pools[name].header["state"] = STATES.index("failed")
+
+    def settle(self) -> dict[str, int]:
+        """After the end of all processes: how many frames of each were still under way."""
+        return {name: rest for name, pool in self._pools.items() if (rest := settle_rest(pool))}

@@ -1,0 +1,1 @@
+"""What is served of a run while it lives: the page, pictures, health and metrics. A process of its own."""

@@ -1,0 +1,86 @@
+"""`maskstream streams`: lists, adds, removes, pauses and resumes the streams of a run, through its page."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from configs.errors import Failure, InputError
+from web.where import find_page
+
+ACTIONS = ("list", "add", "remove", "pause", "resume")
+TIMEOUT_S = 15.0
+
+
+def streams_command(
+    action: Annotated[str, typer.Argument(help="list, add, remove, pause or resume")],
+    what: Annotated[str, typer.Argument(help="the source to add, else the stream's name")] = "",
+    name: Annotated[str, typer.Option(help="a name for the stream that is added")] = "",
+    realtime: Annotated[bool, typer.Option("--realtime", help="play a file that is added at its own rate")] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="play it again and again")] = False,
+    url: Annotated[str, typer.Option(help="address of the run's page; found by itself on the same machine")] = "",
+    token: Annotated[str, typer.Option(help="its token, also MASKSTREAM_TOKEN")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Change the streams of a run that goes on (one with --sink web)."""
+    if action not in ACTIONS:
+        raise InputError(f"streams {action}: use {', '.join(ACTIONS)}")
+    if bool(what) == (action == "list"):
+        raise InputError(f"streams {action}: " + ("takes nothing more" if what else "of what?"))
+    url, token = (url, token or os.environ.get("MASKSTREAM_TOKEN", "")) if url else find_page()
+    path = "/api/streams"
+    if action == "list":
+        _print(_ask("GET", url + path, token), as_json)
+        return
+    if action == "add":
+        given = {"name": name, "realtime": realtime, "loop": loop}
+        source = os.path.abspath(what) if os.path.exists(what) else what  # the run may stand in another folder
+        body = {"source": source} | {key: value for key, value in given.items() if value}
+        answer = _ask("POST", url + path, token, body)
+    elif action == "remove":
+        answer = _ask("DELETE", f"{url}{path}/{quote(what, safe='')}", token)
+    else:
+        answer = _ask("POST", f"{url}{path}/{quote(what, safe='')}/{action}", token, {})
+    typer.echo(json.dumps(answer) if as_json else f"{answer['stream']}: {action}")
+
+
+def _ask(method: str, url: str, token: str, body: dict[str, Any] | None = None) -> Any:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    if not url.startswith(("http://", "https://")):
+        raise InputError(f"--url {url}: write it as http://HOST:PORT")
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, headers if token else {}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        text = error.read(4096).decode(errors="replace").strip()
+        if error.code == 401:
+            raise InputError("the page wants its token: --token, or MASKSTREAM_TOKEN") from None
+        if text.startswith("{"):
+            text = json.loads(text).get("error", text)
+        raise InputError(text or f"{error.code} {error.reason}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise Failure(f"the page at {url.split('/api')[0]} cannot be reached ({reason})") from None
+
+
+def _print(found: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    table = Table(box=None)
+    for column in ("stream", "state", "fps", "shown", "connection", "source"):
+        table.add_column(column)
+    for stream in found:
+        words = (stream["name"], stream["state"], stream["fps"], stream["shown"], stream["quality"], stream["source"])
+        table.add_row(*map(str, words))
+    Console(highlight=False, width=None if os.isatty(1) else 160).print(table)

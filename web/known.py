@@ -1,0 +1,159 @@
+"""What the page's process knows of the run: what the supervisor and the overlay last told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter, deque
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from transport.ledger import percentile_ms
+from transport.status import StageStatus, Status, StreamStatus
+from web.persons import Persons
+from web.placeholder import explain
+from web.quality import Quality
+
+EVENTS = 100  # that a page shows
+RATE_OVER_S = 3.0  # rates, ages and busy shares are of these last seconds
+SILENT_S = 3.0  # without a word of the supervisor for so long, nothing is known
+
+
+class Known:
+    """The newest of everything, and what follows from what came before."""
+
+    def __init__(self) -> None:
+        self.status: Status | None = None
+        self.persons = Persons()
+        self.decided: Counter[tuple[str, str, str]] = Counter()  # events by stream, rule and label
+        self._past: deque[Status] = deque()
+        self._quality: dict[str, Quality] = {}
+        self._events: deque[tuple[int, dict[str, Any], bytes]] = deque(maxlen=EVENTS)
+        self._last_event = ""
+        self._count = 0
+        self._came = asyncio.Event()
+
+    @property
+    def streams(self) -> dict[str, StreamStatus]:
+        """All streams of the run."""
+        return self.status.streams if self.status else {}
+
+    @property
+    def age_s(self) -> float:
+        """For how long the supervisor has said nothing."""
+        return (time.monotonic_ns() - self.status.now_ns) / 1e9 if self.status else float("inf")
+
+    def hear(self, message: bytes) -> None:
+        """The supervisor told how the run stands."""
+        self.status = status = msgspec.msgpack.decode(message, type=Status)
+        self._past.append(status)
+        while status.now_ns - self._past[0].now_ns > RATE_OVER_S * 1e9:
+            self._past.popleft()
+        for name, stream in status.streams.items():
+            if stream.state == "paused":
+                self._quality.pop(name, None)
+            elif stream.state in ("flowing", "away"):
+                quality = self._quality.setdefault(name, Quality())
+                quality.saw(status.now_ns / 1e9, stream.captured, stream.reconnects, stream.state == "flowing")
+
+    def saw(self, message: bytes) -> None:
+        """The overlay told who was seen."""
+        self.persons.saw(time.time(), msgspec.msgpack.decode(message, type=dict[str, dict[int, str]]))
+
+    def happened(self, message: bytes, picture: bytes) -> None:
+        """The overlay told of an event; one that was told before is not taken twice."""
+        event = json.loads(message)
+        if event["id"] > self._last_event:
+            self._last_event = event["id"]
+            self._count += 1
+            self._events.append((self._count, event | {"picture": bool(picture)}, picture))
+            self.decided[event["stream"], event["rule"], event.get("label", "")] += 1
+            self._came.set()
+
+    async def event_came(self) -> None:
+        """Wait for the next event."""
+        self._came.clear()
+        await self._came.wait()
+
+    def events_after(self, number: int) -> tuple[int, list[dict[str, Any]]]:
+        """Those that came after the one of that number, and the number of the last."""
+        newer = [event for count, event, _ in self._events if count > number]
+        return self._count, newer
+
+    def picture_of(self, event_id: str) -> bytes | None:
+        """The JPEG of an event that the page shows."""
+        return next((picture for _, event, picture in self._events if event["id"] == event_id and picture), None)
+
+    def fps(self, name: str) -> float:
+        """Shown frames per second, lately."""
+        return self._rate(lambda status: status.streams[name].shown if name in status.streams else 0)
+
+    def recent_ages(self, name: str) -> np.ndarray:
+        """The histogram of the ages of the frames shown lately (transport/pool.py)."""
+        assert self.status is not None
+        then = self._past[0].streams.get(name)
+        ages = np.asarray(self.status.streams[name].ages)
+        return ages - np.asarray(then.ages) if then is not None and len(self._past) > 1 else ages
+
+    def _rate(self, count: Any) -> float:
+        span_s = (self._past[-1].now_ns - self._past[0].now_ns) / 1e9 if self._past else 0.0
+        return max(0.0, (count(self._past[-1]) - count(self._past[0])) / span_s) if span_s else 0.0
+
+    def quality(self, name: str) -> str:
+        """Of the connection to a camera, in words; empty for a file."""
+        stream = self.streams[name]
+        if not stream.live or name not in self._quality or stream.state not in ("flowing", "away"):
+            return ""
+        return self._quality[name].words(0.0 if stream.paced_fps else stream.nominal_fps)
+
+    def as_json(self) -> dict[str, Any]:
+        """All that a page shows beside the pictures and the events."""
+        status = self.status
+        if status is None:
+            return {"phase": "starting", "streams": [], "stages": [], "persons": self.persons.series(time.time())}
+        return {
+            "phase": status.phase,
+            "silent_s": round(self.age_s, 1) if self.age_s > SILENT_S else 0,
+            "started": status.started,
+            "limited_by": status.limited_by,
+            "facts": {key: status.facts[key] for key in ("model", "provider", "detector") if key in status.facts},
+            "streams": [self._stream(name, stream) for name, stream in status.streams.items()],
+            "stages": [self._stage(name, stage) for name, stage in status.stages.items()],
+            "persons": self.persons.series(time.time()),
+        }
+
+    def _stream(self, name: str, stream: StreamStatus) -> dict[str, Any]:
+        now_ns = time.monotonic_ns()
+        ages = self.recent_ages(name)
+        return {
+            "name": name,
+            "source": stream.source,
+            "state": stream.state,
+            "live": stream.live,
+            "fps": round(self.fps(name), 1),
+            "age_ms": {f"p{p}": percentile_ms(ages, p) for p in (50, 95)},
+            "quality": self.quality(name),
+            "why": explain(stream, now_ns) if stream.state != "flowing" else [],
+            "reconnects": stream.reconnects,
+            "paced_fps": round(stream.paced_fps, 1),
+            "captured": stream.captured,
+            "shown": stream.shown,
+            "dropped": stream.dropped,
+            "in_flight": stream.in_flight,
+            "persons": self.persons.now(name),
+        }
+
+    def _stage(self, name: str, stage: StageStatus) -> dict[str, Any]:
+        def of(status: Status) -> StageStatus:
+            return status.stages[name]
+
+        return {
+            "name": name,
+            "fps": round(self._rate(lambda status: of(status).frames), 1),
+            "busy": round(self._rate(lambda status: of(status).busy_ns) / 1e9 / stage.members, 3),
+            "cores": round(self._rate(lambda status: of(status).cpu_ns) / 1e9, 3),
+            "restarts": stage.restarts,
+        }

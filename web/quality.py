@@ -1,0 +1,57 @@
+"""How good the connection to a camera is, in words: from its rate, its reconnections and its stalls."""
+
+from __future__ import annotations
+
+from collections import deque
+
+OVER_S = 60.0
+STALL_S = 1.0  # no picture for so long is a stall; cameras of less than one picture per second are not judged by it
+
+
+class Quality:
+    """What was seen of one live stream over the last minute.
+
+    >>> quality = Quality()
+    >>> for second in range(30):
+    ...     quality.saw(float(second), captured=25 * second, reconnects=0, flowing=True)
+    >>> quality.words(25.0), quality.words(50.0)
+    ('excellent', 'poor')
+    """
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int, int, bool]] = deque()
+
+    def saw(self, now_s: float, captured: int, reconnects: int, flowing: bool) -> None:
+        """Take in how the stream stands; twice a second will do."""
+        self._seen.append((now_s, captured, reconnects, flowing))
+        while now_s - self._seen[0][0] > OVER_S:
+            self._seen.popleft()
+
+    def words(self, nominal_fps: float) -> str:
+        """excellent, fair, poor or unusable; empty while it is too early to tell."""
+        if not self._seen or self._seen[-1][0] - self._seen[0][0] < 2:
+            return "" if not self._seen or self._seen[-1][3] else "unusable"
+        first, last = self._seen[0], self._seen[-1]
+        span_s = last[0] - first[0]
+        stalled_s, stalls = self._stalls()
+        rate = (last[1] - first[1]) / span_s
+        share = rate / nominal_fps if nominal_fps else 1.0
+        troubles = stalls + last[2] - first[2]
+        if not last[3] or stalled_s > 0.5 * span_s:
+            return "unusable"
+        if share >= 0.9 and not troubles:
+            return "excellent"
+        return "fair" if share >= 0.7 and troubles <= 1 and stalled_s < 0.1 * span_s else "poor"
+
+    def _stalls(self) -> tuple[float, int]:
+        """For how long no picture came, s, and how often that was."""
+        stalled_s, stalls, since_s, captured = 0.0, 0, self._seen[0][0], self._seen[0][1]
+        for now_s, count, _, _ in self._seen:
+            if count != captured:
+                if now_s - since_s > STALL_S:
+                    stalled_s, stalls = stalled_s + now_s - since_s, stalls + 1
+                since_s, captured = now_s, count
+        silent_s = self._seen[-1][0] - since_s
+        if silent_s > STALL_S:
+            stalled_s, stalls = stalled_s + silent_s, stalls + 1
+        return stalled_s, stalls

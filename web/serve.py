@@ -1,0 +1,176 @@
+"""The process of the page: takes in what the run tells, and serves it. No frame waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from importlib.resources import files
+from pathlib import Path
+
+import zmq
+import zmq.asyncio
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from configs.schema import WebConfig
+from transport.stage import StageContext
+from web.access import HEADERS, Access, is_loopback
+from web.door import BODY_BYTES, KEEP_ALIVE_S, Door
+from web.health import troubles
+from web.known import Known
+from web.metrics import CONTENT_TYPE, figures
+from web.pictures import Pictures
+from web.streams import Changes
+from web.viewers import Viewers
+from web.where import write_where
+
+log = logging.getLogger("web")
+logging.getLogger("aiohttp.server").addFilter(
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+)  # what scanners send is no trouble of ours: it was a traceback for each
+
+PICTURE = b"picture/"
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+
+
+def serve(config: WebConfig, context: StageContext) -> None:
+    """Serve until the run ends. Raises InputError if it cannot listen where it should."""
+    asyncio.run(_serve(config, context))
+
+
+async def _serve(config: WebConfig, context: StageContext) -> None:
+    with contextlib.ExitStack() as stack:
+        sockets = zmq.asyncio.Context()
+        stack.callback(sockets.destroy, linger=0)
+        link = sockets.socket(zmq.SUB)
+        for sender in ("supervisor", "overlay"):
+            link.connect(context.feeds + sender)
+        for topic in (b"status", b"persons", b"event", b"answer"):
+            link.subscribe(topic)
+        known = Known()
+        pictures = Pictures(
+            lambda stream: link.subscribe(PICTURE + stream.encode()),
+            lambda stream: None if link.closed else link.unsubscribe(PICTURE + stream.encode()),  # at the end it is
+            lambda stream: known.streams.get(stream),
+        )
+        folder = context.feeds.removeprefix("ipc://").rpartition("/")[0]
+        changes = Changes(sockets, f"ipc://{folder}/control", known)
+        site = Site(config, known, pictures, changes)
+        await site.open()
+        write_where(Path(folder), site.url, config.token)
+        context.facts["url"] = site.url
+        log.info("the page is at %s", site.url)
+        context.ready()
+        listening = asyncio.create_task(_listen(link, known, pictures, changes))
+        try:
+            while not context.stopping():
+                await asyncio.sleep(0.1)
+                if listening.done():
+                    listening.result()
+        finally:
+            listening.cancel()
+            await site.close()
+
+
+async def _listen(link: zmq.asyncio.Socket, known: Known, pictures: Pictures, changes: Changes) -> None:
+    """Take in what the run tells."""
+    while True:
+        topic, *parts = await link.recv_multipart()
+        if topic.startswith(PICTURE):
+            pictures.came(topic.removeprefix(PICTURE).decode(), *parts)
+        elif topic == b"status":
+            known.hear(*parts)
+        elif topic == b"persons":
+            known.saw(*parts)
+        elif topic == b"event":
+            known.happened(*parts)
+        elif topic == b"answer":
+            changes.heard(*parts)
+
+
+class Site:
+    """All that is served, at one address."""
+
+    def __init__(self, config: WebConfig, known: Known, pictures: Pictures, changes: Changes) -> None:
+        self._config, self._known = config, known
+        access = Access(config.token, config.host)
+        self._viewers = viewers = Viewers(pictures, known, config.viewers)
+        app = web.Application(client_max_size=BODY_BYTES)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=0.5
+        )
+        self._door = Door(self._runner)
+        app.middlewares.extend([self._door.note, access.guard])
+        app.add_routes(
+            [
+                web.get("/", lambda request: _static("index.html")),
+                web.get("/static/{name}", lambda request: _static(request.match_info["name"])),
+                web.post("/login", access.login),
+                web.get("/live", viewers.websocket),
+                web.get("/stream/{name}.mjpg", viewers.mjpeg),
+                web.get("/snapshot/{name}.jpg", viewers.snapshot),
+                web.get("/events/{id}.jpg", self._event_picture),
+                web.get("/api/status", self._status),
+                web.get("/api/events", self._events),
+                web.get("/api/streams", changes.list),
+                web.post("/api/streams", changes.add),
+                web.delete("/api/streams/{name}", changes.remove),
+                web.post("/api/streams/{name}/{action:pause|resume}", changes.change),
+                web.get("/healthz", self._healthy),
+                web.get("/readyz", self._ready),
+                web.get("/metrics", self._metrics),
+            ]
+        )
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it."""
+        host = self._config.host if is_loopback(self._config.host) else "127.0.0.1"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._config.port}"
+
+    async def open(self) -> None:
+        await self._runner.setup()
+        await self._door.open(self._config.host, self._config.port)
+
+    async def close(self) -> None:
+        await self._door.close()
+        await self._runner.cleanup()
+
+    async def _status(self, request: web.Request) -> web.Response:
+        """What the page knows, for scripts."""
+        return web.json_response(self._known.as_json())
+
+    async def _healthy(self, request: web.Request) -> web.Response:
+        """This process lives."""
+        return web.Response(text="ok\n")
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        """The run does what it is there for; 503 with the reasons if not."""
+        reasons = troubles(self._known, self._config.ready_age_ms)
+        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        text = figures(self._known, self._viewers.count, self._door.refused + self._viewers.refused)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+
+    async def _events(self, request: web.Request) -> web.Response:
+        """The events that the page shows, oldest first."""
+        return web.json_response(self._known.events_after(0)[1])
+
+    async def _event_picture(self, request: web.Request) -> web.Response:
+        jpeg = self._known.picture_of(request.match_info["id"])
+        if jpeg is None:
+            raise web.HTTPNotFound(text="no such picture\n")
+        return web.Response(body=jpeg, content_type="image/jpeg")
+
+
+_FILES = {file.name: file.read_bytes() for file in files("web").joinpath("static").iterdir()}
+
+
+async def _static(name: str) -> web.Response:
+    """A file of the page; they are few, and read at the start: no path of the disk is ever made of a request."""
+    if name not in _FILES:
+        raise web.HTTPNotFound(text="not found\n")
+    kind = TYPES.get(name[name.rfind(".") :], "application/octet-stream")
+    return web.Response(body=_FILES[name], content_type=kind, charset="utf-8", headers=HEADERS)

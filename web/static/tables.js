@@ -1,0 +1,22 @@
+// The account of the frames, and what the stages do.
+function fill(table, heads, rows) {
+  const row = (kind, cells) => {
+    const line = document.createElement("tr");
+    line.append(...cells.map((cell) => Object.assign(document.createElement(kind), { textContent: cell })));
+    return line;
+  };
+  table.replaceChildren(row("th", heads), ...rows.map((cells) => row("td", cells)));
+}
+
+export function drawLedger(table, streams) {
+  const reasons = [...new Set(streams.flatMap((stream) => Object.keys(stream.dropped)))].sort();
+  fill(table, ["stream", "captured", "shown", ...reasons, "in flight", "reconnects"], streams.map((stream) => [
+    stream.name, stream.captured, stream.shown, ...reasons.map((reason) => stream.dropped[reason] ?? 0), stream.in_flight, stream.reconnects,
+  ]));
+}
+
+export function drawStages(table, stages) {
+  fill(table, ["stage", "frames/s", "busy", "cores", "restarts"], stages.map((stage) => [
+    stage.name, stage.fps.toFixed(1), `${Math.round(100 * stage.busy)} %`, stage.cores.toFixed(2), stage.restarts,
+  ]));
+}

@@ -1,0 +1,29 @@
+"""Sees to the page's secret before its process is started."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from configs.errors import InputError
+from configs.schema import WebConfig
+from web.access import is_loopback
+
+SHORTEST = 8  # characters of a token that somebody thought of
+
+
+def with_token(config: WebConfig, show: Callable[[str], None]) -> WebConfig:
+    """The options with a token: the one given, that of the environment, or one made now, which is shown this once."""
+    token = config.token or os.environ.get("MASKSTREAM_TOKEN", "")
+    if token and (len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token):
+        raise InputError(f"the page's token must be {SHORTEST} or more letters, digits and signs without spaces")
+    if not token:
+        token = secrets.token_urlsafe(18)
+        if is_loopback(config.host):
+            show(f"token for changes at the page, made for this run: {token}")
+        else:
+            show(f"the page asks for a token, made for this run: http://{config.host}:{config.port}/?token={token}")
+    return replace(config, token=token)

@@ -1,0 +1,186 @@
+"""Those who look: pages by WebSocket, `<img>` and players by MJPEG, one picture at a time as a snapshot.
+
+A viewer gets the next picture of a stream when it has taken the one before: a slow one gets fewer, none gets old ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from web.known import Known
+from web.pictures import Picture, Pictures
+
+PATIENCE_S = 30.0  # a viewer that takes nothing for so long is let go
+STATUS_S = 1.0
+MESSAGE_BYTES = 8192  # a page says which streams it wants, no more
+SEND_BUFFER_BYTES = 128 * 1024  # of the kernel: about three pictures; more would only be older ones
+SNAPSHOT_S = 3.0
+_LATER = {"Retry-After": "5"}
+
+
+class Viewers:
+    """The handlers of all who look; at most `limit` at once."""
+
+    def __init__(self, pictures: Pictures, known: Known, limit: int) -> None:
+        self._pictures, self._known, self._limit = pictures, known, limit
+        self.count = 0
+        self.refused = 0
+
+    @contextlib.contextmanager
+    def _seat(self) -> Iterator[None]:
+        if self.count >= self._limit:
+            self.refused += 1
+            raise web.HTTPServiceUnavailable(text="all seats are taken: try again later\n", headers=_LATER)
+        self.count += 1
+        try:
+            yield
+        finally:
+            self.count -= 1
+
+    def _stream(self, request: web.Request) -> str:
+        name = request.match_info["name"]
+        if name not in self._known.streams:
+            raise web.HTTPNotFound(text="no such stream\n")
+        return name
+
+    async def snapshot(self, request: web.Request) -> web.Response:
+        """The picture of now; 503 and the placeholder while there is none."""
+        stream = self._stream(request)
+        with self._seat(), self._pictures.looking(stream):
+            picture = await asyncio.wait_for(self._pictures.next(stream), SNAPSHOT_S)
+        return web.Response(
+            body=picture.jpeg,
+            status=200 if picture.is_real else 503,
+            content_type="image/jpeg",
+            headers={"X-Age-Ms": f"{picture.age_ms:.1f}"} if picture.is_real else {"Retry-After": "2"},
+        )
+
+    async def mjpeg(self, request: web.Request) -> web.StreamResponse:
+        """Pictures one after the other, as browsers, VLC and curl take them."""
+        stream = self._stream(request)
+        with self._seat():
+            response = web.StreamResponse(
+                headers={"Content-Type": "multipart/x-mixed-replace; boundary=picture", "Cache-Control": "no-store"}
+            )
+            _narrow(request.transport)
+            await response.prepare(request)
+            number = 0
+            with self._pictures.looking(stream), contextlib.suppress(ConnectionError, TimeoutError):
+                while stream in self._known.streams:
+                    picture = await self._pictures.next(stream, number)
+                    number = picture.number
+                    head = b"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture.jpeg)
+                    async with asyncio.timeout(PATIENCE_S):
+                        await response.write(head + picture.jpeg + b"\r\n")
+                return response
+            _abort(request.transport)
+        return response
+
+    async def websocket(self, request: web.Request) -> web.WebSocketResponse:
+        """A page: it says which streams it wants and which picture it has got; it is told all the rest."""
+        with self._seat():
+            page = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES, heartbeat=PATIENCE_S, compress=False)
+            _narrow(request.transport)
+            await page.prepare(request)
+            seat = _Page(page, request.transport, self._pictures, self._known)
+            await seat.serve()
+        return page
+
+
+class _Page:
+    """One WebSocket: a task for each stream that it looks at, one for the status, one for the events."""
+
+    def __init__(self, page: web.WebSocketResponse, transport: Any, pictures: Pictures, known: Known) -> None:
+        self._page, self._transport, self._pictures, self._known = page, transport, pictures, known
+        self._got: dict[str, asyncio.Event] = {}
+        self._streams: dict[str, asyncio.Task[None]] = {}
+
+    async def serve(self) -> None:
+        """Until it goes."""
+        tasks = [asyncio.create_task(self._tell())]
+        try:
+            async for message in self._page:
+                if message.type is not WSMsgType.TEXT or not self._hear(message.data):
+                    break
+        finally:
+            for task in [*tasks, *self._streams.values()]:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._streams.values(), return_exceptions=True)
+            await asyncio.wait_for(_closed(self._page), 1.0)
+
+    def _hear(self, text: str) -> bool:
+        """What a page says; False for what no page says."""
+        try:
+            said = json.loads(text)
+            wanted, got = said.get("watch"), said.get("got")
+        except (ValueError, AttributeError, RecursionError):
+            return False
+        if isinstance(got, str) and got in self._got:
+            self._got[got].set()
+        if isinstance(wanted, list):
+            names = {name for name in wanted if isinstance(name, str)} & self._known.streams.keys()
+            for name in self._streams.keys() - names:
+                self._streams.pop(name).cancel()
+            for name in names - self._streams.keys():
+                self._got[name] = asyncio.Event()
+                self._streams[name] = asyncio.create_task(self._show(name))
+        return True
+
+    async def _show(self, stream: str) -> None:
+        """Send the newest picture, wait until it is taken, and again."""
+        number = 0
+        with self._pictures.looking(stream), contextlib.suppress(ConnectionError):
+            while True:
+                picture = await self._pictures.next(stream, number)
+                number = picture.number
+                self._got[stream].clear()
+                await self._page.send_bytes(packed(stream, picture))
+                try:
+                    await asyncio.wait_for(self._got[stream].wait(), PATIENCE_S)
+                except TimeoutError:
+                    _abort(self._transport)
+                    return
+
+    async def _tell(self) -> None:
+        """The status each second, and events as they come; what is not taken yet is not piled up."""
+        told = 0
+        with contextlib.suppress(ConnectionError):
+            while True:
+                if self._transport.get_write_buffer_size() == 0:
+                    told, events = self._known.events_after(told)
+                    await self._page.send_json({"status": self._known.as_json(), "events": events})
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._known.event_came(), STATUS_S)
+                    await asyncio.sleep(0.1)  # several come together
+
+
+def packed(stream: str, picture: Picture) -> bytes:
+    """A picture as pages take it: the length of the head in two bytes, the head as JSON, the JPEG."""
+    head = json.dumps(
+        {"stream": stream, "seq": picture.seq, "age_ms": picture.age_ms, "real": picture.is_real}, separators=(",", ":")
+    ).encode()
+    return struct.pack(">H", len(head)) + head + picture.jpeg
+
+
+async def _closed(page: web.WebSocketResponse) -> None:
+    with contextlib.suppress(ConnectionError):
+        await page.close()
+
+
+def _narrow(transport: Any) -> None:
+    """Let no pictures pile up on the way to this viewer."""
+    transport.set_write_buffer_limits(high=1)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+
+def _abort(transport: Any) -> None:
+    if transport is not None:
+        transport.abort()
