@@ -16,6 +16,15 @@ from web.pictures import Pictures
 S = 1_000_000_000
 
 
+class START:
+    ns = 0
+
+
+@pytest.fixture(autouse=True)
+def _a_test_begins_now():
+    START.ns = time.monotonic_ns()
+
+
 def stream(shown=0, state="flowing", **known):
     ages = [0] * AGE_BUCKETS
     ages[80] = shown  # about 10 ms
@@ -30,7 +39,7 @@ def status(second=0.0, ready=True, phase="running", **streams):
         frames=100, batches=50, busy_ns=round(second * S / 2), cpu_ns=0, members=1, restarts=2, counts={}
     )
     processes = {"detect": ProcessStatus(1, ready, 0)}
-    now_ns = time.monotonic_ns() + round(second * S)
+    now_ns = START.ns + round(second * S)
     return Status(now_ns, 1.0, phase, streams, {"detect": stage}, processes, {"model": "m"}, None)
 
 
