@@ -14,7 +14,15 @@ from web.known import Known
 from web.pictures import Pictures
 
 S = 1_000_000_000
-NOW_NS = time.monotonic_ns()
+
+
+class START:
+    ns = 0
+
+
+@pytest.fixture(autouse=True)
+def _a_test_begins_now():
+    START.ns = time.monotonic_ns()
 
 
 def stream(shown=0, state="flowing", **known):
@@ -31,7 +39,7 @@ def status(second=0.0, ready=True, phase="running", **streams):
         frames=100, batches=50, busy_ns=round(second * S / 2), cpu_ns=0, members=1, restarts=2, counts={}
     )
     processes = {"detect": ProcessStatus(1, ready, 0)}
-    now_ns = NOW_NS + round(second * S)
+    now_ns = START.ns + round(second * S)
     return Status(now_ns, 1.0, phase, streams, {"detect": stage}, processes, {"model": "m"}, None)
 
 
