@@ -12,7 +12,7 @@ OTHER = ("#ff9f40", "#b77bff", "#35c9d6")
 # What the README ("Faces", "The model that ships") tells of the detector and the model, in words: figures are there.
 LIMITS = (
     "Faces that are not seen are not counted. The detector misses more masked faces than bare ones, so the share of "
-    "masks is higher than these figures say; how many it misses was measured, and stands in the README under “Faces”.",
+    "masks may be higher than these figures say; what each detector misses stands in the README under “Faces”.",
     "A person who was lost and found again counts twice: these are tracks, not people.",
     "The model is wrong for some faces, and says “wrong mask” too readily; accuracy and recall by class "
     "stand in its card, beside what it was measured on.",
