@@ -61,9 +61,11 @@ async def _serve(config: WebConfig, context: StageContext) -> None:
         write_where(Path(folder), site.url, config.token)
         context.facts["url"] = site.url
         log.info("the page is at %s", site.url)
-        context.ready()
         listening = asyncio.create_task(_listen(link, known, pictures, changes))
         try:
+            while not known.streams and not listening.done() and not context.stopping():
+                await asyncio.sleep(0.02)  # it is told twice a second; before, each stream would be unknown (404)
+            context.ready()
             while not context.stopping():
                 await asyncio.sleep(0.1)
                 if listening.done():

@@ -73,7 +73,7 @@ def test_it_finds_bare_masked_and_wrongly_masked_faces(detector):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("train-detector", "nowhere"), "nowhere/train/annotations.json: cannot be read"),
+        (("train-detector", "nowhere"), "nowhere/train/annotations.json: No such file or directory"),
         (("train-detector", "nowhere", "-o", "d.onnx"), "--output d.onnx: a checkpoint ends in .pth"),
         (("train-detector",), "Missing argument 'photos'"),
     ],

@@ -106,7 +106,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(photos, tmp_path, monkeyp
 def test_what_cannot_be_used_is_named_before_anything_is_read(photos, tmp_path):
     assert "--output d.onnx: a checkpoint ends in .pth" in refusal_of(photos, "-o", "d.onnx")
     assert "--size 70: must be a multiple of 32" in refusal_of(photos, "--size", 70)
-    assert "annotations.json: cannot be read" in refusal_of(tmp_path, "-o", tmp_path / "d.pth")
+    assert "annotations.json: No such file" in refusal_of(tmp_path, "-o", tmp_path / "d.pth")
     assert "no unfinished run" in refusal_of(photos, "-o", tmp_path / "d.pth", "--resume")
     missing = tmp_path / "yunet.onnx"
     assert "no such file" in refusal_of(photos, "-o", tmp_path / "d.pth", "--landmark-model", missing)
