@@ -114,8 +114,9 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     sinks: Annotated[
         tuple[str, ...],
         option(
-            "window, web, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, contact:OUT.png, null; empty: window, "
-            "web where there is no display"
+            "window, web, file:OUT.mp4, clips:FOLDER/, rtsp://HOST/PATH, images:FOLDER/, jsonl:OUT.jsonl, "
+            "events:OUT.jsonl, sqlite:EVENTS.db, mqtt://HOST/TOPIC, webhook:URL, contact:OUT.png, null; empty: window, "
+            "web without a display"
         ),
     ] = ()
     corner: Annotated[bool, option("stream name, frame rate and age in a corner of the picture")] = True

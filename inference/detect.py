@@ -24,7 +24,7 @@ log = logging.getLogger("detect")
 
 NUMBERS_OF_A_LIFE = 1_000_000  # a restarted stage must not give a new face the number, and so the label, of an old one
 AUTO_EVERY_MS = 250.0  # of a film between two searches: a new face is seen within that
-AUTO_EVERY_LIVE_MS = 100.0  # at 15 ms a search and 3 for each new face (AMD EPYC) a sixth of a core
+AUTO_EVERY_LIVE_MS = 100.0  # at 19 ms a search (AMD EPYC) a fifth of a core
 LOOK_AHEAD = 8  # frames of files that may be there at once: a quarter of a second, in which one search is due
 DETECTORS: dict[str, type[Detector]] = {
     "haar": JudgedHaarDetector,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import Struct
@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
 FORMAT = "maskstream-detector-1"
 MULTIPLE = 32  # px that heights and widths of pictures must be multiples of: the coarsest places lie so far apart
+PADDING_GREY = 114  # of what is filled up to that, right and below
+NMS_IOU = 0.4  # of two boxes that overlap by more, one is dropped
 
 
-class DetectorInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DetectorInfo(Struct, frozen=True, kw_only=True):
     """What an exported detector says of itself, as JSON under `maskstream` in its metadata.
 
     A candidate counts from `score` on; of two that overlap by more than `nms_iou` only the better one does.
     """
 
-    kind: str = "detector"
+    kind: Literal["detector"] = "detector"
     name: str = "maskface"
-    score: float = 0.5
-    nms_iou: float = 0.4
+    score: float
+    nms_iou: float = NMS_IOU
 
 
 def save_detector(path: Path, network: MaskFace, info: DetectorInfo) -> None:

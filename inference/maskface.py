@@ -7,27 +7,16 @@ from pathlib import Path
 import cv2
 import msgspec
 import numpy as np
-from msgspec import Struct
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig, DetectConfig
 from inference.backends import METADATA_KEY, open_session, session_errors
 from inference.detector import BoxMapping, Detector, Shrunken
+from inference.detector_file import MULTIPLE, PADDING_GREY, DetectorInfo
 from transport.frame import Box
 
 SHIPPED_DETECTOR = Path(__file__).parent / "pretrained" / "maskface.onnx"
-STRIDE = 32  # both sides of what the network is given are multiples of it
 MAPPING = BoxMapping(x=0.0, y=0.0, width=1.0, height=1.0)
-
-
-class DetectorInfo(Struct, frozen=True):
-    """What a detector's file says of itself, as JSON in its metadata: least score of a face, and of which boxes one is
-    dropped because they overlap by more than `nms_iou`."""
-
-    kind: str
-    name: str
-    score: float
-    nms_iou: float
 
 
 class MaskfaceDetector(Detector):
@@ -50,14 +39,14 @@ class MaskfaceDetector(Detector):
         self.name = f"{self._info.name} {path.name}"
         unfit: tuple[type[Exception], ...] = (ValueError, *session_errors())
         try:
-            self._network(np.zeros((STRIDE, STRIDE, 3), np.uint8))
+            self._network(np.zeros((MULTIPLE, MULTIPLE, 3), np.uint8))
         except unfit as error:
             raise InputError(f"{path}: cannot be run as a detector: {str(error).splitlines()[0]}") from error
 
     def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
         height, width = picture.grey.shape
-        below, beside = -height % STRIDE, -width % STRIDE
-        padded = cv2.copyMakeBorder(picture.bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT)
+        below, beside = -height % MULTIPLE, -width % MULTIPLE
+        padded = cv2.copyMakeBorder(picture.bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT, value=3 * (PADDING_GREY,))
         corners, scores = self._network(padded)
         likely = scores >= self._score
         boxes = np.concatenate([corners[likely, :2], corners[likely, 2:] - corners[likely, :2]], axis=1)
@@ -77,9 +66,6 @@ class MaskfaceDetector(Detector):
 def read_info(path: Path, text: str | None) -> DetectorInfo:
     """The metadata of a detector's file; InputError if they are those of something else."""
     try:
-        info = msgspec.json.decode(text or "{}", type=DetectorInfo)
+        return msgspec.json.decode(text or "{}", type=DetectorInfo)
     except msgspec.MsgspecError:
-        info = None
-    if info is None or info.kind != "detector":
-        raise InputError(f"{path}: is no face detector of maskstream (its metadata do not say so)")
-    return info
+        raise InputError(f"{path}: is no face detector of maskstream (its metadata do not say so)") from None

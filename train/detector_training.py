@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct, convert, to_builtins
 
 from configs.errors import InputError
-from inference.detector_file import MULTIPLE, DetectorInfo
+from inference.detector_file import MULTIPLE, NMS_IOU, PADDING_GREY
 from inference.maskface_net import MaskFace, places
 from train.detector_loss import Targets, detection_loss
 from train.detector_matches import LEAST_SCORE, DetectorScores, Found, Matches, match, suppressed
@@ -27,7 +27,6 @@ WEIGHT_DECAY = 0.02
 WARM_UP_STEPS = 300
 LARGEST_GRADIENT = 10.0
 AVERAGED = 0.998  # of the averaged weights, kept in each step: the mean of about the last 500
-PADDING_GREY = 114
 LONGEST_PX = 480  # of the pictures that are searched: in larger ones faces may be larger than any of the views
 
 
@@ -147,7 +146,7 @@ def find(network: MaskFace, image: np.ndarray, device: torch.device) -> Found:
     with torch.inference_mode():
         logits, boxes = network(padded)
         scores = logits[0].sigmoid()
-        found = suppressed(boxes[0].cpu().numpy(), scores.cpu().numpy(), LEAST_SCORE, DetectorInfo().nms_iou)
+        found = suppressed(boxes[0].cpu().numpy(), scores.cpu().numpy(), LEAST_SCORE, NMS_IOU)
     return Found(found.boxes / np.float32(scale), found.scores)
 
 

@@ -62,7 +62,7 @@ def test_a_checkpoint_comes_back_as_it_was(network, tmp_path):
     save_detector(tmp_path / "d.pth", network, DetectorInfo(score=0.25))
     assert torch.load(tmp_path / "d.pth", weights_only=True)["format"] == "maskstream-detector-1"
     loaded, info = load_detector(tmp_path / "d.pth")
-    assert info == DetectorInfo(kind="detector", name="maskface", score=0.25)
+    assert info == DetectorInfo(name="maskface", score=0.25)
     picture = torch.rand(1, 3, 32, 64) * 255
     with torch.inference_mode():
         assert torch.equal(loaded(picture)[0], network(picture)[0])
@@ -70,7 +70,7 @@ def test_a_checkpoint_comes_back_as_it_was(network, tmp_path):
 
 
 def test_a_classifier_is_no_detector(network, tmp_path):
-    save_detector(tmp_path / "d.pth", network, DetectorInfo())
+    save_detector(tmp_path / "d.pth", network, DetectorInfo(score=0.5))
     classifier = build_network("MobileNetV3", 2)
     save_checkpoint(tmp_path / "c.pth", classifier, ModelInfo(("a", "b"), PREPROCESSING["MobileNetV3"], "MobileNetV3"))
     assert is_detector(tmp_path / "d.pth")
@@ -89,7 +89,7 @@ def test_a_classifier_is_no_detector(network, tmp_path):
     ],
 )
 def test_a_damaged_checkpoint_is_named(network, tmp_path, change, line):
-    save_detector(tmp_path / "d.pth", network, DetectorInfo())
+    save_detector(tmp_path / "d.pth", network, DetectorInfo(score=0.5))
     content = torch.load(tmp_path / "d.pth", weights_only=True)
     torch.save(content | change, tmp_path / "d.pth")
     with pytest.raises(InputError, match=line):
