@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import msgspec
 import typer
 from msgspec.structs import replace
 
@@ -19,7 +17,7 @@ except ImportError as error:  # a bare Debian lacks what its wheel does not brin
     sys.exit(f"maskstream: error: OpenCV cannot start ({error}): apt-get install libxcb1 libgl1 libglib2.0-0")
 
 from benchmark.__main__ import benchmark
-from capture.sources import check_source, kind_of, stream_name, tickets_of
+from capture.sources import admitted, check_source, free_name, stream_name, tickets_of
 from capture.stage import capture
 from classify_pictures import classify_pictures
 from configs.command import refuse, run_command
@@ -35,7 +33,7 @@ from events.rules import read_rules
 from export.__main__ import export
 from inference.classify import classify
 from inference.detect import LOOK_AHEAD, detect
-from overlay.sinks import check_sinks, default_sinks
+from overlay.sinks import check_sinks, default_sinks, per_stream
 from overlay.stage import overlay
 from train.__main__ import train
 from train.arguments import plain_shares
@@ -44,6 +42,7 @@ from train.evaluate import evaluate
 from train.evaluate_detector import evaluate_detector
 from train.results import results
 from transport.cores import model_threads, search_threads, usable_cores
+from transport.figures import limited_by, run_report
 from transport.log_lines import LogLines
 from transport.notify import Notify
 from transport.progress import Progress, print_ledger
@@ -52,8 +51,6 @@ from transport.supervisor import Supervisor
 from web.commands import streams_command
 from web.serve import serve
 from web.token import with_token
-
-_REPORTED = ("maskstream", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "torch", "pyzmq", "av")
 
 
 def stages(config: PipelineConfig) -> list[Stage]:
@@ -184,7 +181,7 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
     def say(process: str, line: str) -> None:
         progress.say(process, redact(line))
 
-    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), _admitted)
+    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), admitted)
     try:
         with progress:
             supervisor.run()
@@ -192,9 +189,9 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
         refused |= supervisor.refused
         if supervisor.started_s:
             ledgers = {stream: supervisor.ledger(stream) for stream in (*supervisor.removed, *supervisor.streams)}
-            print_ledger(ledgers, supervisor.limited_by())
+            print_ledger(ledgers, limited_by(supervisor))
         if as_json:
-            typer.echo(json.dumps(_report(supervisor, refused)))
+            typer.echo(json.dumps(run_report(supervisor, refused)))
     if refused:
         raise typer.Exit(1)  # what could be done was done, but not all of it: as make --keep-going says it
 
@@ -258,13 +255,13 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
             refused[source.name or source.source] = str(error)
             typer.echo(f"maskstream: {redact(str(error))}; the other sources go on", err=True)
         else:
-            name = _free_name(stream_name(source), [other.name for other in sources])
+            name = free_name(stream_name(source), [other.name for other in sources])
             sources.append(replace(source, name=name, tickets=tickets_of(source)))
     if not sources:
         raise InputError("none of the sources can be used")
     for section in ("detect", "classify", "overlay"):
         _check_listen(section, getattr(options, section).listen)
-    sinks = tuple(_per_stream(sink) if len(sources) > 1 else sink for sink in options.overlay.sinks)
+    sinks = tuple(per_stream(sink) if len(sources) > 1 else sink for sink in options.overlay.sinks)
     check_sinks(sinks, [source.source for source in sources])
     if options.overlay.segment:
         milliseconds(options.overlay.segment)
@@ -281,65 +278,11 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     return checked, refused
 
 
-def _admitted(given: bytes, taken: list[str]) -> tuple[str, SourceConfig]:
-    """Name and options of a source that is added while the run goes on; raises InputError if it cannot be used."""
-    try:
-        source = msgspec.json.decode(given, type=SourceConfig)
-    except msgspec.ValidationError as error:
-        raise InputError(str(error)) from None
-    waits = kind_of(source.source) in ("network", "webcam")  # one that is not there yet is no reason to end a run
-    source = replace(source, wait=source.wait or waits)
-    check_source(source)
-    name = stream_name(source)
-    if source.name in taken:
-        raise InputError(f"the name {source.name} is taken in this run, also if its stream was removed: give another")
-    name = _free_name(name, taken)
-    return name, replace(source, name=name, tickets=tickets_of(source))
-
-
-def _free_name(name: str, taken: list[str]) -> str:
-    """The name, with a number behind it if another stream has it."""
-    names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
-    return next(candidate for candidate in names if candidate not in taken)
-
-
-def _per_stream(sink: str) -> str:
-    """With several streams each gets a video of its own: out.mp4 becomes out-{stream}.mp4, rtsp://host/a a/{stream}."""
-    kind, _, path = sink.partition(":")
-    if kind in ("rtsp", "rtsps") and "{stream}" not in path:
-        return f"{sink.rstrip('/')}/{{stream}}"
-    if kind != "file" or "{stream}" in path:
-        return sink
-    return f"file:{Path(path).with_suffix('')}-{{stream}}{Path(path).suffix}"
-
-
 def _check_listen(section: str, address: str) -> None:
     """Frames may cross a tcp link on this host; beyond it they would go unencrypted."""
     port = address.removeprefix("tcp://127.0.0.1:")
     if address != "ipc" and not (port != address and port.isdecimal() and 0 < int(port) < 1 << 16):
         raise InputError(f"{section}.listen: {address!r} is neither ipc nor tcp://127.0.0.1:PORT")
-
-
-def _report(supervisor: Supervisor, refused: dict[str, str]) -> dict[str, Any]:
-    """The run as one JSON object."""
-    facts = supervisor.facts()
-    return {
-        "streams": {
-            stream: supervisor.ledger(stream).as_json() for stream in (*supervisor.removed, *supervisor.streams)
-        },
-        "stages": supervisor.stage_figures(),
-        "limited_by": supervisor.limited_by(),
-        "refused": {name: redact(reason) for name, reason in refused.items()},
-        "model": facts.get("model"),
-        "detector": facts.get("detector"),
-        "provider": facts.get("provider"),
-        "versions": {"python": sys.version.split()[0]} | _versions(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {dist.name.lower(): dist.version for dist in importlib.metadata.distributions()}
-    return {name: found[name] for name in _REPORTED if name in found}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

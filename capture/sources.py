@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from capture.demo import HEIGHT, WIDTH, DemoScene
 from capture.folder import ImageFolder, images_of
@@ -21,7 +25,7 @@ from configs.schema import FILE_TICKETS, LIVE_TICKETS, SourceConfig
 
 __all__ = [
     "Kind", "Picture", "Room", "Source", "SourceLost", "Undecodable",
-    "check_source", "kind_of", "open_source", "stream_name",
+    "admitted", "check_source", "free_name", "kind_of", "open_source", "stream_name", "tickets_of",
 ]  # fmt: skip
 
 Kind = Literal["webcam", "network", "video", "folder", "demo"]
@@ -126,6 +130,28 @@ def stream_name(config: SourceConfig) -> str:
     else:
         title = Path(os.path.abspath(source)).name if kind == "folder" else Path(source).stem
     return config.name or re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-.")[:_LONGEST_NAME] or kind
+
+
+def admitted(given: bytes, taken: Sequence[str]) -> tuple[str, SourceConfig]:
+    """Name and options of a source that is added while the run goes on; raises InputError if it cannot be used."""
+    try:
+        source = msgspec.json.decode(given, type=SourceConfig)
+    except msgspec.ValidationError as error:
+        raise InputError(str(error)) from None
+    waits = kind_of(source.source) in ("network", "webcam")  # one that is not there yet is no reason to end a run
+    source = replace(source, wait=source.wait or waits)
+    check_source(source)
+    name = stream_name(source)
+    if source.name in taken:
+        raise InputError(f"the name {source.name} is taken in this run, also if its stream was removed: give another")
+    name = free_name(name, taken)
+    return name, replace(source, name=name, tickets=tickets_of(source))
+
+
+def free_name(name: str, taken: Sequence[str]) -> str:
+    """The name, with a number behind it if another stream has it."""
+    names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
+    return next(candidate for candidate in names if candidate not in taken)
 
 
 def _check_path(source: str) -> None:

@@ -15,10 +15,14 @@ from pathlib import Path
 
 import msgspec
 
+from configs.schema import RunConfig
 from transport.codec import Beat
 from transport.cores import thread_limits
 from transport.spec import Spec
 
+_BACK_OFF_S = (0.05, 5.0)
+_WINDOW_S = 60.0
+_MAX_UNREADY_DEATHS = 3  # a stage that cannot even start will not learn to
 _ROOT = Path(__file__).resolve().parent.parent
 
 Say = Callable[[str, str], None]
@@ -143,6 +147,32 @@ class Process:
             self._child.wait(timeout_s)
         if self._pump is not None:
             self._pump.join(1)
+
+    def overdue(self, run: RunConfig) -> str:
+        """What of the time that `run` allows a living process this one has exceeded; empty: nothing."""
+        now_s, busy_since_ns = time.monotonic(), self.beat.busy_since_ns
+        if not self.ready:
+            late = now_s - self.started_s > run.start_timeout_s
+            return f"was not ready after {run.start_timeout_s:g} s" if late else ""
+        if now_s - self.heard_s > run.heartbeat_timeout_s:
+            return f"gave no sign of life for {run.heartbeat_timeout_s:g} s"
+        if busy_since_ns and now_s - busy_since_ns / 1e9 > run.hang_timeout_s:
+            return f"was stuck in one piece of work for {run.hang_timeout_s:g} s"
+        return ""
+
+    def died(self, max_restarts: int) -> float | None:
+        """Note a death down; seconds until it is started again, or None: it died too often."""
+        now_s = time.monotonic()
+        self.deaths.append(now_s)
+        self.deaths_unready += not self.ready
+        while self.deaths[0] < now_s - _WINDOW_S:
+            self.deaths.popleft()
+        if len(self.deaths) > max_restarts or self.deaths_unready >= _MAX_UNREADY_DEATHS:
+            return None
+        delay_s = min(_BACK_OFF_S[0] * 2 ** (len(self.deaths) - 1), _BACK_OFF_S[1])
+        self.restarts += 1
+        self.restart_at_s = now_s + delay_s
+        return delay_s
 
     def how_it_ended(self) -> str:
         """The exit code in words."""

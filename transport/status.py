@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from configs.redact import redact
+from transport.figures import limited_by
 
 if TYPE_CHECKING:
     from transport.supervisor import Supervisor
@@ -96,7 +97,7 @@ def status_of(supervisor: Supervisor) -> Status:
         },
         processes=processes,
         facts=supervisor.facts(),
-        limited_by=supervisor.limited_by(),
+        limited_by=limited_by(supervisor),
     )  # fmt: skip
 
 

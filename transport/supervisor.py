@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,8 +16,8 @@ from configs.schema import RunConfig
 from transport.changes import Changes
 from transport.channel import Inbox
 from transport.codec import Beat, Command, Ready, Refused
-from transport.cores import usable_cores
 from transport.feed import Feed
+from transport.interrupts import interrupts
 from transport.ledger import Ledger
 from transport.plan import Plan
 from transport.process import Process, Say, Work
@@ -31,10 +30,6 @@ _POLL_S = 0.05
 _TELL_S = 0.5
 _DRAIN_S = 1.5  # after Ctrl-C: time for the frames under way, then the sinks are closed without them
 _KILL_S = 2.6  # after Ctrl-C: whoever still runs is killed, so that all is gone within 3 s
-_BACK_OFF_S = (0.05, 5.0)
-_WINDOW_S = 60.0
-_LIMITS_AT = 0.85  # of its time, or of all cores: it has nothing left to give
-_MAX_UNREADY_DEATHS = 3  # a stage that cannot even start will not learn to
 
 STARTING, RUNNING, DRAINING, CLOSING = range(4)
 
@@ -87,7 +82,7 @@ class Supervisor:
                 self.processes[spec.process] = Process(spec, self._say)
             if self._aside_rows:
                 self._feed = stack.enter_context(Feed(context, f"ipc://{folder}/feed-supervisor"))
-            stack.enter_context(self._signals())
+            stack.enter_context(interrupts(self.stop))
             try:
                 self._supervise(control)
             finally:
@@ -115,24 +110,6 @@ class Supervisor:
         """Those that were removed while the run went on; their ledgers are kept."""
         return list(self._streams.removed)
 
-    def stage_figures(self) -> dict[str, dict[str, Any]]:
-        """Per stage: frames per second, busy share of its time, cores in use, mean frames in a batch, restarts.
-
-        Behind them what the stage itself counts.
-        """
-        wall_s = max(1e-9, (self.ended_s or time.monotonic()) - (self.started_s or time.monotonic()))
-        figures = {}
-        for name, (members, work) in self.work().items():
-            figures[name] = {
-                "fps": round(work.frames / wall_s, 2),
-                "busy": round(work.busy_ns / 1e9 / wall_s / len(members), 4),
-                "cores": round(work.cpu_ns / 1e9 / wall_s, 4),
-                "batch_mean": round(work.frames / work.batches, 2) if work.batches else 0.0,
-                "restarts": sum(p.restarts for p in members),
-                **work.counts,
-            }
-        return figures
-
     def work(self) -> dict[str, tuple[list[Process], Work]]:
         """Per stage its processes, and what they have done together."""
         members = {row.name: self._members(row) for row in self._table}
@@ -150,15 +127,10 @@ class Supervisor:
         """What the user named as the source of a stream; it may hold a password."""
         return str(self._table[0].config[stream].source)
 
-    def limited_by(self) -> str | None:
-        """The stage that all wait for: one that is busy nearly all the time; else, if all cores are, who most."""
-        figures = self.stage_figures()
-        busiest = max(figures, key=lambda name: figures[name]["busy"])
-        if figures[busiest]["busy"] >= _LIMITS_AT:
-            return busiest
-        if sum(stage["cores"] for stage in figures.values()) >= _LIMITS_AT * (self._run.cores or usable_cores()):
-            return max(figures, key=lambda name: figures[name]["cores"])
-        return None
+    @property
+    def cores(self) -> int:
+        """How many the run may use; 0: all there are."""
+        return self._run.cores
 
     def facts(self) -> dict[str, str]:
         """What the stages said of themselves when they became ready: model, provider, detector, ..."""
@@ -199,19 +171,6 @@ class Supervisor:
         if row is self._table[0]:
             return [self.capture_of(stream) for stream in self.streams]
         return [self.processes[row.name]]
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            self.stop()
-
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, interrupt) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     @property
     def _captures(self) -> list[Process]:
@@ -292,19 +251,10 @@ class Supervisor:
         elif process.pid and not process.alive:
             self._listen(control, 0.1)  # its last words may still be on their way
             self._ended(process)
-        elif process.alive:
-            busy_s = now_s - process.beat.busy_since_ns / 1e9 if process.beat.busy_since_ns else 0.0
-            if not process.ready and now_s - process.started_s > self._run.start_timeout_s:
-                self._kill(process, f"was not ready after {self._run.start_timeout_s:g} s")
-            elif process.ready and now_s - process.heard_s > self._run.heartbeat_timeout_s:
-                self._kill(process, f"gave no sign of life for {self._run.heartbeat_timeout_s:g} s")
-            elif process.ready and busy_s > self._run.hang_timeout_s:
-                self._kill(process, f"was stuck in one piece of work for {self._run.hang_timeout_s:g} s")
-
-    def _kill(self, process: Process, why: str) -> None:
-        self._say(process.name, f"{why}: killed")
-        process.kill()
-        process.wait(1)
+        elif process.alive and (why := process.overdue(self._run)):
+            self._say(process.name, f"{why}: killed")
+            process.kill()
+            process.wait(1)
 
     def _ended(self, process: Process) -> None:
         """A process is gone: it may, it was refused, or it is started again."""
@@ -328,20 +278,13 @@ class Supervisor:
             self._fail(InputError(process.refusal))
 
     def _restart(self, process: Process) -> None:
-        now_s = time.monotonic()
-        process.deaths.append(now_s)
-        process.deaths_unready += not process.ready
-        while process.deaths[0] < now_s - _WINDOW_S:
-            process.deaths.popleft()
-        deaths, how = len(process.deaths), process.how_it_ended()
-        if deaths > self._run.max_restarts or process.deaths_unready >= _MAX_UNREADY_DEATHS:
+        how = process.how_it_ended()
+        delay_s = process.died(self._run.max_restarts)
+        if delay_s is None:
             process.done = True
-            self._fail(Failure(f"{process.name} died {deaths} times within a minute, last: {how}"))
-            return
-        delay_s = min(_BACK_OFF_S[0] * 2 ** (deaths - 1), _BACK_OFF_S[1])
-        self._say(process.name, f"died ({how}), starting it again in {delay_s:.2g} s")
-        process.restarts += 1
-        process.restart_at_s = now_s + delay_s
+            self._fail(Failure(f"{process.name} died {len(process.deaths)} times within a minute, last: {how}"))
+        else:
+            self._say(process.name, f"died ({how}), starting it again in {delay_s:.2g} s")
 
     def _fail(self, error: Exception) -> None:
         if self._failure is None:

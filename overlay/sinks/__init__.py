@@ -87,6 +87,16 @@ def make_sinks(config: OverlayConfig, context: StageContext) -> list[Sink]:
     return [SINKS[kind][1](path, config, context) for kind, _, path in parted]
 
 
+def per_stream(sink: str) -> str:
+    """With several streams each gets a video of its own: out.mp4 becomes out-{stream}.mp4, rtsp://host/a a/{stream}."""
+    kind, _, path = sink.partition(":")
+    if kind in ("rtsp", "rtsps") and "{stream}" not in path:
+        return f"{sink.rstrip('/')}/{{stream}}"
+    if kind != "file" or "{stream}" in path:
+        return sink
+    return f"file:{Path(path).with_suffix('')}-{{stream}}{Path(path).suffix}"
+
+
 def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
     """Refuse, without opening or creating anything, sinks that cannot work; no specs stand for the default.
 

@@ -12,6 +12,7 @@ import tiny_stages
 from capture.stage import capture
 from configs.errors import Failure
 from configs.schema import DetectConfig, OverlayConfig, RunConfig, SourceConfig
+from transport.figures import limited_by, stage_figures
 from transport.ledger import percentile_ms
 from transport.stage import Stage
 from transport.supervisor import Supervisor
@@ -79,7 +80,7 @@ def test_a_slow_sink_bounds_the_age_by_the_tickets(clip):
     ledger = supervisor.ledger("s")
     assert ledger.balanced
     assert ledger.dropped["superseded"] > 4 * ledger.shown
-    assert supervisor.limited_by() == "overlay"
+    assert limited_by(supervisor) == "overlay"
     assert halves[0] < 4 * 200
     assert halves[1] < 4 * 200
 
@@ -90,7 +91,7 @@ def test_a_stage_that_hangs_is_killed_and_the_run_goes_on(clip):
     ledger = supervisor.ledger("s")
     assert ledger.captured == ledger.shown + ledger.dropped["lost"] == 100
     assert 1 <= ledger.dropped["lost"] <= 6
-    assert supervisor.stage_figures()["detect"]["restarts"] == 1
+    assert stage_figures(supervisor)["detect"]["restarts"] == 1
     assert any("stuck in one piece of work" in line for line in supervisor.said)
 
 
