@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from html import escape
 
+from configs.known_misses import LIVE_PX, MEASURED_ON, SEEN, WIDE_PX
 from events.event import Event, utc
 
 COLOURS = {"mask": "#2fbf71", "no_mask": "#ff5d5d", "wrong_mask": "#5b8cff"}
 OTHER = ("#ff9f40", "#b77bff", "#35c9d6")
-# What the README ("Faces", "The model that ships") tells of the detector and the model, in words: figures are there.
 LIMITS = (
-    "Faces that are not seen are not counted. The detector misses more masked faces than bare ones, so the share of "
-    "masks may be higher than these figures say; what each detector misses stands in the README under “Faces”.",
-    "A person who was lost and found again counts twice: these are tracks, not people.",
+    "Faces that are not seen are not counted. What each detector sees stands in the table below; it is not the same "
+    "share of masked, bare and wrongly masked faces, so the shares here are off by that.",
+    "A face that was lost and found again counts twice.",
     "The model is wrong for some faces, and says “wrong mask” too readily; accuracy and recall by class "
     "stand in its card, beside what it was measured on.",
 )
@@ -39,10 +39,13 @@ def page(events: list[Event], span: str, now_s: float) -> str:
     legend = "".join(f'<i style="background:{colours[label]}"></i>{escape(_words(label))}' for label in labels)
     parts = [
         f"<h1>maskstream: the last {escape(span)}</h1>",
-        f"<p>Until {utc(now_s)} (UTC). {len(decisions)} decisions about persons, "
+        f"<p>Until {utc(now_s)} (UTC). {len(decisions)} decisions about faces seen, "
         f"{len(events) - len(decisions)} other events.</p>",
         "<h2>Known limits</h2><ul>" + "".join(f"<li>{escape(limit)}</li>" for limit in LIMITS) + "</ul>",
-        "<h2>Decisions by hour</h2>",
+        f"<h2>What the detectors see</h2><p>Of {escape(MEASURED_ON)}, searched {WIDE_PX} px wide and, as live "
+        f"pictures are, {LIVE_PX} px wide:</p>",
+        _table(["detector, width", "bare", "masked", "wrongly masked", "false boxes a photograph"], _seen_rows()),
+        "<h2>Decisions about faces seen, by hour</h2>",
         f"<p>{legend}</p>" + _bars(hours, labels, counts, colours) if decisions else "<p>None.</p>",
         _table(["hour (UTC)", *names], rows, ["all", *(totals[label] for label in labels)]) if decisions else "",
         "<h2>By stream</h2>",
@@ -59,6 +62,18 @@ def page(events: list[Event], span: str, now_s: float) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>maskstream report</title><style>{_STYLE}</style>'
     )
     return head + "\n".join(parts) + "</html>\n"
+
+
+def _seen_rows() -> list[list[object]]:
+    return [
+        [
+            f"{name}, {width} px",
+            *(f"{share:.0%}" for share in (seen.bare, seen.masked, seen.wrong)),
+            f"{seen.false:.2f}",
+        ]
+        for name, widths in SEEN.items()
+        for width, seen in widths.items()
+    ]
 
 
 def _hours(events: list[Event]) -> list[str]:
@@ -81,7 +96,7 @@ def _bars(hours: list[str], labels: list[str], counts: Counter[tuple[str, str]],
                 f"<title>{escape(title)}</title></rect>"
             )
     box = f'viewBox="0 0 {max(len(hours), 6)} 100" preserveAspectRatio="none" role="img"'
-    return f'<svg {box} aria-label="decisions by hour">' + "".join(bars) + "</svg>"
+    return f'<svg {box} aria-label="decisions about faces seen, by hour">' + "".join(bars) + "</svg>"
 
 
 def _table(heads: list[str], rows: list[list[object]], last: list[object] | None = None) -> str:

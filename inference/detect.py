@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
+from configs.known_misses import known_misses
 from configs.schema import DetectConfig
 from inference.detector import Detector, Shrunken, scaled, shrink
 from inference.haar import HaarDetector
@@ -43,8 +44,12 @@ class Found(NamedTuple):
 
 def open_detector(config: DetectConfig) -> Detector:
     """The detector of the options; raises InputError for what it needs and does not find."""
-    plain = config.detector == "haar" and config.second_opinion != "judge"
-    return DETECTORS["plain haar" if plain else config.detector](config)
+    return DETECTORS["plain haar" if is_plain_haar(config) else config.detector](config)
+
+
+def is_plain_haar(config: DetectConfig) -> bool:
+    """Whether cascades alone are asked, as `detect.second_opinion` can want it."""
+    return config.detector == "haar" and config.second_opinion != "judge"
 
 
 def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Iterator[Frame]:
@@ -56,6 +61,8 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
     """
     search = Search(config)
     context.facts["detector"] = search.detector.name
+    if not is_plain_haar(config):
+        context.facts["misses"] = known_misses(config.detector, config.width)
     log.info("%s, in pictures of at most %d px width", search.detector.name, config.width)
     frames = faces = 0
     watches: dict[str, Watch] = {}

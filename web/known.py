@@ -17,6 +17,7 @@ from web.persons import Persons
 from web.placeholder import explain
 from web.quality import Quality
 
+FACTS = ("model", "provider", "detector", "misses")  # of what the stages say of themselves, those a page shows
 EVENTS = 100  # that a page shows
 RATE_OVER_S = 3.0  # rates, ages and busy shares are of these last seconds
 SILENT_S = 3.0  # without a word of the supervisor for so long, nothing is known
@@ -119,7 +120,9 @@ class Known:
             "silent_s": round(self.age_s, 1) if self.age_s > SILENT_S else 0,
             "started": status.started,
             "limited_by": status.limited_by,
-            "facts": {key: status.facts[key] for key in ("model", "provider", "detector") if key in status.facts},
+            "facts": {
+                key: status.facts[key] for key in ("model", "provider", "detector", "misses") if key in status.facts
+            },
             "streams": [self._stream(name, stream) for name, stream in status.streams.items()],
             "stages": [self._stage(name, stage) for name, stage in status.stages.items()],
             "persons": self.persons.series(time.time()),

@@ -164,7 +164,10 @@ def test_a_webhook_gets_each_event_with_its_picture_and_one_it_refuses_does_not_
     assert "no mask" in one.stdout
     report = command("report", "e.db", "--since", "24h", "-o", "r.html", cwd=run.folder)
     assert report.returncode == 0
-    assert "are not counted" in (run.folder / "r.html").read_text()
+    told = (run.folder / "r.html").read_text()
+    assert "are not counted" in told
+    assert "<td>haar, 320 px</td>" in told
+    assert "people" not in told  # what was seen are faces
     missing = command("events", "none.db", cwd=run.folder)
     assert missing.returncode == 1
     assert "Traceback" not in missing.stderr

@@ -42,6 +42,7 @@ def test_three_cameras_move_and_one_that_is_killed_comes_back_by_itself(
     after = seqs(page)
     assert all(after[name] > before[name] + 5 for name in before), (before, after)
     until(lambda: all(looks(page, name) != before_looks[name] for name in before))
+    assert "misses" in page.locator("#misses").inner_text()
     page.screenshot(path=str(tmp_path / "three.png"))
     name = next(name for name in before if name.startswith("127"))
     words = page.locator(f'[data-stream="{name}"]')
