@@ -25,7 +25,7 @@ from configs.duration import milliseconds
 from configs.errors import InputError
 from configs.load import as_yaml, load_config
 from configs.redact import redact
-from configs.schema import PipelineConfig, SourceConfig
+from configs.schema import DetectConfig, PipelineConfig, SourceConfig
 from doctor import doctor
 from events.commands import events, report
 from events.deliver import DeliverConfig, deliver
@@ -228,7 +228,12 @@ def classify_command(
         return
     check_sinks(options.overlay.sinks, map(str, paths))
     threads = options.classify.threads or usable_cores()  # no other process needs them here
-    classify_pictures(paths, replace(options.classify, threads=threads), options.detect, options.overlay, whole)
+    classify_pictures(paths, replace(options.classify, threads=threads), _detecting(options), options.overlay, whole)
+
+
+def _detecting(options: PipelineConfig) -> DetectConfig:
+    """The options of the detect stage: what is to be hidden must be found, also where it is only perhaps a face."""
+    return replace(options.detect, doubtful=options.detect.doubtful or options.overlay.privacy != "none")
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -271,7 +276,7 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     checked = replace(
         options,
         sources=tuple(sources),
-        detect=replace(options.detect, threads=options.detect.threads or search_threads(cores)),
+        detect=replace(_detecting(options), threads=options.detect.threads or search_threads(cores)),
         classify=replace(options.classify, threads=options.classify.threads or model_threads(cores)),
         overlay=replace(options.overlay, sinks=sinks),
     )

@@ -81,6 +81,9 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         Annotated[float, Meta(gt=0, le=1)] | None,
         option("smallest face, as a share of the picture's height; empty: 0.1 of haar, the others see smaller ones"),
     ] = None
+    doubtful: Annotated[
+        bool, option("also find what may be a face, to hide it; overlay.privacy turns it on; 3 ms more a search")
+    ] = False
     max_face: Annotated[float, option("largest face, as a share of the picture's height", gt=0, le=1)] = 1.0
     threads: Annotated[int, option("pictures searched at once; 0: from the budget of cores", ge=0)] = 0
     listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"

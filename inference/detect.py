@@ -23,9 +23,11 @@ from transport.stage import Batches, StageContext
 
 log = logging.getLogger("detect")
 
+DOUBTFUL_SCORE = 0.2  # of maskface, for whatever may be a face: where it is hidden YuNet finds none on the pan_ films
 NUMBERS_OF_A_LIFE = 1_000_000  # a restarted stage must not give a new face the number, and so the label, of an old one
 AUTO_EVERY_MS = 250.0  # of a film between two searches: a new face is seen within that
 AUTO_EVERY_LIVE_MS = 100.0  # at 19 ms a search (AMD EPYC) a fifth of a core
+DOUBTFUL_FROM = NUMBERS_OF_A_LIFE // 2  # tracks of what may be a face are numbered from here on
 LOOK_AHEAD = 8  # frames of files that may be there at once: a quarter of a second, in which one search is due
 DETECTORS: dict[str, type[Detector]] = {
     "haar": JudgedHaarDetector,
@@ -36,15 +38,23 @@ DETECTORS: dict[str, type[Detector]] = {
 
 
 class Found(NamedTuple):
-    """What a search has found: boxes in px of the shrunken picture."""
+    """What a search has found: boxes in px of the shrunken picture; `doubtful` ones may be faces or not."""
 
     picture: Shrunken
     boxes: list[Box]
+    doubtful: list[Box]
 
 
 def open_detector(config: DetectConfig) -> Detector:
     """The detector of the options; raises InputError for what it needs and does not find."""
     return DETECTORS["plain haar" if is_plain_haar(config) else config.detector](config)
+
+
+def open_doubting(config: DetectConfig) -> Detector:
+    """What finds places that may be faces: ours that ships, at a low score."""
+    return MaskfaceDetector(
+        DetectConfig(detector="maskface", score=DOUBTFUL_SCORE, width=config.width, max_face=config.max_face)
+    )
 
 
 def is_plain_haar(config: DetectConfig) -> bool:
@@ -74,11 +84,11 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
                     watches[frame.stream] = Watch(search, config, context.restarts * NUMBERS_OF_A_LIFE)
                 ahead.append(watches[frame.stream].look_ahead(frame))
             for frame, found in zip(batch, ahead, strict=True):
-                boxed = watches[frame.stream].see(frame, found)
+                boxed, doubtful = watches[frame.stream].see(frame, found)
                 frames += 1
                 faces += len(boxed)
                 context.counts["searched"] = search.begun
-                yield replace(frame, faces=boxed)
+                yield replace(frame, faces=boxed, doubtful=doubtful)
     log.info("%d frames, %d searched, %d faces", frames, search.begun, faces)
 
 
@@ -105,13 +115,15 @@ class Search:
         return shrink(frame.image, self._config.width)
 
     def _run(self, picture: Callable[[], Shrunken], known: Sequence[Box] | None) -> Found:
-        shrunken = picture()
-        found = self._own.detector.candidates(shrunken)
-        return Found(shrunken, found if known is None else confirmed(self._own.detector, shrunken, found, known))
+        shrunken, own = picture(), self._own
+        found = own.detector.candidates(shrunken)
+        sure = found if known is None else confirmed(own.detector, shrunken, found, known)
+        return Found(shrunken, sure, own.doubting.candidates(shrunken) if own.doubting else [])
 
     def _start_thread(self) -> None:
         give_way()
         self._own.detector = open_detector(self._config)
+        self._own.doubting = open_doubting(self._config) if self._config.doubtful else None
 
     def __enter__(self) -> Search:
         return self
@@ -125,7 +137,7 @@ class Watch:
 
     def __init__(self, search: Search, config: DetectConfig, first_id: int) -> None:
         self._search, self._config = search, config
-        self._tracker = Tracker(first_id)
+        self._tracker, self._doubtful = Tracker(first_id), Tracker(first_id + DOUBTFUL_FROM)
         self._turn: int | None = None  # of the last search that was due, see _turn_of
         self._lost = False  # a face was lost in the last picture: it may be somewhere else
         self._newest: Shrunken | None = None
@@ -140,32 +152,43 @@ class Watch:
             return None
         return self._search.begin(lambda: self._search.shrink(frame), () if alone else None)
 
-    def see(self, frame: Frame, found: Future[Found] | None) -> tuple[Face, ...]:
-        """The faces of this frame, the one after the last."""
+    def see(self, frame: Frame, found: Future[Found] | None) -> tuple[tuple[Face, ...], tuple[Face, ...]]:
+        """The faces of this frame, the one after the last; and, if asked for, what else may be one."""
         if self._config.every == 1 or frame.name:  # pictures of a folder have nothing to do with each other
             assert found is not None
-            picture, boxes = found.result()
-            return tuple(Face(scaled(box, 1 / picture.scale)) for box in boxes)
+            picture, boxes, doubtful = found.result()
+            alone = [Face(scaled(box, 1 / picture.scale)) for box in (*boxes, *doubtful)]
+            return tuple(alone[: len(boxes)]), tuple(alone[len(boxes) :])
         if found is not None:
-            picture, boxes = found.result()
-            self._tracker.follow(picture.grey)
-            self._tracker.found(confirmed(self._search.detector, picture, boxes, self._known))
+            picture = found.result().picture
+            self._follow(picture)
+            self._take(found.result(), picture)
         else:
             self._newest = picture = self._search.shrink(frame)
-            lost = self._tracker.follow(picture.grey)
+            lost = self._follow(picture)
             if frame.live:
                 self._lost |= lost
                 self._search_beside(frame)
             elif lost:
-                boxes = self._search.begin(self._newest_picture, None).result().boxes
-                self._tracker.found(confirmed(self._search.detector, picture, boxes, self._known), extra=True)
-        return tuple(Face(scaled(track.box, 1 / picture.scale), track=track.id) for track in self._tracker.tracks)
+                self._take(self._search.begin(self._newest_picture, None).result(), picture, extra=True)
+        return faces_of(self._tracker, picture), faces_of(self._doubtful, picture)
+
+    def _follow(self, picture: Shrunken) -> bool:
+        """Carry all faces into the picture after the last; whether one was lost."""
+        self._doubtful.follow(picture.grey)
+        return self._tracker.follow(picture.grey)
+
+    def _take(self, found: Found, picture: Shrunken, extra: bool = False) -> None:
+        """Bring in what a search of this picture has found."""
+        self._tracker.found(confirmed(self._search.detector, picture, found.boxes, self._known), extra)
+        self._doubtful.found(found.doubtful, extra)
 
     def _search_beside(self, frame: Frame) -> None:
         """Bring in a search that is finished; begin the next one when it is due."""
         if self._under_way is not None and self._under_way.done():
-            then, boxes = self._under_way.result()
+            then, boxes, doubtful = self._under_way.result()
             self._tracker.found(self._tracker.carried(then.grey, boxes))
+            self._doubtful.found(self._doubtful.carried(then.grey, doubtful))
             self._under_way = None
         if self._under_way is None and (self._due(frame) or self._lost):
             self._lost = False
@@ -193,6 +216,11 @@ class Watch:
         if frame.live or frame.media_ms is None:
             return int(frame.captured_ns / 1e6 // AUTO_EVERY_LIVE_MS)
         return int(frame.media_ms // AUTO_EVERY_MS)
+
+
+def faces_of(tracker: Tracker, picture: Shrunken) -> tuple[Face, ...]:
+    """What is followed, in px of the frame."""
+    return tuple(Face(scaled(track.box, 1 / picture.scale), track=track.id) for track in tracker.tracks)
 
 
 def confirmed(detector: Detector, picture: Shrunken, candidates: Sequence[Box], known: Sequence[Box]) -> list[Box]:

@@ -1,4 +1,4 @@
-"""Hides faces in pictures that leave the box: each face that is found or followed, and where it was just before."""
+"""Hides faces in pictures that leave the box: those found, followed and doubtful, and where they were just before."""
 
 from __future__ import annotations
 
@@ -49,12 +49,13 @@ class Veil:
     def add(self, frame: Frame) -> list[Frame]:
         """Take in a frame (its pixels are copied); those that have waited long enough, in order."""
         stream, now_ms = self._streams.setdefault(frame.stream, _Stream()), time_ms(frame)
-        new = [face.box for face in frame.faces if face.track is None or face.track not in stream.seen]
+        faces = (*frame.faces, *frame.doubtful)
+        new = [face.box for face in faces if face.track is None or face.track not in stream.seen]
         for held in stream.waiting:
             held.boxes.extend(new)
-        stream.seen |= {face.track: (now_ms, face.box) for face in frame.faces if face.track is not None}
+        stream.seen |= {face.track: (now_ms, face.box) for face in faces if face.track is not None}
         stream.seen = {track: seen for track, seen in stream.seen.items() if 0 <= now_ms - seen[0] <= KEPT_MS}
-        boxes = [face.box for face in frame.faces if face.track is None] + [box for _, box in stream.seen.values()]
+        boxes = [face.box for face in faces if face.track is None] + [box for _, box in stream.seen.values()]
         own = replace(frame, image=frame.image.copy(), slot=None)
         stream.waiting.append(_Held(own, boxes))
         stream.came_s = time.monotonic()

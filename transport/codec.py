@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from transport.frame import Face, Frame
 
-VERSION = b"\x03"
+VERSION = b"\x04"
 MAX_SIDE_PX = 1 << 16
 
 
@@ -130,6 +130,7 @@ class _FrameHeader(Struct, frozen=True, tag="frame"):
     media_ms: float | None
     name: str
     live: bool
+    doubtful: tuple[Face, ...]
     slot: int | None
 
 
@@ -159,6 +160,7 @@ def encode(message: Message, with_pixels: bool = False) -> list[Any]:
         media_ms=message.media_ms,
         name=message.name,
         live=message.live,
+        doubtful=message.doubtful,
         slot=None if carried else message.slot,
     )
     parts: list[Any] = [VERSION + _encoder.encode(header)]
@@ -195,6 +197,7 @@ def decode(parts: Sequence[Any], pixels: Pixels | None = None) -> Message | None
         media_ms=message.media_ms,
         name=message.name,
         live=message.live,
+        doubtful=message.doubtful,
         slot=message.slot,
     )
 

@@ -66,6 +66,7 @@ class Frame:
     `media_ms` is the position in a video file, None for cameras and pictures.
     `name` is the file name of a picture from a folder, else empty.
     `live` says that newer pictures replace older ones: nothing may wait for long. Of a file each frame counts.
+    `doubtful` are places that may be faces, found only where faces are to be hidden; nobody counts or classifies them.
     `slot` is where the pixels lie in the stream's shared memory, None where they came in the message.
 
     >>> Frame("door", 7, 0, np.zeros((480, 640, 3), np.uint8))
@@ -80,6 +81,7 @@ class Frame:
     media_ms: float | None = None
     name: str = ""
     live: bool = False
+    doubtful: tuple[Face, ...] = ()
     slot: int | None = None
 
     def __post_init__(self) -> None:

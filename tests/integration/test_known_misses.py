@@ -1,7 +1,5 @@
 """What the user is told of each detector is what it sees, measured again."""
 
-import json
-
 import cv2
 import pytest
 from program import ROOT

@@ -8,11 +8,17 @@ import cv2
 import numpy as np
 import pytest
 from conftest import _free_port
+from program import ROOT
 from test_web_doors import ask
 
+from configs.schema import DetectConfig
+from inference.detect import open_detector
 from transport.frame import Box, iou
 
 CASCADE = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml")
+
+FILMS = ROOT / ".." / "shared" / "data" / "clips"
+YUNET = ROOT / ".." / "shared" / "models" / "face_detection_yunet_2023mar.onnx"
 
 
 def faces_in(picture) -> list[Box]:
@@ -65,3 +71,29 @@ def test_the_page_and_the_pictures_of_events_have_no_face(maskstream):
     decoded = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) for jpeg in faces]
     assert not [found for found in map(faces_in, decoded) if found]
     assert any(stream["persons"] for stream in json.loads(ask(port, "/api/status")[2])["streams"])
+
+
+@pytest.mark.parametrize("film", ["pan_cc0_groups", "pan_cc0_mixed"])
+@pytest.mark.parametrize("how", [(), ("--realtime",)], ids=["file", "live"])
+def test_a_better_detector_finds_nobody_of_a_crowd(maskstream, film, how):
+    """YuNet finds faces that Haar does not: they are hidden all the same."""
+    if not YUNET.is_file():
+        pytest.skip("needs films and YuNet of shared/")
+    runs = [
+        maskstream(
+            "--source", FILMS / f"{film}.mp4", "--sink", "file:o.mp4", "--set", f"overlay.privacy={privacy}", *how
+        )
+        for privacy in ("none", "pixelate")
+    ]
+    assert [run.wait() for run in runs] == [0, 0]
+    yunet = open_detector(DetectConfig(detector="yunet", model=str(YUNET), width=640))
+    bare, hidden = ([yunet.find(one) for one in pictures(run.folder / "o.mp4")[::5]] for run in runs)
+    assert sum(map(len, bare)) > 100
+    if how:  # the pictures that are shown are not the same ones
+        assert sum(map(len, hidden)) <= 0.02 * sum(map(len, bare))
+    else:
+        still = [
+            [face for face in faces if any(iou(face, other) > 0.3 for other in found)]
+            for faces, found in zip(bare, hidden, strict=True)
+        ]
+        assert not any(still)

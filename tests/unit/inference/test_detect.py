@@ -71,6 +71,33 @@ def test_followed_faces_are_as_good_as_searched_ones_and_keep_their_number():
     assert len({face.track for frame in out for face in frame.faces}) == max(len(frame.faces) for frame in out)
 
 
+@pytest.mark.parametrize(
+    ("config", "fields"), [({}, {}), ({}, {"live": True}), ({"every": 1}, {}), ({}, {"name": "a.png"})]
+)
+def test_what_may_be_a_face_is_found_only_where_it_is_asked_for(config, fields):
+    def seen(doubtful):
+        scene, counts = DemoScene(), StageContext()
+        options = DetectConfig(doubtful=doubtful, **config)
+        for frame in detect(options, film(scene, 336, 352, **fields), counts):
+            yield frame, [face for face, _ in scene.truth(frame.seq)]
+            time.sleep(0.05 if frame.live else 0)  # there the search is beside
+
+    assert not any(frame.doubtful for frame, _ in seen(False))
+    frames = list(seen(True))
+    last, truth = frames[-1]
+    assert all(any(iou(face, one.box) > 0.3 for one in last.doubtful) for face in truth)
+    tracks = [{one.track for frame, _ in frames for one in kind(frame)} - {None} for kind in (faces, maybe)]
+    assert not tracks[0] & tracks[1]
+
+
+def faces(frame):
+    return frame.faces
+
+
+def maybe(frame):
+    return frame.doubtful
+
+
 def test_a_restarted_stage_gives_no_face_the_number_of_an_earlier_one():
     scene = DemoScene()
     lives = [list(detect(DetectConfig(), film(scene, 340, 342), StageContext(restarts=n))) for n in (0, 1)]

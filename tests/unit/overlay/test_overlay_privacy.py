@@ -1,5 +1,7 @@
 """Faces are hidden where they are, where they were, and where they will be found a moment later."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,14 @@ def test_a_new_face_is_hidden_in_the_frames_before_it_was_found():
     assert [one.seq for one in out] == list(range(10))
     assert all(hidden(one, 57, 57) for one in out)
     assert not any(hidden(one, 120, 100) for one in out)
+
+
+def test_what_may_be_a_face_is_hidden_as_one():
+    veil = Veil("pixelate", hold_ms=200)
+    film = [frame(0), *(replace(frame(seq), doubtful=(FACE,)) for seq in range(1, 5))]
+    out = [*(ready for one in film for ready in veil.add(one)), *veil.rest()]
+    assert len(out) == 5
+    assert all(hidden(one, 57, 57) for one in out)
 
 
 def test_a_face_that_is_lost_stays_hidden_for_a_second():
