@@ -48,6 +48,7 @@ from transport.notify import Notify
 from transport.progress import Progress, print_ledger
 from transport.stage import Aside, Stage
 from transport.supervisor import Supervisor
+from transport.trace import check_trace
 from web.commands import streams_command
 from web.serve import serve
 from web.token import with_token
@@ -181,7 +182,7 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
     def say(process: str, line: str) -> None:
         progress.say(process, redact(line))
 
-    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), admitted)
+    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), admitted, options.trace)
     try:
         with progress:
             supervisor.run()
@@ -272,6 +273,7 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         milliseconds(options.overlay.segment)
     if options.overlay.rules:
         read_rules(options.overlay.rules)
+    check_trace(options.trace)
     cores = options.run.cores or usable_cores()
     checked = replace(
         options,

@@ -163,6 +163,15 @@ class WebConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     viewers: Annotated[int, option("pages and live streams that are served at once", ge=1, le=1000)] = 32
 
 
+class TraceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is told to OpenTelemetry: where the time of one frame in so many went."""
+
+    every: Annotated[int, option("one frame in so many of each stream is traced; 0: none", ge=0)] = 0
+    endpoint: Annotated[str, option("collector that takes the traces: OTLP over HTTP, the whole address")] = (
+        "http://127.0.0.1:4318/v1/traces"
+    )
+
+
 class RunConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The run as a whole."""
 
@@ -184,4 +193,5 @@ class PipelineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     classify: ClassifyConfig = field(default_factory=ClassifyConfig)
     overlay: OverlayConfig = field(default_factory=OverlayConfig)
     web: WebConfig = field(default_factory=WebConfig)
+    trace: TraceConfig = field(default_factory=TraceConfig)
     run: RunConfig = field(default_factory=RunConfig)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from transport.spec import Spec, StreamPlace
+from configs.schema import TraceConfig
+from transport.spec import Spec, StreamPlace, TraceSpec
 from transport.stage import Aside, Stage
 
 
@@ -16,16 +19,31 @@ class Plan:
     """The table and the run's folder, from which every Spec follows. Places are those of the streams, by name."""
 
     def __init__(
-        self, table: list[Stage], asides: Sequence[Aside], folder: Path, places: dict[str, StreamPlace]
+        self,
+        table: list[Stage],
+        asides: Sequence[Aside],
+        folder: Path,
+        places: dict[str, StreamPlace],
+        trace: TraceConfig | None = None,
     ) -> None:
         self._table, self._asides, self._folder, self._places = table, asides, folder, places
+        self._trace = _trace_spec(trace) if trace is not None and trace.every else None
 
     def processes(self) -> list[Spec]:
         """All but the captures."""
         rows = self._table[1:]
         inboxes = [self._inbox(row) for row in rows]
         stages = [
-            self._spec(row.name, row.function, row.config, inbox, outbox, batch=row.batch, wait_ms=row.wait_ms)
+            self._spec(
+                row.name,
+                row.function,
+                row.config,
+                inbox,
+                outbox,
+                batch=row.batch,
+                wait_ms=row.wait_ms,
+                trace=self._trace,
+            )
             for row, inbox, outbox in zip(rows, inboxes, [*inboxes[1:], ""], strict=True)
         ]
         return stages + [
@@ -45,6 +63,7 @@ class Plan:
             stream=stream,
             added=added,
             gone=list(gone),
+            trace=self._trace,
         )
 
     def _inbox(self, row: Stage) -> str:
@@ -61,3 +80,8 @@ class Plan:
             feeds=f"ipc://{self._folder}/feed-" if self._asides else "",
             **{"streams": self._places} | more,  # a stage that is started again is told of all there are then
         )
+
+
+def _trace_spec(trace: TraceConfig) -> TraceSpec:
+    """Made once for a run, so that all processes mean the same trace and place its spans by the same clock."""
+    return TraceSpec(trace.every, trace.endpoint, secrets.token_hex(8), time.time_ns() - time.monotonic_ns())

@@ -15,6 +15,7 @@ from transport.codec import End, Message, Open, Return, Sweep, Ticket, WireError
 from transport.frame import Ended, Frame
 from transport.pool import Pool
 from transport.spec import Spec
+from transport.trace import Trace
 
 _LOOK_S = 0.1  # how long to wait for a frame before looking whether the run ends
 _HELD_NS = 200_000  # tickets of frames that follow each other more quickly go back together
@@ -23,8 +24,8 @@ _HELD_NS = 200_000  # tickets of frames that follow each other more quickly go b
 class Post:
     """A stage's place in the way of the frames: its inbox, the next one's, and the tickets' way back."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], spec: Spec) -> None:
-        self._spec = spec
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], spec: Spec, trace: Trace) -> None:
+        self._spec, self._trace = spec, trace
         self._pools = {name: Pool(place.segment) for name, place in spec.streams.items()}
         self._inbox = Inbox(context, spec.inbox)
         self._context = context
@@ -46,6 +47,7 @@ class Post:
             deadline_s = deadline_s or time.monotonic() + self._spec.wait_ms / 1e3
             batch.append(message)
         self.held = {(frame.stream, frame.seq): frame for frame in batch}
+        self._trace.took(len(batch))
         return batch, message if isinstance(message, End | Sweep | Open) else None
 
     def _receive(self, timeout_s: float) -> Message | None:
@@ -103,12 +105,14 @@ class Post:
             age_ns = time.monotonic_ns() - frame.captured_ns if result.age_ns is None else result.age_ns
             if frame.slot is not None:
                 pool.end(frame.slot, frame.seq, result.outcome, age_ns, len(frame.faces))
+            self._trace.ended(frame, result.outcome, age_ns)
             self._due.setdefault(frame.stream, []).append(Ticket(frame.seq, result.outcome, age_ns, len(frame.faces)))
             if time.monotonic_ns() - self._due_since_ns > _HELD_NS:
                 self.send_back()
         elif self._outbox is None:
             raise TypeError(f"the last stage must end each frame, but passed on {frame}")
         else:
+            self._trace.passed(frame)
             self._outbox.send(frame)
 
     def send_back(self) -> None:

@@ -12,6 +12,18 @@ class StreamPlace(msgspec.Struct, frozen=True):
     returns: str
 
 
+class TraceSpec(msgspec.Struct, frozen=True):
+    """Which frames are traced, and where to. `epoch_ns` added to `time.monotonic_ns()` is Unix time.
+
+    It is the run's: a process that took its own could place a span before the one that it follows.
+    """
+
+    every: int
+    endpoint: str
+    run: str
+    epoch_ns: int
+
+
 class Spec(msgspec.Struct, frozen=True):
     """All that a worker is told by the supervisor. An empty `outbox`: the last stage; `aside`: none at all.
 
@@ -35,3 +47,4 @@ class Spec(msgspec.Struct, frozen=True):
     aside: bool = False
     added: bool = False
     gone: list[str] = []
+    trace: TraceSpec | None = None

@@ -12,7 +12,7 @@ import msgspec
 import zmq
 
 from configs.errors import Failure, InputError
-from configs.schema import RunConfig
+from configs.schema import RunConfig, TraceConfig
 from transport.changes import Changes
 from transport.channel import Inbox
 from transport.codec import Beat, Command, Ready, Refused
@@ -49,9 +49,10 @@ class Supervisor:
         on_tick: Callable[[Supervisor], None],
         asides: Sequence[Aside] = (),
         admit: Callable[[bytes, list[str]], tuple[str, Any]] | None = None,
+        trace: TraceConfig | None = None,
     ) -> None:
         self._table, self._run, self._say, self._on_tick = stages, run, say, on_tick
-        self._aside_rows, self.admit = asides, admit
+        self._aside_rows, self.admit, self._trace = asides, admit, trace
         self._streams = Streams(stages[0].config)
         self._changes = Changes()
         self._gone = Work()  # what the captures of removed streams have done
@@ -77,7 +78,7 @@ class Supervisor:
             stack.callback(context.term)
             control = stack.enter_context(Inbox(context, f"ipc://{folder}/control"))
             stack.enter_context(self._streams.opened(folder, context))
-            self._plan = Plan(self._table, self._aside_rows, folder, self._streams.places)
+            self._plan = Plan(self._table, self._aside_rows, folder, self._streams.places, self._trace)
             for spec in [*map(self._plan.capture, self.streams), *self._plan.processes()]:
                 self.processes[spec.process] = Process(spec, self._say)
             if self._aside_rows:

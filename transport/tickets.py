@@ -16,6 +16,7 @@ import numpy as np
 from transport.codec import End, Pause, Return, Sweep, SweepRequest, Ticket
 from transport.frame import Frame
 from transport.pool import AGE_BUCKETS, AGE_STEP, FLYING, FREE, OUTCOMES, PENDING, STATES, WRITING, Pool
+from transport.trace import Trace
 
 _LOST, _SHOWN = OUTCOMES.index("lost"), OUTCOMES.index("shown")
 _POLL_S = 0.1
@@ -43,10 +44,12 @@ class Tickets:
         receive: Receive,
         forward: Callable[[Sweep | End], None],
         stopping: Callable[[], bool] = lambda: False,
+        trace: Trace | None = None,
     ) -> None:
         self.stream = stream
         self.limit = len(pool.slots) - 2
         self._pool, self._receive, self._forward, self.stopping = pool, receive, forward, stopping
+        self._trace = trace or Trace()
         self._changed = threading.Condition()
         self._collector = threading.get_ident()
         self._writing: int | None = None  # the slot that `room` gave and `number` has not taken yet
@@ -109,6 +112,7 @@ class Tickets:
             row["seq"], row["outcome"], row["state"] = seq, 0, PENDING
             self._pool.header["captured"] = seq + 1
             self._changed.notify_all()
+        self._trace.captured(seq, captured_ns)
         image.setflags(write=False)
         return Frame(self.stream, seq, captured_ns, image, media_ms=media_ms, name=name, live=live, slot=slot)
 
@@ -121,12 +125,15 @@ class Tickets:
         """End a pending frame that was not sent."""
         with self._changed:
             self._count(int(frame.slot or 0), OUTCOMES.index(outcome))
+        self._trace.gone(frame.seq, outcome)
 
     def skip(self, outcome: str) -> None:
         """Count a picture that gave no frame (undecodable)."""
         with self._changed:
+            seq = self.captured
             self._pool.header["captured"] += 1
             self._pool.header["counts"][OUTCOMES.index(outcome)] += 1
+        self._trace.gone(seq, outcome)
 
     def wait(self, until: Callable[[], bool], patience_s: float = math.inf) -> bool:
         """Wait until something holds, taking in returned tickets; False if out of patience. Raises Stopping."""
@@ -155,6 +162,7 @@ class Tickets:
             self.collect(_POLL_S)
         self.state("ended")
         self._pool.header["finished"] = 1
+        self._trace.stopped()
 
     def collect(self, timeout_s: float) -> None:
         """Take in what has come back."""
@@ -179,6 +187,7 @@ class Tickets:
             self._oldest_ns = max(self._oldest_ns or 0, ticket.age_ns)
             with self._changed:
                 self._count(slot, OUTCOMES.index(ticket.outcome))
+            self._trace.home(ticket.seq)
 
     def _sweep(self) -> None:
         self._forward(Sweep(self.stream, self.captured))
@@ -189,8 +198,10 @@ class Tickets:
         """The way is first in, first out: what was sent before the sweep and is not back will not come."""
         slots = self._pool.slots
         for slot in np.flatnonzero((slots["state"] == FLYING) & (slots["seq"] < sweep.before_seq)):
+            outcome = int(slots["outcome"][slot]) or _LOST
             with self._changed:
-                self._count(int(slot), int(slots["outcome"][slot]) or _LOST)
+                self._count(int(slot), outcome)
+            self._trace.gone(int(slots["seq"][slot]), OUTCOMES[outcome])
 
     def _count(self, slot: int, outcome: int) -> None:
         header, row = self._pool.header, self._pool.slots[slot]

@@ -32,6 +32,7 @@ from transport.post import Post, warn
 from transport.spec import Spec
 from transport.stage import StageContext, StageFunction
 from transport.tickets import Stopping, Tickets
+from transport.trace import tracing
 
 REFUSED_EXIT = 2
 _BEAT_S = 0.5
@@ -118,7 +119,7 @@ class Worker:
         return time.process_time_ns() - self._ready_cpu_ns if self._is_ready else 0
 
     def _run_stage(self, function: StageFunction, config: object) -> None:
-        with Post(self.zmq, self.spec) as post:
+        with tracing(self.spec) as trace, Post(self.zmq, self.spec, trace) as post:
             for result in function(config, self._feed(post), self.stage):
                 post.pass_on(result)
 
@@ -148,6 +149,7 @@ class Worker:
         stage.wake = lambda: os.eventfd_write(wake_fd, 1)
         stage.ready = self._ready
         with (
+            tracing(spec) as trace,
             Pool(spec.streams[spec.stream].segment) as pool,
             Outbox(self.zmq, spec.outbox) as outbox,
             Inbox(self.zmq, spec.inbox, wake_fd) as inbox,
@@ -174,12 +176,13 @@ class Worker:
                     message = inbox.receive(0, on_junk=warn)
 
             announce()
-            tickets = Tickets(spec.stream, pool, receive, forward, self.stopping.is_set)
+            tickets = Tickets(spec.stream, pool, receive, forward, self.stopping.is_set, trace)
             try:
                 for frame in function(config, tickets, stage):
                     self.frames += 1
                     self.batches += 1
                     assert isinstance(frame, Frame), "capture numbers its pictures; it ends none itself"
+                    trace.passed(frame)
                     outbox.send(frame)
             except Stopping:
                 pass
