@@ -19,7 +19,9 @@ from transport.frame import Box
 
 WIDTH, HEIGHT, FPS, SECONDS = 640, 480, 25.0, 20
 
-FACE = Box(151, 60, 98, 109)  # in the portrait: forehead to chin, and as wide as annotators draw it, 2.2 eye distances
+# In the portrait, from the fringe that hides the forehead to the chin, from cheek to cheek. Two detectors that learnt
+# from annotated faces, YuNet (its boxes mapped) and maskface, agree on it within 4 %.
+FACE = Box(154, 70, 92, 100)
 LABELS = {
     "no mask": "no_mask",
     "over the nose": "mask",
@@ -35,7 +37,7 @@ class Person(NamedTuple):
     until_s: float
     x: float  # centre of the face, px of the picture
     y: float
-    size: float  # 1: as large as in the portrait, a face of 98 x 109 px
+    size: float  # 1: as large as in the portrait, a face of 92 x 100 px
     cloth: str
     worn: tuple[tuple[float, str], ...]  # (from second, how)
     mirrored: bool = False
