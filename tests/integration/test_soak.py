@@ -56,7 +56,8 @@ def test_memory_disk_and_history_stay_within_their_bounds(maskstream, tmp_path):
     newest_mb = max(path.stat().st_size for path in (run.folder / "rec").iterdir()) / 1e6
     print(
         f"\n{ledger['shown']} frames in {minutes:.0f} min are {ledger['shown'] / FPS / 3600:.1f} h of a camera; "
-        f"memory {later[0, 1]:.0f} to {later[-1, 1]:.0f} MB, {slope_mb_per_minute:+.2f} MB/min; recordings at most {max(disk_mb):.1f} MB; "
+        f"memory {later[0, 1]:.0f} to {later[-1, 1]:.0f} MB, {slope_mb_per_minute:+.2f} MB/min; "
+        f"recordings at most {max(disk_mb):.1f} MB; "
         f"{kept} events in {used_mb:.2f} MB; stages {run.report['stages']}"
     )
     assert abs(slope_mb_per_minute) < 3 / minutes + 0.5
