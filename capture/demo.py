@@ -22,6 +22,7 @@ WIDTH, HEIGHT, FPS, SECONDS = 640, 480, 25.0, 20
 # In the portrait, from the fringe that hides the forehead to the chin, from cheek to cheek. Two detectors that learnt
 # from annotated faces, YuNet (its boxes mapped) and maskface, agree on it within 4 %.
 FACE = Box(154, 70, 92, 100)
+CENTRE = (200.0, 114.5)  # of the head, in the portrait: what stands where a person is, and what it turns about
 LABELS = {
     "no mask": "no_mask",
     "over the nose": "mask",
@@ -35,7 +36,7 @@ class Person(NamedTuple):
 
     from_s: float
     until_s: float
-    x: float  # centre of the face, px of the picture
+    x: float  # centre of the head, px of the picture
     y: float
     size: float  # 1: as large as in the portrait, a face of 92 x 100 px
     cloth: str
@@ -122,8 +123,7 @@ class DemoScene:
         """As `placed`, in a picture of this size: wider places, faces as large as the height allows."""
         zoom = self.size[1] / HEIGHT
         matrix = zoom * placed(person, time_s)
-        x, y = FACE.x + FACE.width / 2, FACE.y + FACE.height / 2
-        matrix[0, 2] += (self.size[0] / WIDTH / zoom - 1) * (matrix[0] @ (x, y, 1))
+        matrix[0, 2] += (self.size[0] / WIDTH / zoom - 1) * (matrix[0] @ (*CENTRE, 1))
         return matrix
 
     def _draw(self, picture: np.ndarray, look: np.ndarray, matrix: np.ndarray) -> None:
@@ -173,7 +173,7 @@ def dress(portrait: np.ndarray, person: Person, worn: str) -> np.ndarray:
     dressed = portrait if worn == "no mask" else paint_mask(portrait, worn, person.cloth)
     hue, saturation, value = cv2.split(cv2.cvtColor(dressed, cv2.COLOR_BGR2HSV))
     suit = (hue < 18) & (saturation > 120) & (value > 60)
-    suit[: round(FACE.y + FACE.height) + 20] = False  # lips and skin are orange too
+    suit[:189] = False  # of the rows above: lips and skin are orange too
     hue = np.where(suit, (hue + person.suit_hue) % 180, hue).astype(np.uint8)
     return cv2.cvtColor(cv2.merge([hue, saturation, value]), cv2.COLOR_HSV2BGR)
 
@@ -196,8 +196,7 @@ def placed(person: Person, time_s: float) -> np.ndarray:
     y = person.y + 8 * math.sin(1.1 * beat)
     cos, sin = size * math.cos(angle), size * math.sin(angle)
     turn = np.array([[-cos, -sin], [-sin, cos]] if person.mirrored else [[cos, -sin], [sin, cos]])
-    centre = np.array([FACE.x + FACE.width / 2, FACE.y + FACE.height / 2])
-    return np.column_stack([turn, np.array([x, y]) - turn @ centre])
+    return np.column_stack([turn, np.array([x, y]) - turn @ CENTRE])
 
 
 def face_box(matrix: np.ndarray) -> Box:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from configs.known_misses import known_misses
 from configs.schema import DetectConfig
-from inference.detector import Detector, Shrunken, scaled, shrink
+from inference.detector import Candidate, Detector, Shrunken, scaled, shrink
 from inference.haar import HaarDetector
 from inference.judged_haar import JudgedHaarDetector
 from inference.maskface import MaskfaceDetector
@@ -38,10 +38,10 @@ DETECTORS: dict[str, type[Detector]] = {
 
 
 class Found(NamedTuple):
-    """What a search has found: boxes in px of the shrunken picture; `doubtful` ones may be faces or not."""
+    """What a search has found, in px of the shrunken picture; `doubtful` boxes may be faces or not."""
 
     picture: Shrunken
-    boxes: list[Box]
+    faces: list[Candidate]
     doubtful: list[Box]
 
 
@@ -118,7 +118,7 @@ class Search:
         shrunken, own = picture(), self._own
         found = own.detector.candidates(shrunken)
         sure = found if known is None else confirmed(own.detector, shrunken, found, known)
-        return Found(shrunken, sure, own.doubting.candidates(shrunken) if own.doubting else [])
+        return Found(shrunken, sure, [box for box, _ in own.doubting.sure(shrunken)] if own.doubting else [])
 
     def _start_thread(self) -> None:
         give_way()
@@ -156,7 +156,8 @@ class Watch:
         """The faces of this frame, the one after the last; and, if asked for, what else may be one."""
         if self._config.every == 1 or frame.name:  # pictures of a folder have nothing to do with each other
             assert found is not None
-            picture, boxes, doubtful = found.result()
+            picture, faces, doubtful = found.result()
+            boxes = [box for box, _ in faces]
             alone = [Face(scaled(box, 1 / picture.scale)) for box in (*boxes, *doubtful)]
             return tuple(alone[: len(boxes)]), tuple(alone[len(boxes) :])
         if found is not None:
@@ -180,14 +181,15 @@ class Watch:
 
     def _take(self, found: Found, picture: Shrunken, extra: bool = False) -> None:
         """Bring in what a search of this picture has found."""
-        self._tracker.found(confirmed(self._search.detector, picture, found.boxes, self._known), extra)
+        faces = confirmed(self._search.detector, picture, found.faces, self._known)
+        self._tracker.found([box for box, _ in faces], extra)
         self._doubtful.found(found.doubtful, extra)
 
     def _search_beside(self, frame: Frame) -> None:
         """Bring in a search that is finished; begin the next one when it is due."""
         if self._under_way is not None and self._under_way.done():
-            then, boxes, doubtful = self._under_way.result()
-            self._tracker.found(self._tracker.carried(then.grey, boxes))
+            then, faces, doubtful = self._under_way.result()
+            self._tracker.found(self._tracker.carried(then.grey, [box for box, _ in faces]))
             self._doubtful.found(self._doubtful.carried(then.grey, doubtful))
             self._under_way = None
         if self._under_way is None and (self._due(frame) or self._lost):
@@ -223,6 +225,8 @@ def faces_of(tracker: Tracker, picture: Shrunken) -> tuple[Face, ...]:
     return tuple(Face(scaled(track.box, 1 / picture.scale), track=track.id) for track in tracker.tracks)
 
 
-def confirmed(detector: Detector, picture: Shrunken, candidates: Sequence[Box], known: Sequence[Box]) -> list[Box]:
-    """Those on faces that are known, and of the others those that a second look confirms."""
-    return [box for box in candidates if same_face(box, known) or detector.confirms(picture, box)]
+def confirmed(
+    detector: Detector, picture: Shrunken, candidates: Sequence[Candidate], known: Sequence[Box]
+) -> list[Candidate]:
+    """Those on faces that are known, and of the others those that are sure."""
+    return [one for one in candidates if same_face(one.box, known) or detector.confirms(picture, one)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from configs.errors import InputError
 from configs.schema import DetectConfig
-from inference.detector import BoxMapping, Detector, Shrunken
+from inference.detector import BoxMapping, Candidate, Detector, Shrunken
 from transport.frame import Box, iou
 
 # Fitted by `python -m train.fit_boxes` on the faces of 1,068 photographs, most of them masked. On 247 others the crops
@@ -55,7 +55,7 @@ class HaarDetector(Detector):
         self._cascade = load_cascade(f"haarcascade_frontalface_{config.cascade}.xml")
         self._second = load_cascade(f"haarcascade_frontalface_{second}.xml") if second else None
 
-    def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
+    def scored(self, picture: Shrunken, least: float) -> list[tuple[Box, float]]:
         """What the first cascade finds: squares from the brows to below the mouth."""
         grey = picture.grey
         smallest = round(self.smallest_share * grey.shape[0])
@@ -71,10 +71,11 @@ class HaarDetector(Detector):
         found = sorted((Box(*map(float, square)) for square in squares), key=lambda square: (square.x, square.y))
         return [(square, 1.0) for square in (joined(found) if self.config.neighbours == 0 else found)]
 
-    def confirms(self, picture: Shrunken, box: Box) -> bool:
+    def confirms(self, picture: Shrunken, candidate: Candidate) -> bool:
         """Whether the second cascade finds that candidate, too; without a second one, always."""
         if self._second is None:
             return True
+        box = candidate.box
         side = box.width / self.mapping.width
         centre_x = box.x + box.width / 2 - self.mapping.x * side
         centre_y = box.y + box.height / 2 - self.mapping.y * side

@@ -23,7 +23,8 @@ class JudgedHaarDetector(Detector):
     """The first stages of a frontal cascade, and two judges that look at their hits and correct the boxes.
 
     The first one looks at each hit; what it does not take for a wall becomes one box for each face, the mean by score.
-    At these the second one, which sees more pixels, looks closely. Raises InputError where OpenCV has no cascades.
+    At these the second one, which sees more pixels, looks closely, and once more where it has moved a box to. Raises
+    InputError where OpenCV has no cascades.
     """
 
     least_face = MIN_FACE
@@ -34,9 +35,9 @@ class JudgedHaarDetector(Detector):
         self.name = f"haar frontalface_alt2 ({STAGES} of 20 stages), judged"
         self._cascade = short_cascade(STAGES)
         self._first, self._closer = Judge(first), Judge(closer)
-        self._score = self._closer.info.score if config.score is None else config.score
+        self.score = self._closer.info.score if config.score is None else config.score
 
-    def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
+    def scored(self, picture: Shrunken, least: float) -> list[tuple[Box, float]]:
         height = picture.grey.shape[0]
         smallest, largest = (round(share * height) for share in (self.smallest_share, self.config.max_face))
         hits = self._cascade.detectMultiScale(
@@ -50,8 +51,10 @@ class JudgedHaarDetector(Detector):
         boxes, firsts = merge(boxes, scores)
         scores, boxes = self._closer.look(picture.bgr, windows_on(boxes))
         scores = together(firsts, scores)
-        sure = scores >= self._score
-        boxes, scores = merge(boxes[sure], scores[sure])  # corrected, two may have come to lie on one face
+        likely_faces = scores >= least
+        boxes, scores = boxes[likely_faces], scores[likely_faces]
+        _, boxes = self._closer.look(picture.bgr, windows_on(boxes))  # once more from where they lie
+        boxes, scores = merge(boxes, scores)  # corrected, two may have come to lie on one face
         return self.of_allowed_size(boxes, scores, picture)
 
 

@@ -35,7 +35,7 @@ class MaskfaceDetector(Detector):
             raise InputError(f"{path}: no such model file of a detector; another one: --detector-model FILE")
         self._session, _ = open_session(path, ClassifyConfig(threads=1))
         self._info = read_info(path, self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY))
-        self._score = self._info.score if config.score is None else config.score
+        self.score = self._info.score if config.score is None else config.score
         self.name = f"{self._info.name} {path.name}"
         unfit: tuple[type[Exception], ...] = (ValueError, *session_errors())
         try:
@@ -43,15 +43,15 @@ class MaskfaceDetector(Detector):
         except unfit as error:
             raise InputError(f"{path}: cannot be run as a detector: {str(error).splitlines()[0]}") from error
 
-    def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
+    def scored(self, picture: Shrunken, least: float) -> list[tuple[Box, float]]:
         height, width = picture.grey.shape
         below, beside = -height % MULTIPLE, -width % MULTIPLE
         padded = cv2.copyMakeBorder(picture.bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT, value=3 * (PADDING_GREY,))
         corners, scores = self._network(padded)
-        likely = scores >= self._score
+        likely = scores >= least
         boxes = np.concatenate([corners[likely, :2], corners[likely, 2:] - corners[likely, :2]], axis=1)
         scores = scores[likely]
-        kept = np.array(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self._score, self._info.nms_iou), int).ravel()
+        kept = np.array(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), least, self._info.nms_iou), int).ravel()
         return self.of_allowed_size(boxes[kept], scores[kept], picture)
 
     def _network(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -40,18 +40,19 @@ class YunetDetector(Detector):
         if not path.is_file():
             raise InputError(f"{path}: no such model file of a detector ({WHERE})")
         self.name = f"yunet {path.name}"
-        score = SCORE if config.score is None else config.score
+        self.score = SCORE if config.score is None else config.score
         level = cv2.utils.logging.getLogLevel()
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it prints what we say in one line
         try:
-            self._network = cv2.FaceDetectorYN.create(str(path), "", (64, 64), score, NMS_IOU, MOST_FACES)
+            self._network = cv2.FaceDetectorYN.create(str(path), "", (64, 64), self.score, NMS_IOU, MOST_FACES)
             self._network.detect(np.zeros((64, 64, 3), np.uint8))
         except cv2.error as error:
             raise InputError(f"{path}: not a YuNet model that OpenCV can run ({error.err}); get {WHERE}") from error
         finally:
             cv2.utils.logging.setLogLevel(level)
 
-    def scored(self, picture: Shrunken) -> list[tuple[Box, float]]:
+    def scored(self, picture: Shrunken, least: float) -> list[tuple[Box, float]]:
+        self._network.setScoreThreshold(least)
         height, width = picture.grey.shape
         self._network.setInputSize((width, height))
         _, faces = self._network.detect(picture.bgr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-FIRST_WIDTHS, CLOSER_WIDTHS = (16, 32, 48), (16, 40, 64)  # channels: of 7 and of 12 thousand weights
+FIRST_WIDTHS, CLOSER_WIDTHS = (16, 32, 48), (24, 56, 96)  # channels: of 7 and of 23 thousand weights
 
 
 class JudgeNetwork(nn.Module):

@@ -67,10 +67,9 @@ def sight(photo: Photo, detector: Detector, classifier: Backend | None, least_px
 
 
 def search(image: np.ndarray, detector: Detector) -> tuple[list[Box], list[float]]:
-    """The boxes that the detector finds and confirms in a picture (H, W, 3) uint8 BGR, in its px, and their scores."""
+    """The boxes that the detector is sure of in a picture (H, W, 3) uint8 BGR, in its px, and their scores."""
     picture = shrink(image, detector.config.width)
-    found = [(detector.mapping.apply(rectangle), score) for rectangle, score in detector.scored(picture)]
-    sure = [(box, score) for box, score in found if detector.confirms(picture, box)]
+    sure = detector.sure(picture)
     return [scaled(box, 1 / picture.scale) for box, _ in sure], [score for _, score in sure]
 
 

@@ -9,6 +9,7 @@ import pytest
 from capture.demo import DemoScene
 from configs.schema import DetectConfig
 from inference.detect import LOOK_AHEAD, detect
+from inference.detector import Candidate
 from transport.frame import Box, Frame, iou
 from transport.stage import StageContext
 
@@ -124,7 +125,7 @@ def test_a_face_is_only_searched_for_now_and_then(monkeypatch):
 
         def candidates(self, picture):
             searched.append(picture.grey.shape)
-            return [Box(100, 80, 40, 50)]
+            return [Candidate(Box(100, 80, 40, 50), 1.0)]
 
         def confirms(self, picture, box):
             return True
@@ -145,6 +146,30 @@ def test_faces_are_the_same_however_many_frames_were_there_at_once():
         first, second = (list(detect(config, batches, StageContext())) for batches in (one_by_one, together))
         assert [frame.faces for frame in first] == [frame.faces for frame in second]
         assert len(first[-1].faces) == 3
+
+
+def test_where_a_face_is_known_a_doubtful_find_keeps_it(monkeypatch):
+    """It would make none of a place where none was."""
+
+    class Doubting:
+        name = "doubting"
+
+        def candidates(self, picture):
+            doubtful = Candidate(Box(100, 80, 40, 50), 0.5), Candidate(Box(200, 80, 40, 50), 0.5)
+            return [Candidate(Box(100, 80, 40, 50), 0.9)] if picture.grey[0, 0] == 0 else list(doubtful)
+
+        def confirms(self, picture, candidate):
+            return candidate.score >= 0.8
+
+    monkeypatch.setattr("inference.detect.open_detector", lambda config: Doubting())
+    noise = np.random.default_rng(0).integers(1, 255, (240, 320, 3), np.uint8)
+    first = noise.copy()
+    first[0, 0] = 0
+    images = [first, *[noise] * 40]
+    pictures = [[Frame("s", seq, 0, image, media_ms=40.0 * seq)] for seq, image in enumerate(images)]
+    out = list(detect(DetectConfig(), pictures, StageContext()))
+    assert {len(frame.faces) for frame in out} == {1}
+    assert {face.track for frame in out for face in frame.faces} == {0}
 
 
 def test_pictures_of_a_folder_are_each_searched(frames):
@@ -168,7 +193,7 @@ def test_a_live_frame_does_not_wait_for_the_search(monkeypatch):
         def candidates(self, picture):
             while not self.free:
                 time.sleep(0.001)
-            return [Box(truth.x / 2, truth.y / 2, truth.width / 2, truth.height / 2)]
+            return [Candidate(Box(truth.x / 2, truth.y / 2, truth.width / 2, truth.height / 2), 1.0)]
 
         def confirms(self, picture, box):
             return True

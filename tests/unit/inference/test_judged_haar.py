@@ -64,7 +64,7 @@ def test_a_picture_of_any_size_is_searched(size):
 
 def test_a_higher_score_says_no_more_often(scene):
     picture = shrink(scene.picture(340), 320)
-    lenient, strict = (open_detector(DetectConfig(score=score)).scored(picture) for score in (0.05, 0.999999))
+    lenient, strict = (open_detector(DetectConfig()).scored(picture, least) for least in (0.05, 0.999999))
     assert len(strict) <= 3 <= len(lenient)
     assert all(0.05 <= score <= 1 for _, score in lenient)
 

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 from capture.demo import DemoScene  # noqa: E402
 from inference.judge import FIRST_LOOK, Judge, moved, windows_of  # noqa: E402
 from inference.judged_haar import short_cascade  # noqa: E402
-from train.judge import learn, least_score  # noqa: E402
+from train.judge import FALSE_BOXES, learn, least_score  # noqa: E402
 from train.judge_file import write_judge  # noqa: E402
 from train.judge_network import CLOSER_WIDTHS, FIRST_WIDTHS, JudgeNetwork, varied  # noqa: E402
 from train.judge_windows import LABELS, NO_FACE, Look, windows_in  # noqa: E402
@@ -88,7 +88,7 @@ def test_the_networks_have_a_few_thousand_weights():
     first, closer = JudgeNetwork(32, FIRST_WIDTHS), JudgeNetwork(48, CLOSER_WIDTHS)
     counts = [sum(weight.numel() for weight in network.parameters()) for network in (first, closer)]
     assert counts[0] < 10_000
-    assert counts[1] < 20_000
+    assert counts[1] < 25_000
 
 
 def test_what_was_learnt_is_written_and_read(windows, photo, tmp_path):
@@ -113,5 +113,5 @@ def test_learning_is_the_same_each_time(windows):
 def test_the_least_score_lets_as_many_false_boxes_pass_as_are_allowed():
     wall = Box(0, 0, 50, 50)
     seen = [Sighting(str(n), (), (), (wall,), (n / 100,), (), ("",), (), 0.0) for n in range(100)]
-    assert least_score(seen) == pytest.approx(0.54)
+    assert sum(one.scores[0] > least_score(seen) for one in seen) == round(FALSE_BOXES * len(seen))
     assert least_score([Sighting("", (), (), (), (), (), (), (), 0.0)]) == 0.5
