@@ -65,9 +65,9 @@ def test_it_finds_bare_masked_and_wrongly_masked_faces(detector):
     find, score = detector
     read = read_arrays(SCENES)
     scores = match(read.photos, [find(photo.image) for photo in read.photos], 0.4).scores_at(score, read.classes)
-    for name, least in (("no_mask", 0.82), ("mask", 0.87), ("wrong_mask", 0.90)):  # the card says .86, .90, .94
+    for name, least in (("no_mask", 0.86), ("mask", 0.91), ("wrong_mask", 0.90)):
         assert scores.recall[name] >= least, scores
-    assert scores.false_per_picture <= 0.85  # 0.79
+    assert scores.false_per_picture <= 0.7
 
 
 @pytest.mark.parametrize(
