@@ -275,11 +275,14 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         read_rules(options.overlay.rules)
     check_trace(options.trace)
     cores = options.run.cores or usable_cores()
+    of_model = model_threads(cores, every_frame=options.detect.every == 1)
     checked = replace(
         options,
         sources=tuple(sources),
         detect=replace(_detecting(options), threads=options.detect.threads or search_threads(cores)),
-        classify=replace(options.classify, threads=options.classify.threads or model_threads(cores)),
+        classify=replace(
+            options.classify, threads=options.classify.threads or model_threads(cores, options.detect.every == 1)
+        ),
         overlay=replace(options.overlay, sinks=sinks),
     )
     return checked, refused

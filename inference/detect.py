@@ -121,7 +121,8 @@ class Search:
         return Found(shrunken, sure, [box for box, _ in own.doubting.sure(shrunken)] if own.doubting else [])
 
     def _start_thread(self) -> None:
-        give_way()
+        if self._config.every != 1:  # then nothing is beside it: all frames wait for their search
+            give_way()
         self._own.detector = open_detector(self._config)
         self._own.doubting = open_doubting(self._config) if self._config.doubtful else None
 

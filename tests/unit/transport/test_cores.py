@@ -30,5 +30,9 @@ def test_the_classifier_gets_what_the_others_leave(cores, threads):
     assert model_threads(cores) == threads
 
 
+def test_where_all_wait_for_the_classifier_it_gets_all_cores():
+    assert [model_threads(cores, every_frame=True) for cores in (1, 2, 6, 64)] == [1, 2, 6, 8]
+
+
 def test_no_library_makes_threads_of_its_own():
     assert set(thread_limits().values()) == {"1", "PASSIVE"}
