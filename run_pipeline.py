@@ -280,9 +280,7 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         options,
         sources=tuple(sources),
         detect=replace(_detecting(options), threads=options.detect.threads or search_threads(cores)),
-        classify=replace(
-            options.classify, threads=options.classify.threads or model_threads(cores, options.detect.every == 1)
-        ),
+        classify=replace(options.classify, threads=options.classify.threads or of_model),
         overlay=replace(options.overlay, sinks=sinks),
     )
     return checked, refused
