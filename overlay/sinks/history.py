@@ -22,7 +22,7 @@ from transport.frame import Frame
 log = logging.getLogger("overlay")
 
 QUEUED = 10_000  # events that wait for a slow disk; a person makes one every few seconds
-PRUNE_EVERY_S = 60.0
+PRUNE_EVERY_S, PRUNE_EVERY = 60.0, 200  # s or events, whichever comes first: in a minute of a flood come thousands
 
 
 class HistorySink(Sink):
@@ -54,7 +54,7 @@ class HistorySink(Sink):
         log.info("%s: %d events%s", self._path, self._kept, f", {self._lost} lost" if self._lost else "")
 
     def _run(self) -> None:
-        pruned_s, failing = 0.0, False
+        pruned_s, pruned_at, failing = 0.0, 0, False
         while True:
             try:
                 item = self._waiting.get(timeout=1)
@@ -66,8 +66,8 @@ class HistorySink(Sink):
                 if item:
                     self._store.add(*item)
                     self._kept += 1
-                if time.monotonic() - pruned_s > PRUNE_EVERY_S:
-                    pruned_s = time.monotonic()
+                if time.monotonic() - pruned_s > PRUNE_EVERY_S or self._kept - pruned_at >= PRUNE_EVERY:
+                    pruned_s, pruned_at = time.monotonic(), self._kept
                     self._store.prune(self._days, self._megabytes)
                 failing = False
             except sqlite3.Error as error:

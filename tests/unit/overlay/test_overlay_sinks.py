@@ -11,9 +11,12 @@ import pytest
 
 from configs.errors import InputError
 from configs.schema import OverlayConfig
+from events.event import Event, utc
+from events.store import Store
 from overlay.display import has_display
 from overlay.sinks import check_sinks, default_sinks, make_sinks
 from overlay.sinks.contact import CELL_WIDTH_PX, ContactSink
+from overlay.sinks.history import HistorySink
 from overlay.sinks.images import ImagesSink
 from overlay.sinks.jsonl import JsonlSink
 from overlay.sinks.target import left_by_this_run
@@ -241,3 +244,15 @@ def test_the_contact_picture_shows_frames_from_begin_to_end_of_a_run_of_any_leng
 def test_a_run_without_frames_makes_no_contact_picture(tmp_path):
     show_all(ContactSink(str(tmp_path / "demo.png")), [])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flood_of_events_does_not_outgrow_the_history(tmp_path):
+    """Old ones are deleted once a minute, and after so many events."""
+    sink = HistorySink(str(tmp_path / "e.db"), days=30, megabytes=0.5, pictures=True)
+    for number in range(1000):
+        event = Event(id=f"{number:05}", time=utc(time.time()), stream="door", rule="decision", text="no mask")
+        sink.happened(event, bytes(4000))
+    sink.close()
+    store = Store(tmp_path / "e.db")
+    assert store.used_bytes() < 2e6  # half a MB, and 200 events of 4 kB
+    assert [event.id for event, _ in store.read()][-1] == "00999"
