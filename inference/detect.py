@@ -62,6 +62,20 @@ def is_plain_haar(config: DetectConfig) -> bool:
     return config.detector == "haar" and config.second_opinion != "judge"
 
 
+def is_as_measured(config: DetectConfig) -> bool:
+    """Whether what is known of a detector holds: it searches as it ships, at whatever width, and with no other file."""
+    measured = DetectConfig(
+        detector=config.detector,
+        model=config.model if config.detector == "yunet" else "",
+        width=config.width,
+        every=config.every,
+        doubtful=config.doubtful,
+        threads=config.threads,
+        listen=config.listen,
+    )
+    return config == measured
+
+
 def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Iterator[Frame]:
     """Attach the faces of each frame: those found in it, or followed into it since the last search.
 
@@ -71,7 +85,7 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
     """
     search = Search(config)
     context.facts["detector"] = search.detector.name
-    if not is_plain_haar(config):
+    if is_as_measured(config):
         context.facts["misses"] = known_misses(config.detector, config.width)
     log.info("%s, in pictures of at most %d px width", search.detector.name, config.width)
     frames = faces = 0

@@ -49,6 +49,16 @@ def test_the_detector_is_ready_and_named_before_a_frame_is_asked_for():
     assert named == ["haar frontalface_alt2 (9 of 20 stages), judged"]
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [({}, True), ({"width": 640, "every": 1}, True), ({"score": 0.3}, False), ({"second_opinion": "none"}, False)],
+)
+def test_what_it_misses_is_told_only_where_it_was_measured_so(options, told):
+    context = StageContext()
+    list(detect(DetectConfig(**options), [], context))
+    assert ("misses" in context.facts) == told
+
+
 def film(scene, first, last, **fields):
     return [
         [Frame("demo", seq, seq * 40_000_000, scene.picture(seq), media_ms=40.0 * seq, **fields)]
