@@ -116,21 +116,23 @@ class Search:
         self._pool = ThreadPoolExecutor(max(1, config.threads), "search", self._start_thread)
         self.begun = 0
 
-    def begin(self, picture: Callable[[], Shrunken], known: Sequence[Box] | None) -> Future[Found]:
-        """Search the picture that the call gives when its turn has come.
+    def begin(
+        self, picture: Callable[[], Shrunken], known: Sequence[Box] | None, mirrored: bool = False
+    ) -> Future[Found]:
+        """Search the picture that the call gives when its turn has come, or its mirror image.
 
         What is found beside the faces known is confirmed by a second look; None: that is left to the caller.
         """
         self.begun += 1
-        return self._pool.submit(self._run, picture, known)
+        return self._pool.submit(self._run, picture, known, mirrored)
 
     def shrink(self, frame: Frame) -> Shrunken:
         """The frame's picture as it is searched and followed in."""
         return shrink(frame.image, self._config.width)
 
-    def _run(self, picture: Callable[[], Shrunken], known: Sequence[Box] | None) -> Found:
+    def _run(self, picture: Callable[[], Shrunken], known: Sequence[Box] | None, mirrored: bool) -> Found:
         shrunken, own = picture(), self._own
-        found = own.detector.candidates(shrunken)
+        found = own.detector.candidates(shrunken, mirrored)
         sure = found if known is None else confirmed(own.detector, shrunken, found, known)
         return Found(shrunken, sure, [box for box, _ in own.doubting.sure(shrunken)] if own.doubting else [])
 
@@ -154,6 +156,7 @@ class Watch:
         self._search, self._config = search, config
         self._tracker, self._doubtful = Tracker(first_id), Tracker(first_id + DOUBTFUL_FROM)
         self._turn: int | None = None  # of the last search that was due, see _turn_of
+        self._searches = 0
         self._lost = False  # a face was lost in the last picture: it may be somewhere else
         self._newest: Shrunken | None = None
         self._under_way: Future[Found] | None = None
@@ -165,7 +168,9 @@ class Watch:
         alone = self._config.every == 1 or bool(frame.name)
         if not alone and not self._due(frame):
             return None
-        return self._search.begin(lambda: self._search.shrink(frame), () if alone else None)
+        if alone:
+            return self._search.begin(lambda: self._search.shrink(frame), ())
+        return self._search.begin(lambda: self._search.shrink(frame), None, self._in_the_mirror())
 
     def see(self, frame: Frame, found: Future[Found] | None) -> tuple[tuple[Face, ...], tuple[Face, ...]]:
         """The faces of this frame, the one after the last; and, if asked for, what else may be one."""
@@ -209,7 +214,15 @@ class Watch:
             self._under_way = None
         if self._under_way is None and (self._due(frame) or self._lost):
             self._lost = False
-            self._under_way = self._search.begin(self._newest_picture, self._known)
+            self._under_way = self._search.begin(self._newest_picture, self._known, self._in_the_mirror())
+
+    def _in_the_mirror(self) -> bool:
+        """Whether the search that now begins is one of the mirror image: every other one is.
+
+        Before a camera that sees the same again and again, a search would miss the same faces again and again.
+        """
+        self._searches += 1
+        return self._searches % 2 == 0
 
     @property
     def _known(self) -> list[Box]:

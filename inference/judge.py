@@ -17,6 +17,7 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 FIRST_LOOK, CLOSER_LOOK = PRETRAINED / "first_look.onnx", PRETRAINED / "closer_look.onnx"
 WINDOW = 1.35  # side of a window, in sides of the square that a cascade found
 LOWER = 0.09  # sides of that square by which the middle of the window lies below its middle: so does that of the face
+LEAST = 1e-6  # of a score, and 1 less it the most
 BOX_WIDTH, BOX_HEIGHT = 0.83, 0.96  # of a face in such a square, in its sides
 
 
@@ -48,16 +49,37 @@ class Judge:
         except unfit as error:
             raise InputError(f"{path}: is no judge of faces: {str(error).splitlines()[0]}") from error
 
-    def look(self, image_bgr: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Scores (N,) and boxes (N, 4), x, y, width, height, in windows (N, 3) of a picture (H, W, 3) uint8."""
+    def look(
+        self, image_bgr: np.ndarray, windows: np.ndarray, both_ways: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores (N,) and boxes (N, 4), x, y, width, height, in windows (N, 3) of a picture (H, W, 3) uint8.
+
+        `both_ways`: the means of what it says of each window and of its mirror image.
+        """
         if not len(windows):
             return np.empty(0, np.float32), np.empty((0, 4), np.float32)
-        scores, moves = self._network(cut(image_bgr, windows, self.side_px))
+        pixels = cut(image_bgr, windows, self.side_px)
+        scores, moves = self._network(np.concatenate([pixels, pixels[:, :, ::-1]]) if both_ways else pixels)
+        if both_ways:
+            scores = together(*np.split(scores, 2))
+            plain, mirrored = np.split(moves, 2)
+            moves = (plain + mirrored * (-1, 1, 1, 1)) / 2
         return scores, moved(windows, moves)
 
     def _network(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scores, moves = self._session.run(["scores", "moves"], {"windows": pixels})
         return scores, moves
+
+
+def together(*looks: np.ndarray) -> np.ndarray:
+    """One score for those of several looks, each (N,): that of the mean of their logits.
+
+    >>> together(np.array([0.9, 0.5]), np.array([0.9, 0.9])).round(2)
+    array([0.9 , 0.75])
+    """
+    scores = np.clip(np.stack(looks), LEAST, 1 - LEAST)
+    odds = (scores / (1 - scores)).prod(axis=0) ** (1 / len(looks))
+    return np.asarray(odds / (1 + odds))
 
 
 def windows_of(squares: np.ndarray) -> np.ndarray:

@@ -9,22 +9,22 @@ import cv2
 import numpy as np
 
 from configs.schema import DetectConfig
-from inference.detector import BoxMapping, Detector, Shrunken
+from inference.detector import BoxMapping, Detector, Shrunken, stretched
 from inference.haar import MIN_FACE, cascade_file
-from inference.judge import CLOSER_LOOK, FIRST_LOOK, Judge, windows_of, windows_on
+from inference.judge import CLOSER_LOOK, FIRST_LOOK, Judge, together, windows_of, windows_on
 from transport.frame import Box
 
 STAGES = 9  # of alt2's 20
+WORTH_A_LOOK = 0.5  # of the least score, after two looks: the third one, from where the box then lies, may be surer
 SAME_FACE_IOU = 0.35  # of boxes, after their correction
-LEAST = 1e-6  # of a score, and 1 less it the most
 
 
 class JudgedHaarDetector(Detector):
     """The first stages of a frontal cascade, and two judges that look at their hits and correct the boxes.
 
     The first one looks at each hit; what it does not take for a wall becomes one box for each face, the mean by score.
-    At these the second one, which sees more pixels, looks closely, and once more where it has moved a box to. Raises
-    InputError where OpenCV has no cascades.
+    At these and their mirror images the second one, which sees more pixels, looks closely, and once more where it has
+    moved a box to. All three looks count alike. Raises InputError where OpenCV has no cascades.
     """
 
     least_face = MIN_FACE
@@ -38,6 +38,7 @@ class JudgedHaarDetector(Detector):
         self.score = self._closer.info.score if config.score is None else config.score
 
     def scored(self, picture: Shrunken, least: float) -> list[tuple[Box, float]]:
+        picture = stretched(picture)
         height = picture.grey.shape[0]
         smallest, largest = (round(share * height) for share in (self.smallest_share, self.config.max_face))
         hits = self._cascade.detectMultiScale(
@@ -49,12 +50,11 @@ class JudgedHaarDetector(Detector):
         )
         boxes, scores = likely(self._first, picture.bgr, windows_of(np.asarray(hits).reshape(-1, 4)))
         boxes, firsts = merge(boxes, scores)
-        scores, boxes = self._closer.look(picture.bgr, windows_on(boxes))
-        scores = together(firsts, scores)
-        likely_faces = scores >= least
-        boxes, scores = boxes[likely_faces], scores[likely_faces]
-        _, boxes = self._closer.look(picture.bgr, windows_on(boxes))  # once more from where they lie
-        boxes, scores = merge(boxes, scores)  # corrected, two may have come to lie on one face
+        once, boxes = self._closer.look(picture.bgr, windows_on(boxes), both_ways=True)
+        worth = together(firsts, once) >= WORTH_A_LOOK * least
+        again, boxes = self._closer.look(picture.bgr, windows_on(boxes[worth]), both_ways=True)
+        scores = together(firsts[worth], once[worth], again)
+        boxes, scores = merge(boxes[scores >= least], scores[scores >= least])  # two may now lie on one face
         return self.of_allowed_size(boxes, scores, picture)
 
 
@@ -63,17 +63,6 @@ def likely(judge: Judge, image_bgr: np.ndarray, windows: np.ndarray) -> tuple[np
     scores, boxes = judge.look(image_bgr, windows)
     high = scores >= judge.info.score
     return boxes[high], scores[high]
-
-
-def together(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """One score for two: that of the mean of their logits. They see different pixels, and err differently.
-
-    >>> together(np.array([0.9, 0.5]), np.array([0.9, 0.9])).round(2)
-    array([0.9 , 0.75])
-    """
-    odds = [scores / (1 - scores) for scores in (np.clip(ones, LEAST, 1 - LEAST), np.clip(others, LEAST, 1 - LEAST))]
-    product = np.sqrt(odds[0] * odds[1])
-    return product / (1 + product)
 
 
 def merge(boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

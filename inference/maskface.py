@@ -11,7 +11,7 @@ import numpy as np
 from configs.errors import InputError
 from configs.schema import ClassifyConfig, DetectConfig
 from inference.backends import METADATA_KEY, open_session, session_errors
-from inference.detector import BoxMapping, Detector, Shrunken
+from inference.detector import BoxMapping, Detector, Shrunken, stretched
 from inference.detector_file import MULTIPLE, PADDING_GREY, DetectorInfo
 from transport.frame import Box
 
@@ -44,6 +44,7 @@ class MaskfaceDetector(Detector):
             raise InputError(f"{path}: cannot be run as a detector: {str(error).splitlines()[0]}") from error
 
     def scored(self, picture: Shrunken, least: float) -> list[tuple[Box, float]]:
+        picture = stretched(picture)
         height, width = picture.grey.shape
         below, beside = -height % MULTIPLE, -width % MULTIPLE
         padded = cv2.copyMakeBorder(picture.bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT, value=3 * (PADDING_GREY,))

@@ -15,6 +15,7 @@ FOLLOWED_SHARE = 0.6  # of the box, around its middle: beyond it is background, 
 SMALLEST_POINTS = 8  # of the 25 that must agree, else the face is lost
 MOST_ERROR = 0.06  # forward-backward error allowed, as a share of the face's width
 LEAST_LIKENESS = 0.5  # correlation with the face as it was found; what is below is something else by now
+SURE_LIKENESS = 0.7  # the same where its points cannot be followed; a mask put on in the demo leaves .80
 SAME_FACE_IOU = 0.3
 PATCH_PX = 20
 SMALLEST_PX = 6  # of a followed face: below it the points are too near to each other to tell anything
@@ -72,7 +73,8 @@ class Tracker:
         if before is None or not self.tracks:
             return known > 0
         boxes = flow(before, grey, [track.box for track in self.tracks])
-        followed = [(track, box) for track, box in zip(self.tracks, boxes, strict=True) if box is not None]
+        kept = [box or unmoved(track, grey) for track, box in zip(self.tracks, boxes, strict=True)]
+        followed = [(track, box) for track, box in zip(self.tracks, kept, strict=True) if box is not None]
         self.tracks = [
             track
             for track, box in followed
@@ -118,6 +120,11 @@ class Tracker:
 def same_face(box: Box, others: Sequence[Box]) -> bool:
     """Whether a box lies on the face that one of the others is on."""
     return any(iou(box, other) >= SAME_FACE_IOU for other in others)
+
+
+def unmoved(track: Track, grey: np.ndarray) -> Box | None:
+    """Its box where it was, if the face still looks like itself there: its points disagree when a mask is put on."""
+    return track.box if likeness(track.patch, patch_of(grey, track.box)) >= SURE_LIKENESS else None
 
 
 def flow(before: np.ndarray, now: np.ndarray, boxes: Sequence[Box]) -> list[Box | None]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("train")
 
-ALLOWED_FALSE = 0.4  # boxes on the background of each validation photograph, at the score that is shipped as threshold
+ALLOWED_FALSE = 0.36  # boxes on the background of each validation photograph, at the score that is shipped as threshold
 NOT_OF_THE_TRAINING = {"photos", "device", "resume", "output", "epochs"}
 """Options that may be others when a run is resumed (the photographs are compared)."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from msgspec import Struct, convert, to_builtins
 
 from configs.errors import InputError
+from inference.detector import Shrunken, stretched
 from inference.detector_file import MULTIPLE, NMS_IOU, PADDING_GREY
 from inference.maskface_net import MaskFace, places
 from train.detector_loss import Targets, detection_loss
@@ -142,6 +143,7 @@ def find(network: MaskFace, image: np.ndarray, device: torch.device) -> Found:
     scale = min(1.0, LONGEST_PX / max(image.shape[:2]))
     if scale < 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+    image = stretched(Shrunken(image, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), scale)).bgr  # as when it is used
     padded = torch.from_numpy(filled_up(image)).to(device).permute(2, 0, 1)[None].float()
     with torch.inference_mode():
         logits, boxes = network(padded)

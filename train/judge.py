@@ -30,12 +30,13 @@ from train.sightings import Sighting, sight
 
 log = logging.getLogger("judge")
 
-FACES, OTHERS = 96, 256  # windows in one step; half of the others are those that are mistaken for faces most
+FACES, OTHERS = 96, 256  # windows in one step; half of the others are those that are mistaken for faces most,
+MISSED_SHARE = 1 / 3  # and so many of the faces of each class those that are missed most
 LEARNING_RATE, WARM_UP = 4e-3, 200
 AVERAGED = 0.998  # of the weights, the share that stays at each step
 MOVE_UNIT = 0.05  # sides of a window: errors of a box beyond it count linearly
 CLASS_SHARES = (0.35, 0.4, 0.25)  # of mask, no_mask, wrong_mask among the faces shown
-FALSE_BOXES = 0.31  # that a photograph of `val` may have, those on faces included that nobody annotated
+FALSE_BOXES = 0.25  # that a photograph of `val` may have, those on faces included that nobody annotated
 FIRST_PX, CLOSER_PX = 32, 48  # sides of their windows
 FIRST_SCORE = 0.15  # what the first look gives less is not looked at again
 LEAST_PX = 24  # of a face in a photograph
@@ -97,45 +98,45 @@ def learn(network: JudgeNetwork, windows: Windows, steps: int, seed: int) -> Jud
     averaged = copy.deepcopy(network)
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, steps))
-    of_class = [np.flatnonzero(windows.labels == label) for label in range(len(CLASS_SHARES))]
-    others = np.flatnonzero(windows.labels == NO_FACE)
-    mistaken = np.ones(len(others))  # how much each was taken for a face when it was last seen
+    of_class = [np.flatnonzero(windows.labels == label) for label in (NO_FACE, *range(len(CLASS_SHARES)))]
+    wrong = np.ones(len(windows.labels), np.float32)  # how far from the truth the answer was when it was last seen
     for step in range(steps):
-        drawn = draw(of_class, others, mistaken, rng)
-        given = torch.from_numpy(windows.pixels[drawn.all]), torch.from_numpy(windows.moves[drawn.all])
+        drawn = draw(of_class, wrong, rng)
+        given = torch.from_numpy(windows.pixels[drawn]), torch.from_numpy(windows.moves[drawn])
         pixels, moves = varied(*given, network.side_px, generator)
         logits, said = network(pixels)
-        is_face = torch.arange(len(logits)) < drawn.faces
+        is_face = torch.from_numpy(windows.labels[drawn] != NO_FACE)
         loss = nn.functional.binary_cross_entropy_with_logits(logits, is_face.float())
         loss = loss + nn.functional.smooth_l1_loss(said[is_face] / MOVE_UNIT, moves[is_face] / MOVE_UNIT) / 2
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        mistaken[drawn.others] = logits.detach()[drawn.faces :].sigmoid().numpy()
+        wrong[drawn] = (logits.detach().sigmoid() - is_face.float()).abs().numpy()
         average(averaged, network, min(AVERAGED, step / (step + 10)))
         if step % 250 == 0:
-            log.info("step %d: loss %.3f, others taken for faces %.4f", step, loss.item(), mistaken.mean())
+            mistaken, *missed = (wrong[numbers].mean() for numbers in of_class)
+            log.info(
+                "step %d: loss %.3f, others taken for faces %.4f, faces missed %s", step, loss.item(), mistaken, missed
+            )
     return averaged.eval()
 
 
-class Drawn:
-    """Windows of one step: `all` are their numbers, faces first; `others` the places of the rest among the others."""
+def draw(of_class: list[np.ndarray], wrong: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Numbers of the windows of one step: of no face, then of each class of faces.
 
-    def __init__(self, faces: np.ndarray, others: np.ndarray, numbers: np.ndarray) -> None:
-        self.faces, self.others = len(faces), others
-        self.all = np.concatenate([faces, numbers[others]])
-
-
-def draw(of_class: list[np.ndarray], others: np.ndarray, mistaken: np.ndarray, rng: np.random.Generator) -> Drawn:
-    faces = [
-        rng.choice(numbers, round(share * FACES))
-        for numbers, share in zip(of_class, CLASS_SHARES, strict=True)
-        if len(numbers)
-    ]
-    hard = np.flatnonzero(rng.random(len(others)) < mistaken * (OTHERS / 2 / max(mistaken.sum(), 1)))[:OTHERS]
-    easy = rng.integers(0, len(others), OTHERS - len(hard))
-    return Drawn(np.concatenate(faces), np.concatenate([hard, easy]), others)
+    Some of each are drawn by how `wrong` (N,) the answer was, the others evenly.
+    """
+    counts = [OTHERS, *(round(share * FACES) for share in CLASS_SHARES)]
+    drawn = []
+    for numbers, count, hard_share in zip(
+        of_class, counts, (1 / 2, *(len(CLASS_SHARES) * [MISSED_SHARE])), strict=True
+    ):
+        if len(numbers):
+            chances = wrong[numbers] / max(float(wrong[numbers].sum()), 1.0)
+            hard = numbers[rng.random(len(numbers)) < chances * hard_share * count][:count]
+            drawn += [hard, rng.choice(numbers, count - len(hard))]
+    return np.concatenate(drawn)
 
 
 def rate_at(step: int, steps: int) -> float:

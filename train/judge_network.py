@@ -64,7 +64,7 @@ def varied(
     def draw(low: float, high: float, *shape: int) -> torch.Tensor:
         return torch.rand(count, *shape, generator=generator) * (high - low) + low
 
-    angle, zoom = draw(-0.25, 0.25), draw(-0.12, 0.12).exp()
+    angle, zoom = draw(-0.35, 0.35), draw(-0.12, 0.12).exp()
     shift = draw(-0.06, 0.06, 2)
     side = torch.where(draw(0, 1) < 0.5, -1.0, 1.0)  # -1: mirrored
     share = side_px / roomy

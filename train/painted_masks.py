@@ -18,9 +18,13 @@ MOST_TURNED = 0.25  # sideways shift of the nose as a share of the eye distance;
 
 
 class LandmarkFinder:
-    """Five points of the most certain face of a crop, by YuNet (its model file is OpenCV zoo's)."""
+    """Five points of the most certain face of a crop, by YuNet (its model file is OpenCV zoo's).
 
-    def __init__(self, model: Path) -> None:
+    Faces are passed over whose nose is more than `most_turned` eye distances away from the middle.
+    """
+
+    def __init__(self, model: Path, most_turned: float = MOST_TURNED) -> None:
+        self.most_turned = most_turned
         if not model.is_file():
             raise InputError(f"{model}: no such file; landmarks are found by YuNet's face_detection_yunet_2023mar.onnx")
         try:
@@ -40,7 +44,7 @@ class LandmarkFinder:
         if not ((landmarks > -border) & (landmarks < max(crop.shape[:2]) + border)).all():  # up to 1e30 for tiny faces
             return None
         _, _, sideways = face_axes(landmarks)
-        return landmarks if abs(sideways) <= MOST_TURNED else None
+        return landmarks if abs(sideways) <= self.most_turned else None
 
 
 def cut_fabric(crop: np.ndarray, landmarks: np.ndarray) -> np.ndarray:

@@ -21,14 +21,14 @@ from configs.errors import InputError
 from inference.backends import softmax
 from inference.checkpoint import ModelInfo, save_checkpoint
 from inference.networks import PREPROCESSING, Backbone, build_network, require_torch
-from inference.preprocess import CROP_MARGIN, normalise, resize_crop
-from train.augment import compress, degrade, relight
+from inference.preprocess import normalise, resize_crop
+from train.cut_masks import MOST_TURNED
 from train.dataset import Split, find_dataset
-from train.framed_faces import CLASSES, FramedFace, gather, read_picture, source_of
+from train.framed_faces import CLASSES, gather, read_picture, source_of
 from train.metrics import best_temperature, score
-from train.painted_masks import LandmarkFinder, Worn, cut_fabric, paint_mask, to_px
+from train.painted_masks import LandmarkFinder
 from train.start import load_pretrained
-from transport.frame import Box
+from train.varied_faces import BATCH, draw_batches, wardrobe_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,12 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("train")
 
 NETWORK: Backbone = "FaceResNet"
-BATCH = 64
-CLASS_SHARES = (0.38, 0.45, 0.17)  # of what is drawn; painted masks then turn bare faces into the other two
-PAINTED_SHARE = 0.45  # of the bare faces with landmarks
-WAYS_WORN: tuple[Worn, ...] = ("well", "under_nose", "on_chin", "off_one_ear", "above_mouth", "on_eyes")
-CHANCES_WORN = (0.32, 0.36, 0.2, 0.04, 0.05, 0.03)
-CHIN = np.array([(0.0, 1.65)])  # in the units of painted_masks
 WARM_UP_STEPS = 50
 LARGEST_GRADIENT = 5.0  # there is no batch norm to catch an outlier
 AVERAGED = 0.997  # of the weights that ship, per step: the mean of about the last 300
@@ -56,8 +50,8 @@ class Cycle(NamedTuple):
 
 WRONG_MASK_LOGIT = -0.4  # added after training, which shows wrong_mask three times as often as it comes
 TEACHERS = 2
-TEACHER_CYCLE = Cycle(1800, 0.0005)
-LAST_CYCLE = Cycle(1200, 0.0003)
+TEACHER_CYCLE = Cycle(1500, 0.0005)
+LAST_CYCLE = Cycle(1000, 0.0003)
 
 
 def shipped(
@@ -81,12 +75,10 @@ def shipped(
     dataset = find_dataset(data / "faces")
     if dataset.classes != CLASSES:
         raise InputError(f"{data / 'faces'}: its classes must be {', '.join(CLASSES)}")
-    faces = [face for face in gather(data, LandmarkFinder(landmark_model)) if face.source != hold_out]
+    faces = [face for face in gather(data, LandmarkFinder(landmark_model, MOST_TURNED)) if face.source != hold_out]
     by_source = Counter(face.source for face in faces)
-    fabrics = [
-        cut_fabric(face.picture, face.landmarks) for face in faces if face.label == 0 and face.landmarks is not None
-    ]
-    log.info("%d faces (%s), %d pieces of fabric", len(faces), dict(by_source), len(fabrics))
+    wardrobe = wardrobe_of(faces)
+    log.info("%d faces (%s), %d masks cut out", len(faces), dict(by_source), len(wardrobe.masks))
     val = read_faces([dataset.splits["val"]], lambda source: source != hold_out)
     unseen = read_faces([dataset.splits[name] for name in ("train", "val")], lambda source: source == hold_out)
     if hold_out and not len(unseen[1]):
@@ -99,7 +91,8 @@ def shipped(
 
     def trained(start: nn.Module, cycle: Cycle, number: int, teachers: Sequence[nn.Module]) -> nn.Module:
         cycle = cycle._replace(steps=max(1, round(cycle.steps * effort)))
-        batches = prefetch(draw_batches(faces, fabrics, cycle, np.random.default_rng((seed, number))))
+        rng = np.random.default_rng((seed, number))
+        batches = prefetch(draw_batches(faces, wardrobe, cycle.steps, PREPROCESSING[NETWORK].size, rng))
         for share, averaged in fit(copy.deepcopy(start), batches, cycle, teachers):
             scores = score(logits_of(averaged, val[0]), val[1], CLASSES)
             log.info("%3.0f %%: validation accuracy %.4f, macro F1 %.4f", 100 * share, scores.accuracy, scores.macro_f1)
@@ -133,69 +126,6 @@ def read_faces(splits: Sequence[Split], wanted: Callable[[str], bool]) -> tuple[
     ]
     pixels = np.array([crop for crop, _ in found], np.uint8).reshape(-1, size, size, 3)
     return pixels, np.array([label for _, label in found], np.int64)
-
-
-def draw_batches(
-    faces: Sequence[FramedFace], fabrics: Sequence[np.ndarray], cycle: Cycle, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Varied faces (N, size, size, 3) uint8 BGR and labels (N,) int64, for each step of a cycle."""
-    chances = chances_of(faces)
-    size = PREPROCESSING[NETWORK].size
-    for _ in range(cycle.steps):
-        chosen = rng.choice(len(faces), BATCH, p=chances)
-        drawn = [vary(faces[index], fabrics, size, rng) for index in chosen]
-        yield np.stack([picture for picture, _ in drawn]), np.array([label for _, label in drawn], np.int64)
-
-
-def chances_of(faces: Sequence[FramedFace]) -> np.ndarray:
-    """Chance of each face: classes by CLASS_SHARES, in a class its sources by the root of their size."""
-    counts = Counter((face.label, face.source) for face in faces)
-    weights = np.array([counts[face.label, face.source] ** -0.5 for face in faces])
-    labels = np.array([face.label for face in faces])
-    for label, share in enumerate(CLASS_SHARES):
-        weights[labels == label] *= share / weights[labels == label].sum()
-    return weights / weights.sum()
-
-
-def vary(
-    face: FramedFace, fabrics: Sequence[np.ndarray], size: int, rng: np.random.Generator
-) -> tuple[np.ndarray, int]:
-    """One variation of a face (size, size, 3) uint8 BGR, perhaps with a painted mask, and its label."""
-    picture, label = face.picture, face.label
-    if label == CLASSES.index("no_mask") and face.landmarks is not None and rng.random() < PAINTED_SHARE:
-        worn = WAYS_WORN[rng.choice(len(WAYS_WORN), p=CHANCES_WORN)]
-        if worn in ("on_chin", "off_one_ear") and to_px(CHIN, face.landmarks)[0, 1] > picture.shape[0]:
-            worn = "under_nose"  # tight crops end above the chin: the mask would not be in the picture
-        picture = paint_mask(picture, face.landmarks, worn, rng, fabrics)
-        label = CLASSES.index("mask" if worn == "well" else "wrong_mask")
-    picture = reframe(picture, face.box, size, rng)
-    picture = degrade(relight(picture, rng), rng)
-    if rng.random() < 0.4:
-        picture = compress(picture, rng)
-    return picture, label
-
-
-def reframe(picture: np.ndarray, box: Box, size: int, rng: np.random.Generator) -> np.ndarray:
-    """The crop (size, size, 3) that a detector off by a tenth and a head held askew would give, or its mirror image.
-
-    As in live crops, what lies outside of the picture is cut off and the rest stretched.
-    """
-    height, width = picture.shape[:2]
-    longest = max(box.width, box.height)
-    half = CROP_MARGIN * longest / 2 * math.exp(rng.uniform(-0.17, 0.15)) * rng.uniform(0.96, 1.04, 2)
-    centre = (
-        np.array([box.x + box.width / 2, box.y + box.height / 2]) + rng.uniform((-0.1, -0.05), (0.1, 0.1)) * longest
-    )
-    low = np.maximum(centre - half, 0)
-    high = np.maximum(np.minimum(centre + half, (width, height)), low + 1)
-    scale = np.diag(size / (high - low))
-    angle = math.radians(rng.uniform(-18, 18)) if rng.random() < 0.7 else 0.0
-    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    mirror = np.diag([rng.choice([-1.0, 1.0]), 1.0])
-    linear = mirror @ scale @ turn
-    shift = size / 2 - 0.5 - linear @ ((low + high) / 2 - 0.5)
-    matrix = np.column_stack([linear, shift])
-    return cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 
 
 def prefetch(batches: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

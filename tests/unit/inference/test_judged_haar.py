@@ -126,3 +126,19 @@ def test_each_window_has_its_own_answer_whatever_else_is_asked(scene, path):
     assert together[0] > 0.5 > together[1]
     assert iou(Box(*boxes[0].tolist()), true) > 0.6
     assert judge.look(picture.bgr, np.empty((0, 3)))[1].shape == (0, 4)
+
+
+def test_looking_both_ways_a_judge_says_the_same_of_the_mirror_image(scene):
+    picture = scene.picture(25)
+    face = scene.truth(25)[0][0]
+    boxes = np.array([[face.x, face.y, face.width, face.height], [face.x + 20, face.y, face.width, face.height]])
+    windows = windows_on(boxes)
+    in_mirror = windows * (-1, 1, 1) + (picture.shape[1], 0, 0)
+    judge = Judge(CLOSER_LOOK)
+    scores, found = judge.look(picture, windows, both_ways=True)
+    mirrored_scores, mirrored = judge.look(np.ascontiguousarray(picture[:, ::-1]), in_mirror, both_ways=True)
+    assert scores == pytest.approx(mirrored_scores, abs=0.05)  # windows are cut to whole pixels
+    mirrored[:, 0] = picture.shape[1] - mirrored[:, 0] - mirrored[:, 2]
+    assert np.abs(found - mirrored).max() < 0.03 * face.width
+    one_way, _ = judge.look(picture, windows)
+    assert (np.abs(one_way - scores) > 1e-4).any()

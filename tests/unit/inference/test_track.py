@@ -60,6 +60,22 @@ def test_a_face_that_something_else_covers_is_dropped(texture):
     assert tracker.tracks == []
 
 
+def test_a_face_on_which_a_mask_is_put_keeps_its_number(monkeypatch):
+    """Where its points cannot be followed, it is who it was while most of it looks as before."""
+    rng = np.random.default_rng(1)
+    bare = np.vstack(
+        [cv2.GaussianBlur(rng.integers(0, 256, (44, 50), np.uint8), (0, 0), 2), np.full((16, 50), 128, np.uint8)]
+    )
+    masked = bare.copy()
+    masked[44:] = 138
+    monkeypatch.setattr("inference.track.flow", lambda before, now, boxes: [None for _ in boxes])
+    tracker = tracker_on(picture((bare, 100, 60)), Box(100, 60, 50, 60))
+    tracker.follow(picture((masked, 100, 60)))
+    assert [track.id for track in tracker.tracks] == [0]
+    tracker.follow(picture((masked, 100, 90)))  # it was somewhere else, and would stay behind
+    assert tracker.tracks == []
+
+
 def test_a_face_that_leaves_the_picture_is_dropped(texture):
     tracker = tracker_on(picture((texture, 20, 60)), Box(20, 60, 50, 60))
     for left in range(0, 50, 4):
