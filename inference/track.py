@@ -21,7 +21,7 @@ PATCH_PX = 20
 SMALLEST_PX = 6  # of a followed face: below it the points are too near to each other to tell anything
 LK_WINDOW = (11, 11)
 LK_LEVELS = 2
-LEAST_TRUST = 0.4  # in where a search saw a known face, against where it was followed to: Haar's boxes jump
+LEAST_TRUST = 0.3  # in where a search saw a known face, against where it was followed to: Haar's boxes jump
 MOST_MISSES = 12  # searches in a row that may miss a face that was found often and is followed well
 
 
