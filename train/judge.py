@@ -52,8 +52,8 @@ def judge(
         Path, typer.Option("--output", "-o", help="Folder for first_look.onnx and closer_look.onnx.")
     ] = Path("judges"),
     first: Annotated[Path | None, typer.Option(help="A first look that is there already: only the closer one.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of 352 windows, for each of the two.")] = 6000,
-    rounds: Annotated[int, typer.Option(min=1, help="Sizes in which each photograph is searched for windows.")] = 2,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of 352 windows, for each of the two.")] = 8000,
+    rounds: Annotated[int, typer.Option(min=1, help="Sizes in which each photograph is searched for windows.")] = 3,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
 ) -> None:
     """Train the judges of what a short Haar cascade hits, and write them as ONNX."""
