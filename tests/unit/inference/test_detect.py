@@ -127,7 +127,7 @@ def test_another_scene_is_searched_at_once():
 def test_a_face_is_only_searched_for_now_and_then_every_other_time_in_the_mirror(monkeypatch):
     scene = DemoScene()
     context = StageContext()
-    pictures = film(scene, 25, 44)  # from second 1.0 to 1.72: three times a quarter of a second begins
+    pictures = film(scene, 25, 44)  # from second 1.0 to 1.72: three times 300 ms begin
     searched = []
 
     class Counting:
