@@ -56,4 +56,9 @@ class YunetDetector(Detector):
         height, width = picture.grey.shape
         self._network.setInputSize((width, height))
         _, faces = self._network.detect(picture.bgr)
-        return [] if faces is None else self.of_allowed_size(faces[:, :4], faces[:, -1], picture)
+        if faces is None:
+            return []
+        # of a grey picture of 900 x 33 px OpenCV once gave a box of no size, a hundred million px away
+        middles = faces[:, :2] + faces[:, 2:4] / 2
+        real = (faces[:, 2:4] >= 1).all(axis=1) & ((middles >= 0) & (middles <= (width, height))).all(axis=1)
+        return self.of_allowed_size(faces[real, :4], faces[real, -1], picture)

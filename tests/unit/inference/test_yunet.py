@@ -11,7 +11,7 @@ from configs.schema import DetectConfig
 from inference.backends import SHIPPED_MODEL
 from inference.detect import detect, open_detector
 from inference.detector import shrink
-from transport.frame import Frame, iou
+from transport.frame import Box, Frame, iou
 from transport.stage import StageContext
 
 MODEL = Path(__file__).resolve().parents[3] / ".." / "shared" / "models" / "face_detection_yunet_2023mar.onnx"
@@ -53,6 +53,25 @@ def test_faces_of_another_size_than_asked_for_are_left_out():
 @pytest.mark.parametrize("size", [(1, 1), (10, 12), (480, 641), (33, 900)])
 def test_a_picture_of_any_size_is_searched(size):
     assert yunet().find(np.full((*size, 3), 128, np.uint8)) == ()
+
+
+@needs_model
+def test_boxes_of_no_size_and_beyond_the_picture_are_no_faces():
+    detector = yunet()
+    far, empty, real = (-1e8, -4e7, 0, 0), (40, 40, 0, 0), (100, 80, 50, 60)
+    rows = np.array([(*box, *[0.0] * 10, 0.9) for box in (far, empty, real)], np.float32)
+
+    class Network:
+        def setScoreThreshold(self, score): ...
+
+        def setInputSize(self, size): ...
+
+        def detect(self, picture):
+            return 1, rows
+
+    detector._network = Network()
+    [box] = detector.find(np.full((240, 320, 3), 128, np.uint8))
+    assert detector.mapping.apply(Box(*map(float, real))) == box
 
 
 @needs_model
