@@ -52,8 +52,9 @@ class Tracker:
     """The faces of one stream. Pictures are grey, (H, W) uint8, all of the same size.
 
     Motion is the median flow of points inside the face (Kalal, Mikolajczyk and Matas, "Forward-backward error",
-    2010): pyramidal Lucas-Kanade there and back again, points that do not come back are left out. A face whose
-    points disagree, or which no longer looks like itself, is dropped: no box stays behind on the background.
+    2010): pyramidal Lucas-Kanade there and back again, points that do not come back are left out. A face
+    that no longer looks like itself is dropped, and one whose points disagree unless it looks like itself where it was:
+    no box stays behind on the background.
     """
 
     def __init__(self, first_id: int = 0) -> None:
