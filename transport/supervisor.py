@@ -165,8 +165,9 @@ class Supervisor:
     def answer(self, text: bytes) -> None:
         """Tell those beside the frames what became of a command."""
         if self._feed is not None:
+            self._fed_s = 0.0
+            self._tell()  # how the run stands first: who asks as soon as the answer is there is to see what it did
             self._feed.send(b"answer", text)
-            self._fed_s = 0.0  # and how the run stands now
 
     def _members(self, row: Stage) -> list[Process]:
         if row is self._table[0]:
