@@ -97,7 +97,7 @@ class ClassifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         tuple[str, ...], option("class names in the order of the model's outputs, where the file has none")
     ] = ()
     backbone: Annotated[
-        Literal["", "ResNet", "BasicCNN", "ResNet18", "MobileNetV3", "FaceResNet"],
+        Literal["", "ResNet", "BasicCNN", "ResNet18", "MobileNetV3", "FaceResNet", "EfficientNet", "FaceEnsemble"],
         option("network of a bare .pth state dict that does not tell its own"),
     ] = ""
     refresh_ms: Annotated[

@@ -1,4 +1,4 @@
-"""The network that ships: the lower layers of dlib's face recognition network, with a head that sees masks.
+"""Half of the network that ships: the lower layers of dlib's face recognition network, with a head that sees masks.
 
 A network that has learnt to tell three million faces apart knows eyes, noses, mouths and skin already; from random
 weights four thousand faces teach it those badly. Layers: Davis King, "High quality face recognition with deep metric

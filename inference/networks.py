@@ -1,4 +1,4 @@
-"""The networks that tell how a mask is worn: ResNets, BasicCNN, MobileNetV3 and FaceResNet, the one that ships."""
+"""The networks that tell how a mask is worn: ResNets, BasicCNN, MobileNetV3 and FaceEnsemble, the one that ships."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from inference.preprocess import Preprocessing
 if TYPE_CHECKING:  # torch takes seconds to import, and the serving install has none
     from torch import nn
 
-Backbone = Literal["ResNet", "BasicCNN", "ResNet18", "MobileNetV3", "FaceResNet"]
+Trainable = Literal["ResNet", "BasicCNN", "ResNet18", "MobileNetV3", "FaceResNet", "EfficientNet"]
+Backbone = Literal[Trainable, "FaceEnsemble"]  # the last is put together of two that were trained
 RetrainMode = Literal["not_retrain", "retrain", "all"]
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 
@@ -25,6 +26,8 @@ PREPROCESSING: dict[Backbone, Preprocessing] = {
     "MobileNetV3": Preprocessing(112),
     # the mean that dlib takes off, and its scale
     "FaceResNet": Preprocessing(112, mean=(0.4815, 0.4588, 0.4090), std=(1.0, 1.0, 1.0)),
+    "EfficientNet": Preprocessing(112, mean=(0.498, 0.498, 0.498), std=(0.502, 0.502, 0.502)),  # 127 and 128 of 255
+    "FaceEnsemble": Preprocessing(112, mean=(0.4815, 0.4588, 0.4090), std=(1.0, 1.0, 1.0)),
 }
 
 HEADS: dict[Backbone, str] = {
@@ -33,6 +36,8 @@ HEADS: dict[Backbone, str] = {
     "ResNet18": "fc",
     "MobileNetV3": "classifier.3",
     "FaceResNet": "head",
+    "EfficientNet": "head",
+    "FaceEnsemble": "head",
 }
 """Name of the last layer of each network: the one with an output for each class."""
 
@@ -42,6 +47,8 @@ HEAD_INPUTS: dict[Backbone, int] = {
     "ResNet18": 512,
     "MobileNetV3": 1024,
     "FaceResNet": 256,
+    "EfficientNet": 192,
+    "FaceEnsemble": 448,
 }
 
 
@@ -69,6 +76,14 @@ def build_network(backbone: Backbone, classes: int) -> nn.Module:
         from inference.face_resnet import face_resnet
 
         return face_resnet(classes)
+    if backbone == "EfficientNet":
+        from inference.efficient_net import efficient_net
+
+        return efficient_net(classes)
+    if backbone == "FaceEnsemble":
+        from inference.face_ensemble import FaceEnsemble
+
+        return FaceEnsemble(classes)
     # torchvision's momentum of 0.01 is for long training: after 190 steps eval mode still gave every face one class
     norm = partial(nn.BatchNorm2d, eps=0.001, momentum=0.1)
     return models.mobilenet_v3_small(weights=None, num_classes=classes, norm_layer=norm)

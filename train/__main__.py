@@ -21,6 +21,7 @@ from inference.networks import (
     PREPROCESSING,
     Backbone,
     RetrainMode,
+    Trainable,
     build_network,
     freeze,
     require_torch,
@@ -57,7 +58,7 @@ def train(
     dataset: Annotated[
         Path, typer.Argument(help="Folder of class folders, or of train/ val/ test/ with those; also inside labeled/.")
     ],
-    backbone: Annotated[Backbone, typer.Option(help="The network.")] = "ResNet",
+    backbone: Annotated[Trainable, typer.Option(help="The network.")] = "ResNet",
     resnet_retrain_mode: Annotated[
         Literal["not_retrain", "retrain"] | None,
         typer.Option(
@@ -70,8 +71,8 @@ def train(
     weights: Annotated[
         str,
         typer.Option(
-            help="Start from `imagenet` (downloaded), from a FILE (a state dict; for FaceResNet also the manifest of "
-            "face recognition weights, see train/face_weights.py), or from `none`, as BasicCNN and FaceResNet do."
+            help="Start from `imagenet` (downloaded), from a FILE (a state dict; for FaceResNet and EfficientNet also "
+            "what train/face_weights.py and train/efficient_weights.py name), or from `none`, as they and BasicCNN do."
         ),
     ] = "",
     size: Annotated[

@@ -1,4 +1,4 @@
-"""Train the model that ships: `python -m train.shipped SHARED_DATA --landmark-model FILE --weights FILE -o m.pth`."""
+"""Train the model that ships: `python -m train.shipped SHARED_DATA --landmark-model FILE ... -o m.pth`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from configs.errors import InputError
 from inference.backends import softmax
 from inference.checkpoint import ModelInfo, save_checkpoint
 from inference.networks import PREPROCESSING, Backbone, build_network, require_torch
-from inference.preprocess import normalise, resize_crop
+from inference.preprocess import Preprocessing, normalise, resize_crop
 from train.cut_masks import MOST_TURNED
 from train.dataset import Split, find_dataset
 from train.framed_faces import CLASSES, gather, read_picture, source_of
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("train")
 
-NETWORK: Backbone = "FaceResNet"
+NETWORK: Backbone = "FaceEnsemble"
 WARM_UP_STEPS = 50
-LARGEST_GRADIENT = 5.0  # there is no batch norm to catch an outlier
+LARGEST_GRADIENT = 5.0  # FaceResNet has no batch norm to catch an outlier
 AVERAGED = 0.997  # of the weights that ship, per step: the mean of about the last 300
 
 
@@ -52,6 +52,7 @@ WRONG_MASK_LOGIT = -0.6  # added after training, which shows wrong_mask three ti
 TEACHERS = 2
 TEACHER_CYCLE = Cycle(1500, 0.0005)
 LAST_CYCLE = Cycle(1000, 0.0003)
+THING_CYCLE = Cycle(1500, 0.0005)
 
 
 def shipped(
@@ -59,6 +60,7 @@ def shipped(
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write, .pth.")],
     landmark_model: Annotated[Path, typer.Option(help="YuNet's face_detection_yunet_2023mar.onnx.")],
     weights: Annotated[Path, typer.Option(help="Manifest of face recognition weights, see train/face_weights.py.")],
+    thing_weights: Annotated[Path, typer.Option(help="EfficientNet-Lite0, see train/efficient_weights.py.")],
     effort: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the steps of the full training.")] = 1.0,
     hold_out: Annotated[str, typer.Option(help="A source to leave out and score on: amvd, jol or chd.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same training.")] = 0,
@@ -66,6 +68,8 @@ def shipped(
     """Train the shipped model on all training faces, and calibrate it on the validation split."""
     require_torch("training")
     import torch
+
+    from inference.face_ensemble import ensemble_of
 
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 
@@ -84,26 +88,38 @@ def shipped(
     if hold_out and not len(unseen[1]):
         raise InputError(f"--hold-out {hold_out}: no such source; file names start with amvd, jol or chd")
 
-    torch.manual_seed(seed)
-    start = build_network(NETWORK, len(CLASSES))
-    load_pretrained(start, NETWORK, str(weights))
-    start = start.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
+    def started(backbone: Backbone, file: Path) -> nn.Module:
+        torch.manual_seed(seed)
+        network = build_network(backbone, len(CLASSES))
+        load_pretrained(network, backbone, str(file))
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
 
-    def trained(start: nn.Module, cycle: Cycle, number: int, teachers: Sequence[nn.Module]) -> nn.Module:
+    def trained(
+        backbone: Backbone, start: nn.Module, cycle: Cycle, number: int, teachers: Sequence[nn.Module] = ()
+    ) -> nn.Module:
         cycle = cycle._replace(steps=max(1, round(cycle.steps * effort)))
         rng = np.random.default_rng((seed, number))
-        batches = prefetch(draw_batches(faces, wardrobe, cycle.steps, PREPROCESSING[NETWORK].size, rng))
-        for share, averaged in fit(copy.deepcopy(start), batches, cycle, teachers):
-            scores = score(logits_of(averaged, val[0]), val[1], CLASSES)
-            log.info("%3.0f %%: validation accuracy %.4f, macro F1 %.4f", 100 * share, scores.accuracy, scores.macro_f1)
+        preprocessing = PREPROCESSING[backbone]
+        batches = prefetch(draw_batches(faces, wardrobe, cycle.steps, preprocessing.size, rng))
+        for share, averaged in fit(copy.deepcopy(start), batches, cycle, preprocessing, teachers):
+            scores = score(logits_of(averaged, val[0], preprocessing), val[1], CLASSES)
+            log.info(
+                f"{backbone} %3.0f %%: validation accuracy %.4f, macro F1 %.4f",
+                100 * share,
+                scores.accuracy,
+                scores.macro_f1,
+            )
         return averaged
 
-    teachers = [trained(start, TEACHER_CYCLE, number, ()) for number in range(TEACHERS)]
-    model = trained(mean_of(teachers), LAST_CYCLE, TEACHERS, teachers)
+    start = started("FaceResNet", weights)
+    teachers = [trained("FaceResNet", start, TEACHER_CYCLE, number) for number in range(TEACHERS)]
+    face = trained("FaceResNet", mean_of(teachers), LAST_CYCLE, TEACHERS, teachers)
+    thing = trained("EfficientNet", started("EfficientNet", thing_weights), THING_CYCLE, TEACHERS + 1)
+    model = ensemble_of(face, thing)
     with torch.no_grad():
-        model.get_parameter("head.bias")[CLASSES.index("wrong_mask")] += WRONG_MASK_LOGIT
+        model.head.bias[CLASSES.index("wrong_mask")] += WRONG_MASK_LOGIT
         for weight in model.parameters():
-            weight.copy_(weight.half())  # the export then stores them so: 6.5 MB instead of 12.9
+            weight.copy_(weight.half())  # the export then stores them so: half the file
     temperature = best_temperature(logits_of(model, val[0]), val[1])
     info = ModelInfo(CLASSES, PREPROCESSING[NETWORK], NETWORK, temperature)
     save_checkpoint(output, model, info)
@@ -138,7 +154,11 @@ def prefetch(batches: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple
 
 
 def fit(
-    network: nn.Module, batches: Iterator[tuple[np.ndarray, np.ndarray]], cycle: Cycle, teachers: Sequence[nn.Module]
+    network: nn.Module,
+    batches: Iterator[tuple[np.ndarray, np.ndarray]],
+    cycle: Cycle,
+    preprocessing: Preprocessing,
+    teachers: Sequence[nn.Module],
 ) -> Iterator[tuple[float, nn.Module]]:
     """Learn from all batches; ten times on the way yields the share done and the averaged network.
 
@@ -148,7 +168,6 @@ def fit(
     import torch
     from torch.nn.functional import cross_entropy
 
-    preprocessing = PREPROCESSING[NETWORK]
     averaged = copy.deepcopy(network)
     decayed = [weight for weight in network.parameters() if weight.ndim > 1]
     others = [weight for weight in network.parameters() if weight.ndim <= 1]
@@ -194,14 +213,16 @@ def share_of_rate(step: int, steps: int) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(steps - warm_up, 1))
 
 
-def logits_of(network: nn.Module, pixels: np.ndarray) -> np.ndarray:
+def logits_of(
+    network: nn.Module, pixels: np.ndarray, preprocessing: Preprocessing = PREPROCESSING[NETWORK]
+) -> np.ndarray:
     """Outputs (N, C) float32 of the network in eval mode for faces (N, size, size, 3) uint8 BGR."""
     import torch
 
     network.eval()
     with torch.inference_mode():
         parts = [
-            network(torch.from_numpy(normalise(pixels[start : start + BATCH], PREPROCESSING[NETWORK])))
+            network(torch.from_numpy(normalise(pixels[start : start + BATCH], preprocessing)))
             for start in range(0, len(pixels), BATCH)
         ]
     return torch.cat(parts).numpy()

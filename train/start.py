@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING
 from configs.errors import InputError
 from inference.checkpoint import read_weights
 from inference.networks import HEADS, Backbone
+from train.efficient_weights import FIRST, own_names
 from train.face_weights import MANIFEST, read_face_weights
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-WITHOUT_IMAGENET = ("BasicCNN", "FaceResNet")  # nobody trained these on ImageNet
+WITHOUT_IMAGENET = ("BasicCNN", "FaceResNet", "EfficientNet", "FaceEnsemble")  # torchvision has no weights of these
 
 
 def load_pretrained(network: nn.Module, backbone: Backbone, weights: str) -> None:
     """Start from `weights`: `imagenet` (downloaded by torchvision) or a file. The head stays as it is.
 
-    The file holds a state dict; for FaceResNet it can be the manifest of a face recognition network, which has more
-    layers. Raises InputError where the download is impossible or the file holds another network.
+    The file holds a state dict; for FaceResNet it can be the manifest of a face recognition network, for EfficientNet
+    the file of train/efficient_weights.py; both have more layers. Raises InputError where the download is impossible or
+    the file holds another network.
     """
     own = network.state_dict()
     if weights == "imagenet":
@@ -31,6 +33,8 @@ def load_pretrained(network: nn.Module, backbone: Backbone, weights: str) -> Non
         state = {key: value for key, value in read_face_weights(Path(weights)).items() if key in own}
     else:
         state = read_weights(Path(weights))
+        if backbone == "EfficientNet" and FIRST in state:
+            state = {key: value for key, value in own_names(state).items() if key in own}
     head = HEADS[backbone]
     body = {key: value for key, value in state.items() if not key.startswith(f"{head}.")}
     if body.keys() != {key for key in own if not key.startswith(f"{head}.")} or any(

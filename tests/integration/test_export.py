@@ -60,7 +60,7 @@ def read(folder):
     return [cv2.imread(str(path)) for path in sorted(folder.rglob("*.png"))]
 
 
-@pytest.mark.parametrize("backbone", ["BasicCNN", "FaceResNet", pytest.param("ResNet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backbone", ["BasicCNN", "FaceEnsemble", pytest.param("ResNet", marks=pytest.mark.slow)])
 def test_every_network_passes_the_gate(tmp_path, patches, backbone):
     model = checkpoint(tmp_path / "m.pth", backbone, read(patches))
     done = run_export(model, "-o", tmp_path / "m.onnx", "--faces", patches, "--uint8-input")

@@ -73,7 +73,7 @@ def test_both_files_score_the_same(trained, coloured_faces):
     assert {key: by_torch[key] for key in same} == {key: by_onnx[key] for key in same}
 
 
-@pytest.mark.parametrize("backbone", ["FaceResNet", "BasicCNN", "ResNet"])
+@pytest.mark.parametrize("backbone", ["FaceEnsemble", "EfficientNet", "BasicCNN", "ResNet"])
 def test_train_eval_pytorch_and_onnx_decide_the_same(torch, tmp_path, backbone):
     """The parity test, on random weights: the same crops by the three ways that lead to an answer."""
     from export.__main__ import export

@@ -41,6 +41,8 @@ def test_a_room_imports_only_rooms_below_it(room):
 
 
 HEAVY_MODULES = {  # classes of heavy libraries: imported where they are used
+    "inference.efficient_net",
+    "inference.face_ensemble",
     "inference.face_resnet",
     "inference.maskface_net",
     "transport.otlp",

@@ -1,5 +1,6 @@
 """The networks: shapes, names of their weights, and which layers learn."""
 
+import numpy as np
 import pytest
 
 from inference.networks import (
@@ -12,9 +13,12 @@ from inference.networks import (
     training_mode,
     with_biases,
 )
+from inference.preprocess import normalise
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
+from inference.efficient_net import SamePad  # noqa: E402  # it needs torch
+from inference.face_ensemble import ensemble_of  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +90,28 @@ def test_biases_are_added_to_the_logits_of_a_copy():
         difference = shifted(faces) - network(faces)
     assert torch.allclose(difference, torch.tensor([0.0, -1.0, 0.5]).expand(2, 3), atol=1e-5)
     assert with_biases(network, "BasicCNN", ()) is network
+
+
+def test_the_ensemble_says_the_mean_of_what_its_halves_say_of_the_same_pixels():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 112, 112, 3), np.uint8)
+    halves = {backbone: build_network(backbone, 3) for backbone in ("FaceResNet", "EfficientNet")}
+    for half in halves.values():
+        with torch.no_grad():
+            half.train()(torch.rand(4, 3, 112, 112))  # statistics that are not those of a new network
+        half.eval()
+    ensemble = ensemble_of(*halves.values()).eval()
+    with torch.inference_mode():
+        said = [net(torch.from_numpy(normalise(pixels, PREPROCESSING[backbone]))) for backbone, net in halves.items()]
+        together = ensemble(torch.from_numpy(normalise(pixels, PREPROCESSING["FaceEnsemble"])))
+    assert torch.allclose(together, (said[0] + said[1]) / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "side", "before", "after"),
+    [(3, 2, 112, 0, 1), (5, 2, 28, 1, 2), (5, 2, 7, 2, 2), (3, 1, 56, 1, 1), (3, 2, 7, 1, 1)],
+)
+def test_padding_is_that_of_tensorflow(kernel, stride, side, before, after):
+    padded = SamePad(kernel, stride)(torch.ones(1, 1, side, side))[0, 0]
+    rows = torch.nonzero(padded.sum(dim=1))[:, 0]
+    assert (int(rows[0]), padded.shape[0] - 1 - int(rows[-1])) == (before, after)
+    assert torch.equal(padded, padded.T)

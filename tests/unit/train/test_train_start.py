@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 
 
-@pytest.mark.parametrize("backbone", ["BasicCNN", "FaceResNet"])
+@pytest.mark.parametrize("backbone", ["BasicCNN", "FaceResNet", "EfficientNet"])
 def test_networks_of_our_own_have_no_imagenet_weights(backbone):
     with pytest.raises(InputError, match=f"there are none for {backbone}"):
         load_pretrained(build_network(backbone, 3), backbone, "imagenet")
