@@ -103,12 +103,8 @@ def shipped(
         batches = prefetch(draw_batches(faces, wardrobe, cycle.steps, preprocessing.size, rng))
         for share, averaged in fit(copy.deepcopy(start), batches, cycle, preprocessing, teachers):
             scores = score(logits_of(averaged, val[0], preprocessing), val[1], CLASSES)
-            log.info(
-                f"{backbone} %3.0f %%: validation accuracy %.4f, macro F1 %.4f",
-                100 * share,
-                scores.accuracy,
-                scores.macro_f1,
-            )
+            found = f"validation accuracy {scores.accuracy:.4f}, macro F1 {scores.macro_f1:.4f}"
+            log.info("%s %3.0f %%: %s", backbone, 100 * share, found)
         return averaged
 
     start = started("FaceResNet", weights)
