@@ -9,26 +9,26 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from inference.efficient_net import efficient_net, fold
-from inference.face_resnet import face_resnet
-from inference.networks import HEAD_INPUTS, PREPROCESSING
+from inference import efficient_net, face_resnet
+from inference.preprocess import Preprocessing
+
+FEATURES = face_resnet.BLOCKS[-1][2] + efficient_net.STAGES[-1][3]
 
 
 class FaceEnsemble(nn.Module):
     """FaceResNet and EfficientNet with one head for the features of both: (N, 3, 112, 112) float32 RGB to logits.
 
-    The pixels are normalised as FaceResNet has them; the other half makes its own of them.
+    The pixels are normalised as FaceResNet has them (`given`); the other half turns them into its own (`needed`).
     """
 
     scale: torch.Tensor
     shift: torch.Tensor
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, given: Preprocessing, needed: Preprocessing) -> None:
         super().__init__()
-        self.face = face_resnet(classes)[:-1]
-        self.thing = efficient_net(classes, folded=True)[:-1]
-        self.head = nn.Linear(HEAD_INPUTS["FaceEnsemble"], classes)
-        given, needed = PREPROCESSING["FaceEnsemble"], PREPROCESSING["EfficientNet"]
+        self.face = face_resnet.face_resnet(classes)[:-1]
+        self.thing = efficient_net.efficient_net(classes, folded=True)[:-1]
+        self.head = nn.Linear(FEATURES, classes)
         scale = torch.tensor(given.std) / torch.tensor(needed.std)
         shift = (torch.tensor(given.mean) - torch.tensor(needed.mean)) / torch.tensor(needed.std)
         self.register_buffer("scale", scale.view(1, 3, 1, 1), persistent=False)
@@ -40,13 +40,11 @@ class FaceEnsemble(nn.Module):
         return logits
 
 
-def ensemble_of(face: nn.Module, thing: nn.Module) -> FaceEnsemble:
-    """The network whose logits are the mean of those of a FaceResNet and an EfficientNet of the same classes."""
-    weights = {"face": face.state_dict(), "thing": fold(thing).state_dict()}
+def ensemble_weights(face: nn.Module, thing: nn.Module) -> dict[str, torch.Tensor]:
+    """State dict of the FaceEnsemble whose logits are the mean of those of a FaceResNet and an EfficientNet."""
+    weights = {"face": face.state_dict(), "thing": efficient_net.fold(thing).state_dict()}
     merged = {f"{half}.{name}": value for half, state in weights.items() for name, value in state.items()}
     heads = {part: [merged.pop(f"{half}.head.{part}") for half in weights] for part in ("weight", "bias")}
     merged["head.weight"] = torch.cat(heads["weight"], dim=1) / 2
     merged["head.bias"] = torch.stack(heads["bias"]).mean(dim=0)
-    ensemble = FaceEnsemble(len(merged["head.bias"]))
-    ensemble.load_state_dict(merged)
-    return ensemble
+    return merged

@@ -83,7 +83,7 @@ def build_network(backbone: Backbone, classes: int) -> nn.Module:
     if backbone == "FaceEnsemble":
         from inference.face_ensemble import FaceEnsemble
 
-        return FaceEnsemble(classes)
+        return FaceEnsemble(classes, PREPROCESSING["FaceEnsemble"], PREPROCESSING["EfficientNet"])
     # torchvision's momentum of 0.01 is for long training: after 190 steps eval mode still gave every face one class
     norm = partial(nn.BatchNorm2d, eps=0.001, momentum=0.1)
     return models.mobilenet_v3_small(weights=None, num_classes=classes, norm_layer=norm)

@@ -69,7 +69,7 @@ def shipped(
     require_torch("training")
     import torch
 
-    from inference.face_ensemble import ensemble_of
+    from inference.face_ensemble import ensemble_weights
 
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 
@@ -111,9 +111,10 @@ def shipped(
     teachers = [trained("FaceResNet", start, TEACHER_CYCLE, number) for number in range(TEACHERS)]
     face = trained("FaceResNet", mean_of(teachers), LAST_CYCLE, TEACHERS, teachers)
     thing = trained("EfficientNet", started("EfficientNet", thing_weights), THING_CYCLE, TEACHERS + 1)
-    model = ensemble_of(face, thing)
+    model = build_network(NETWORK, len(CLASSES))
+    model.load_state_dict(ensemble_weights(face, thing))
     with torch.no_grad():
-        model.head.bias[CLASSES.index("wrong_mask")] += WRONG_MASK_LOGIT
+        model.get_parameter("head.bias")[CLASSES.index("wrong_mask")] += WRONG_MASK_LOGIT
         for weight in model.parameters():
             weight.copy_(weight.half())  # the export then stores them so: half the file
     temperature = best_temperature(logits_of(model, val[0]), val[1])

@@ -18,7 +18,7 @@ from inference.preprocess import normalise
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 from inference.efficient_net import SamePad  # noqa: E402  # it needs torch
-from inference.face_ensemble import ensemble_of  # noqa: E402
+from inference.face_ensemble import ensemble_weights  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,8 @@ def test_the_ensemble_says_the_mean_of_what_its_halves_say_of_the_same_pixels():
         with torch.no_grad():
             half.train()(torch.rand(4, 3, 112, 112))  # statistics that are not those of a new network
         half.eval()
-    ensemble = ensemble_of(*halves.values()).eval()
+    ensemble = build_network("FaceEnsemble", 3).eval()
+    ensemble.load_state_dict(ensemble_weights(*halves.values()))
     with torch.inference_mode():
         said = [net(torch.from_numpy(normalise(pixels, PREPROCESSING[backbone]))) for backbone, net in halves.items()]
         together = ensemble(torch.from_numpy(normalise(pixels, PREPROCESSING["FaceEnsemble"])))
