@@ -107,10 +107,10 @@ def shipped(
             log.info("%s %3.0f %%: %s", backbone, 100 * share, found)
         return averaged
 
-    start = started("FaceResNet", weights)
-    teachers = [trained("FaceResNet", start, TEACHER_CYCLE, number) for number in range(TEACHERS)]
+    face_start, thing_start = started("FaceResNet", weights), started("EfficientNet", thing_weights)
+    teachers = [trained("FaceResNet", face_start, TEACHER_CYCLE, number) for number in range(TEACHERS)]
     face = trained("FaceResNet", mean_of(teachers), LAST_CYCLE, TEACHERS, teachers)
-    thing = trained("EfficientNet", started("EfficientNet", thing_weights), THING_CYCLE, TEACHERS + 1)
+    thing = trained("EfficientNet", thing_start, THING_CYCLE, TEACHERS + 1)
     model = build_network(NETWORK, len(CLASSES))
     model.load_state_dict(ensemble_weights(face, thing))
     with torch.no_grad():
