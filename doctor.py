@@ -26,7 +26,7 @@ from configs.errors import InputError
 from configs.load import load_config
 from configs.schema import PipelineConfig, SourceConfig
 from inference.backends import SHIPPED_MODEL, open_backend
-from inference.detect import open_detector
+from inference.search import open_detector
 from overlay.display import has_display
 from transport.cores import usable_cores
 from transport.run_folder import run_folder

@@ -123,8 +123,8 @@ def original(loop: Loop) -> Callable[[np.ndarray], None]:
 
 
 def single(loop: Loop) -> Callable[[np.ndarray], None]:
-    from inference.detect import open_detector
     from inference.preprocess import crop_face, prepare
+    from inference.search import open_detector
     from overlay.draw import annotate
     from transport.frame import Face
 

@@ -3,63 +3,26 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import math
+from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
-from typing import NamedTuple
 
 from configs.known_misses import known_misses
 from configs.schema import DetectConfig
-from inference.detector import Candidate, Detector, Shrunken, scaled, shrink
-from inference.haar import HaarDetector
-from inference.judged_haar import JudgedHaarDetector
-from inference.maskface import MaskfaceDetector
-from inference.track import Tracker, same_face
-from inference.yunet import YunetDetector
-from transport.cores import give_way
+from inference.detector import Shrunken, scaled
+from inference.search import Found, Search, confirmed
+from inference.track import Tracker
 from transport.frame import Box, Face, Frame
 from transport.stage import Batches, StageContext
 
 log = logging.getLogger("detect")
 
-DOUBTFUL_SCORE = 0.2  # of maskface, for whatever may be a face: where it is hidden YuNet finds none on the pan_ films
 NUMBERS_OF_A_LIFE = 1_000_000  # a restarted stage must not give a new face the number, and so the label, of an old one
 AUTO_EVERY_MS = 300.0  # of a film between two searches: a new face is seen within that
-AUTO_EVERY_LIVE_MS = 100.0  # at 19 ms a search (AMD EPYC) a fifth of a core
+LIVE_EVERY_MS = (90.0, 250.0)  # of a camera: with time to spare in each third of 30 pictures/s; at the latest
 DOUBTFUL_FROM = NUMBERS_OF_A_LIFE // 2  # tracks of what may be a face are numbered from here on
 LOOK_AHEAD = 8  # frames of files that may be there at once: 270 ms at 30 frames/s, in which one search is due
-DETECTORS: dict[str, type[Detector]] = {
-    "haar": JudgedHaarDetector,
-    "plain haar": HaarDetector,
-    "yunet": YunetDetector,
-    "maskface": MaskfaceDetector,
-}
-
-
-class Found(NamedTuple):
-    """What a search has found, in px of the shrunken picture; `doubtful` boxes may be faces or not."""
-
-    picture: Shrunken
-    faces: list[Candidate]
-    doubtful: list[Box]
-
-
-def open_detector(config: DetectConfig) -> Detector:
-    """The detector of the options; raises InputError for what it needs and does not find."""
-    return DETECTORS["plain haar" if is_plain_haar(config) else config.detector](config)
-
-
-def open_doubting(config: DetectConfig) -> Detector:
-    """What finds places that may be faces: ours that ships, at a low score."""
-    return MaskfaceDetector(
-        DetectConfig(detector="maskface", score=DOUBTFUL_SCORE, width=config.width, max_face=config.max_face)
-    )
-
-
-def is_plain_haar(config: DetectConfig) -> bool:
-    """Whether cascades alone are asked, as `detect.second_opinion` can want it."""
-    return config.detector == "haar" and config.second_opinion != "judge"
 
 
 def is_as_measured(config: DetectConfig) -> bool:
@@ -106,49 +69,6 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
     log.info("%d frames, %d searched, %d faces", frames, search.begun, faces)
 
 
-class Search:
-    """Searches pictures in threads. Each has a detector of its own: OpenCV's cannot be used by two at once."""
-
-    def __init__(self, config: DetectConfig) -> None:
-        self._config = config
-        self.detector = open_detector(config)  # of the main thread; what is missing is refused here, at the start
-        self._own = threading.local()
-        self._pool = ThreadPoolExecutor(max(1, config.threads), "search", self._start_thread)
-        self.begun = 0
-
-    def begin(
-        self, picture: Callable[[], Shrunken], known: Sequence[Box] | None, mirrored: bool = False
-    ) -> Future[Found]:
-        """Search the picture that the call gives when its turn has come, or its mirror image.
-
-        What is found beside the faces known is confirmed by a second look; None: that is left to the caller.
-        """
-        self.begun += 1
-        return self._pool.submit(self._run, picture, known, mirrored)
-
-    def shrink(self, frame: Frame) -> Shrunken:
-        """The frame's picture as it is searched and followed in."""
-        return shrink(frame.image, self._config.width)
-
-    def _run(self, picture: Callable[[], Shrunken], known: Sequence[Box] | None, mirrored: bool) -> Found:
-        shrunken, own = picture(), self._own
-        found = own.detector.candidates(shrunken, mirrored)
-        sure = found if known is None else confirmed(own.detector, shrunken, found, known)
-        return Found(shrunken, sure, [box for box, _ in own.doubting.sure(shrunken)] if own.doubting else [])
-
-    def _start_thread(self) -> None:
-        if self._config.every != 1:  # then nothing is beside it: all frames wait for their search
-            give_way()
-        self._own.detector = open_detector(self._config)
-        self._own.doubting = open_doubting(self._config) if self._config.doubtful else None
-
-    def __enter__(self) -> Search:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-
 class Watch:
     """One stream, watched: its tracks, and the search that is under way."""
 
@@ -156,6 +76,7 @@ class Watch:
         self._search, self._config = search, config
         self._tracker, self._doubtful = Tracker(first_id), Tracker(first_id + DOUBTFUL_FROM)
         self._turn: int | None = None  # of the last search that was due, see _turn_of
+        self._begun_ms = -math.inf  # when the picture was captured at which the last search beside the frames began
         self._searches = 0
         self._lost = False  # a face was lost in the last picture: it may be somewhere else
         self._newest: Shrunken | None = None
@@ -213,7 +134,7 @@ class Watch:
             self._doubtful.found(self._doubtful.carried(then.grey, doubtful))
             self._under_way = None
         if self._under_way is None and (self._due(frame) or self._lost):
-            self._lost = False
+            self._lost, self._begun_ms = False, frame.captured_ns / 1e6
             self._under_way = self._search.begin(self._newest_picture, self._known, self._in_the_mirror())
 
     def _in_the_mirror(self) -> bool:
@@ -234,7 +155,13 @@ class Watch:
         return self._newest
 
     def _due(self, frame: Frame) -> bool:
-        """Whether this frame is the first in another turn than the last that was searched."""
+        """Whether this frame is the first in another turn than the last that was searched.
+
+        Live streams are searched when there is time for it, and none of them too seldom.
+        """
+        if frame.live and self._config.every == "auto":
+            since_ms, (soon_ms, late_ms) = frame.captured_ns / 1e6 - self._begun_ms, LIVE_EVERY_MS
+            return since_ms >= late_ms or (since_ms >= soon_ms and self._search.has_time)
         turn = self._turn_of(frame)
         due, self._turn = turn != self._turn, turn
         return due
@@ -243,18 +170,10 @@ class Watch:
         """Time, counted in steps from one search to the next: the same each time a film is played."""
         if self._config.every != "auto":
             return frame.seq // self._config.every
-        if frame.live or frame.media_ms is None:
-            return int(frame.captured_ns / 1e6 // AUTO_EVERY_LIVE_MS)
-        return int(frame.media_ms // AUTO_EVERY_MS)
+        at_ms = frame.captured_ns / 1e6 if frame.media_ms is None else frame.media_ms
+        return int(at_ms // AUTO_EVERY_MS)
 
 
 def faces_of(tracker: Tracker, picture: Shrunken) -> tuple[Face, ...]:
     """What is followed, in px of the frame."""
     return tuple(Face(scaled(track.box, 1 / picture.scale), track=track.id) for track in tracker.tracks)
-
-
-def confirmed(
-    detector: Detector, picture: Shrunken, candidates: Sequence[Candidate], known: Sequence[Box]
-) -> list[Candidate]:
-    """Those on faces that are known, and of the others those that are sure."""
-    return [one for one in candidates if same_face(one.box, known) or detector.confirms(picture, one)]

@@ -18,8 +18,8 @@ from configs.errors import InputError
 from configs.load import load_config
 from configs.schema import ClassifyConfig, DetectConfig
 from inference.backends import Backend, open_backend
-from inference.detect import open_detector
 from inference.detector import Detector
+from inference.search import open_detector
 from train.detector_page import Album, Table, write_page
 from train.detector_scores import COUNTED_PX, MASK, average_precision, scores_of
 from train.photos import read_annotations, read_photos

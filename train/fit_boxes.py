@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from configs.command import run_command
 from configs.errors import InputError
 from configs.schema import DetectConfig
-from inference.detect import open_detector
 from inference.detector import BoxMapping, Detector
 from inference.haar import MAPPINGS
 from inference.preprocess import CROP_MARGIN, crop_box
+from inference.search import open_detector
 from train.photos import Photo, read_photos
 from transport.frame import Box, iou
 

@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 
 from configs.schema import DetectConfig
-from inference.detect import open_detector
 from inference.judge import BOX_HEIGHT, BOX_WIDTH, Judge, cut, moves_to, windows_of, windows_on
 from inference.judged_haar import likely, overlaps, short_cascade
+from inference.search import open_detector
 from train.photos import Photo, read_photos
 
 LABELS = ("mask", "no_mask", "wrong_mask")

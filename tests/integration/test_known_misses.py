@@ -8,7 +8,8 @@ from benchmark.clip import open_clip
 from benchmark.score import SaidFace, SaidFrame, score
 from configs.known_misses import LIVE_PX, SEEN, WIDE_PX
 from configs.schema import DetectConfig
-from inference.detect import detect, open_detector
+from inference.detect import detect
+from inference.search import open_detector
 from train.detector_scores import of_class, recall
 from train.evaluate_detector import LEAST_PX
 from train.photos import read_photos

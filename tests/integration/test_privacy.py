@@ -12,7 +12,7 @@ from program import ROOT
 from test_web_doors import ask
 
 from configs.schema import DetectConfig
-from inference.detect import open_detector
+from inference.search import open_detector
 from transport.frame import Box, iou
 
 CASCADE = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml")

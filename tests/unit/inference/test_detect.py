@@ -140,9 +140,7 @@ def test_a_face_is_only_searched_for_now_and_then_every_other_time_in_the_mirror
         def confirms(self, picture, box):
             return True
 
-    from inference import detect as stage
-
-    monkeypatch.setattr(stage, "open_detector", lambda config: Counting())
+    monkeypatch.setattr("inference.search.open_detector", lambda config: Counting())
     list(detect(DetectConfig(), pictures, context))
     assert searched == [False, True, False]
 
@@ -171,7 +169,7 @@ def test_where_a_face_is_known_a_doubtful_find_keeps_it(monkeypatch):
         def confirms(self, picture, candidate):
             return candidate.score >= 0.8
 
-    monkeypatch.setattr("inference.detect.open_detector", lambda config: Doubting())
+    monkeypatch.setattr("inference.search.open_detector", lambda config: Doubting())
     noise = np.random.default_rng(0).integers(1, 255, (240, 320, 3), np.uint8)
     first = noise.copy()
     first[0, 0] = 0
@@ -191,8 +189,6 @@ def test_pictures_of_a_folder_are_each_searched(frames):
 
 def test_a_live_frame_does_not_wait_for_the_search(monkeypatch):
     """The search of the first frame lasts until the fourth has gone on; its faces are carried to the fifth."""
-    from inference import detect as stage
-
     scene = DemoScene()
     truth = scene.truth(25)[0][0]
 
@@ -209,7 +205,7 @@ def test_a_live_frame_does_not_wait_for_the_search(monkeypatch):
             return True
 
     slow = Slow()
-    monkeypatch.setattr(stage, "open_detector", lambda config: slow)
+    monkeypatch.setattr("inference.search.open_detector", lambda config: slow)
     seen = []
 
     def batches():
@@ -223,3 +219,35 @@ def test_a_live_frame_does_not_wait_for_the_search(monkeypatch):
         seen.append(len(frame.faces))
         slow.free = slow.free or len(seen) == 4
     assert seen == [0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("takes_s", "least", "most"),
+    [(0.001, 7, 10), (0.03, 4, 6)],
+    ids=["with time to spare every 100 ms", "else when there is time, and at the latest every 250 ms"],
+)
+def test_live_streams_share_the_time_for_searches(takes_s, least, most, monkeypatch):
+    class Timed:
+        name = "timed"
+
+        def candidates(self, picture, mirrored):
+            searched.append(int(picture.grey[0, 0]))
+            time.sleep(takes_s)
+            return []
+
+    def batches():
+        """Five cameras for a second, each of its own grey."""
+        began_s = time.monotonic()
+        for seq in range(30):
+            time.sleep(max(0.0, began_s + seq / 30 - time.monotonic()))
+            yield [
+                Frame(f"cam{grey}", seq, time.monotonic_ns(), np.full((240, 320, 3), grey, np.uint8), live=True)
+                for grey in range(5)
+            ]
+
+    searched: list[int] = []
+    monkeypatch.setattr("inference.search.open_detector", lambda config: Timed())
+    list(detect(DetectConfig(), batches(), StageContext()))
+    by_camera = [searched.count(grey) for grey in range(5)]
+    assert min(by_camera) >= least, by_camera
+    assert sum(by_camera) <= 5 * most, by_camera

@@ -6,8 +6,8 @@ import pytest
 
 from capture.demo import DemoScene
 from configs.schema import DetectConfig
-from inference.detect import open_detector
 from inference.detector import BoxMapping, Candidate, Detector, Shrunken, mirror_image, shrink, stretched
+from inference.search import open_detector
 from transport.frame import Box, iou
 
 

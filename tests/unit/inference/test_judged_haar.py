@@ -7,11 +7,11 @@ from capture.demo import DemoScene
 from configs.errors import InputError
 from configs.schema import DetectConfig
 from inference.backends import SHIPPED_MODEL
-from inference.detect import open_detector
 from inference.detector import shrink
 from inference.haar import load_cascade
 from inference.judge import CLOSER_LOOK, FIRST_LOOK, Judge, cut, moved, moves_to, windows_of, windows_on
 from inference.judged_haar import merge, short_cascade
+from inference.search import open_detector
 from transport.frame import Box, iou
 
 

@@ -8,8 +8,8 @@ import pytest
 from configs.errors import InputError
 from configs.schema import DetectConfig
 from inference.backends import SHIPPED_MODEL
-from inference.detect import open_detector
 from inference.detector import shrink
+from inference.search import open_detector
 from transport.frame import Box
 
 onnx = pytest.importorskip("onnx")

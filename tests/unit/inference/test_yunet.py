@@ -9,8 +9,9 @@ from capture.demo import DemoScene
 from configs.errors import InputError
 from configs.schema import DetectConfig
 from inference.backends import SHIPPED_MODEL
-from inference.detect import detect, open_detector
+from inference.detect import detect
 from inference.detector import shrink
+from inference.search import open_detector
 from transport.frame import Box, Frame, iou
 from transport.stage import StageContext
 

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from configs.errors import InputError
 from configs.schema import DetectConfig
-from inference.detect import open_detector
 from inference.detector import BoxMapping
 from inference.haar import MAPPINGS
+from inference.search import open_detector
 from train.fit_boxes import GENEROUS, MIN_SIDE_PX, UNCHANGED, Match, crop_iou, find_matches, fit
 from train.photos import read_photos
 from transport.frame import Box
