@@ -25,7 +25,7 @@ from capture.webcam import Webcam
 from configs.errors import InputError
 from configs.load import load_config
 from configs.schema import PipelineConfig, SourceConfig
-from inference.backends import SHIPPED_MODEL, open_backend
+from inference.backends import model_file, open_backend
 from inference.search import open_detector
 from overlay.display import has_display
 from transport.cores import usable_cores
@@ -139,7 +139,7 @@ def classifier(options: PipelineConfig) -> Finding:
         backend = open_backend(options.classify)
     except InputError as error:
         return Finding("problem", "model", str(error), "give another one by --model, or leave it out")
-    path = Path(options.classify.model) if options.classify.model else SHIPPED_MODEL
+    path = model_file(options.classify)
     about = f"{path.name}, {backend.info.backbone}, classes {', '.join(backend.classes)}, on {backend.provider}"
     card = path.parent / "MODEL_CARD.md"
     if card.is_file():

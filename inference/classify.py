@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import repeat
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from msgspec.structs import replace as replace_fields
 
 from configs.schema import ClassifyConfig
-from inference.backends import SHIPPED_MODEL, Backend, open_backend
+from inference.backends import Backend, model_file, open_backend
 from inference.person import Person
 from inference.preprocess import crop_face, prepare
 from transport.cores import give_way
@@ -22,6 +21,8 @@ from transport.frame import Face, Frame
 from transport.stage import Batches, StageContext
 
 log = logging.getLogger("classify")
+
+MOST_BESIDE = 8  # faces in a forward pass beside live frames on a CPU: a new face waits for no more than that many
 
 
 def classify(config: ClassifyConfig, batches: Batches, context: StageContext) -> Iterator[Frame]:
@@ -32,7 +33,7 @@ def classify(config: ClassifyConfig, batches: Batches, context: StageContext) ->
     has no prediction.
     """
     backend = open_backend(config)
-    model = Path(config.model).name if config.model else SHIPPED_MODEL.name
+    model = model_file(config).name
     context.facts.update(model=model, provider=backend.provider, classes=", ".join(backend.classes))
     log.info("%s by %s, classes %s", model, backend.provider, ", ".join(backend.classes))
     with ThreadPoolExecutor(1, "beside", give_way) as beside:
@@ -59,6 +60,8 @@ class Persons:
 
     def __init__(self, backend: Backend, config: ClassifyConfig, beside: ThreadPoolExecutor) -> None:
         self._backend, self._config, self._beside = backend, config, beside
+        on_cpu = "cuda" not in backend.provider.lower()
+        self._most_beside = min(MOST_BESIDE, config.max_batch) if on_cpu else config.max_batch
         self._followed: dict[str, dict[int, Person]] = {}
         self._under_way: tuple[list[Ask], Future[list[np.ndarray]]] | None = None
         self.asked = 0
@@ -84,7 +87,7 @@ class Persons:
                     now.append(ask)
         self._hear(now, self._answers([ask.crop for ask in now]))
         if beside and self._under_way is None:
-            self._ask_beside(list(beside.values())[: self._config.max_batch])
+            self._ask_beside(sorted(beside.values(), key=lambda ask: ask.person.urgency)[: self._most_beside])
         for frame, persons in zip(frames, people, strict=True):
             faces = tuple(map(self._with_prediction, frame.faces, persons, repeat(time_ms(frame))))
             yield replace(frame, faces=faces) if faces else frame

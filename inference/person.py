@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -39,14 +40,23 @@ class Person:
         """
         if self.asked_ms is None:
             return True
-        since_ms = now_ms - self.asked_ms
-        settled = self._probabilities is not None and self._weight > 1 and self._probabilities.max() >= SETTLED
+        since_ms, settled = now_ms - self.asked_ms, self.settled
         if since_ms >= (refresh_ms if settled else min(refresh_ms, UNSETTLED_MS)):
             return True
         if not settled or since_ms < UNSETTLED_MS or now_ms - self._looked_ms < LOOK_EVERY_MS:
             return False
         self._looked_ms = now_ms
         return self._looks_otherwise(look_of(crop))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the answers agree, and there is more than one."""
+        return self._probabilities is not None and self._weight > 1 and bool(self._probabilities.max() >= SETTLED)
+
+    @property
+    def urgency(self) -> tuple[bool, float]:
+        """Who is to be asked about first sorts first: the new, then the unsettled, then who waits longest."""
+        return self.settled, -math.inf if self.asked_ms is None else self.asked_ms
 
     def asked(self, crop: np.ndarray, at_ms: float) -> None:
         """Remember what was asked about."""
@@ -83,7 +93,7 @@ def look_of(crop: np.ndarray) -> np.ndarray:
     """The lower part of a crop (H, W, 3) uint8, tiny, (10, 16, 3) float32, without its brightness and contrast."""
     small = cv2.resize(crop, (GLANCE_PX, GLANCE_PX), interpolation=cv2.INTER_AREA)[GLANCE_FROM_ROW:].astype(np.float32)
     small -= small.mean(axis=(0, 1))
-    return small / max(float(small.std()), 1.0)
+    return small / max(math.sqrt(np.vdot(small, small) / small.size), 1.0)
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:

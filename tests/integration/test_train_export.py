@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from configs.schema import ClassifyConfig
-from inference.backends import SHIPPED_MODEL, open_backend, softmax
+from inference.backends import SHIPPED_INT8, SHIPPED_MODEL, open_backend, softmax
 from inference.networks import PREPROCESSING, build_network
 from inference.preprocess import prepare, resize_crop
 
@@ -145,6 +145,19 @@ def test_training_on_real_faces_learns(torch, tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["test"]["accuracy"] > 0.65
+
+
+def test_the_int8_file_that_ships_decides_as_the_fp32_file():
+    faces = ROOT / ".." / "shared" / "data" / "faces" / "val"
+    if not faces.is_dir():
+        pytest.skip("needs the faces of shared/data")
+    crops = [cv2.imread(str(path)) for path in sorted(faces.glob("*/*"))[::5]]
+    decisions = []
+    for file in (SHIPPED_MODEL, SHIPPED_INT8):
+        backend = open_backend(ClassifyConfig(model=str(file)))
+        decisions.append(backend.logits(prepare(crops, backend.preprocessing)).argmax(axis=1))
+    assert len(crops) > 150
+    assert (decisions[0] == decisions[1]).mean() >= 0.985
 
 
 @pytest.mark.slow

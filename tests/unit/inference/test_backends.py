@@ -1,6 +1,7 @@
 """Backends: the same decisions from every path, the device that was asked for, and clear refusals."""
 
 import sys
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
-from inference.backends import SHIPPED_MODEL, open_backend, parse_device, softmax
+from inference.backends import SHIPPED_INT8, SHIPPED_MODEL, model_file, open_backend, parse_device, softmax
 from inference.preprocess import prepare
 
 
@@ -54,6 +55,20 @@ def test_the_shipped_model_needs_nothing_but_itself(crops):
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
     assert SHIPPED_MODEL.stat().st_size < 12e6
+
+
+@pytest.mark.parametrize(
+    ("device", "file"), [("cpu", SHIPPED_INT8), ("cuda", SHIPPED_MODEL), ("cuda:1", SHIPPED_MODEL)]
+)
+def test_the_model_that_ships_is_int8_on_a_cpu_and_fp32_on_cuda(device, file):
+    assert model_file(ClassifyConfig(device=device)) == file
+    assert model_file(ClassifyConfig(device=device, model="own.onnx")) == Path("own.onnx")
+
+
+@pytest.mark.parametrize(("built_in", "file"), [(True, SHIPPED_MODEL), (False, SHIPPED_INT8)])
+def test_any_device_gets_the_file_for_what_onnx_runtime_was_built_with(built_in, file, monkeypatch):
+    monkeypatch.setattr("inference.backends.cuda_built_in", lambda: built_in)
+    assert model_file(ClassifyConfig(device="auto")) == file
 
 
 def test_a_face_gets_the_same_answer_alone_and_in_any_batch(crops):

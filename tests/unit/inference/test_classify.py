@@ -10,7 +10,7 @@ from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from inference.backends import Backend
 from inference.checkpoint import ModelInfo
-from inference.classify import Persons, classify
+from inference.classify import MOST_BESIDE, Persons, classify
 from inference.preprocess import Preprocessing
 from transport.frame import Box, Face, Frame
 from transport.stage import StageContext
@@ -96,7 +96,7 @@ def test_the_stage_tells_its_model_before_it_asks_for_frames():
 
     def batches():
         assert context.facts == {
-            "model": "face_mask.onnx",
+            "model": "face_mask.int8.onnx",
             "provider": "CPUExecutionProvider",
             "classes": "mask, no_mask, wrong_mask",
         }
@@ -168,3 +168,18 @@ def test_a_live_frame_does_not_wait_for_its_answer():
     assert first.faces[0].prediction is None
     assert labels_of(second) == ["red"]
     assert backend.passes == [1]
+
+
+def test_a_new_face_does_not_wait_behind_all_the_others():
+    """Of more faces than a pass beside live frames takes, those that nothing is known of come first."""
+    backend = RedOrBlue()
+    with ThreadPoolExecutor(1) as beside:
+        persons = Persons(backend, ClassifyConfig(), beside)
+        for seq in range(3):
+            list(persons.predicted([followed(seq, *[RED] * 12, live=True)]))
+            beside.submit(lambda: None).result()
+        assert backend.passes == [MOST_BESIDE, 12 - MOST_BESIDE]
+        list(persons.predicted([followed(30, *[RED] * 12, BLUE, live=True)]))  # all are due again
+        beside.submit(lambda: None).result()
+        [out] = persons.predicted([followed(31, *[RED] * 12, BLUE, live=True)])
+    assert labels_of(out) == ["red"] * 12 + ["blue"]

@@ -81,3 +81,9 @@ def test_answers_about_another_look_count_little():
     same.asked(CROP, same.asked_ms + 200)
     same.heard(BARE, same.asked_ms)
     assert same.decision(CLASSES, same.asked_ms).label != "no_mask"
+
+
+def test_the_new_and_the_unsure_are_more_urgent_than_the_settled():
+    new, unsure, settled, waiting = Person(), heard(*[EITHER] * 5), heard(*[MASK] * 5), heard(*[MASK] * 3)
+    order = sorted([settled, waiting, unsure, new], key=lambda person: person.urgency)
+    assert order == [new, unsure, waiting, settled]
