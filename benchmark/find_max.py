@@ -12,6 +12,7 @@ from benchmark.pipeline import RealTime, Say, real_time
 
 SECONDS = 8.0
 MOST_STREAMS = 64
+RUNS = 3  # of which two must hold; a shared machine showed 28.4 and 30.0 frames/s of 10 streams a minute apart
 LEAST_SHARE = 0.97  # of its rate a stream must be shown at; the measured time begins and ends between two pictures
 
 
@@ -26,16 +27,26 @@ class FindMax(Struct, frozen=True, kw_only=True):
 
 
 def find_max(clip: Clip, folder: Path, options: Sequence[str], max_age_ms: float, say: Say) -> FindMax:
-    """Double the number of streams until they are too many, then halve the gap."""
+    """Double the number of streams until they are too many, then halve the gap.
+
+    What fails is run again: it counts as held if both of the next runs hold, as the median of three would.
+    """
     held: dict[int, RealTime] = {}
     failed: dict[int, RealTime] = {}
 
-    def holds(streams: int) -> bool:
+    def runs(streams: int) -> bool:
         run = real_time(clip, folder, options, streams, SECONDS)
         reason = why_not(run, clip.fps, max_age_ms)
         (failed if reason else held)[streams] = run
         say(f"{streams} streams: {reason or 'held'}, worst p95 age {run.worst_age_ms:.0f} ms")
         return not reason
+
+    def holds(streams: int) -> bool:
+        if runs(streams) or all(runs(streams) for _ in range(RUNS - 1)):
+            failed.pop(streams, None)
+            return True
+        held.pop(streams, None)
+        return False
 
     most, streams = 0, 1
     while streams <= MOST_STREAMS and holds(streams):
