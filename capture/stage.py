@@ -137,7 +137,7 @@ def _newest(frames: Iterator[Frame], tickets: Tickets, context: StageContext, pa
     reader = _Reader(frames, tickets, context)
     reader.start()
     while True:
-        tickets.wait(lambda: reader.over or (reader.newest is not None and tickets.has_free()))
+        tickets.wait(lambda: reader.over or (reader.newest is not None and tickets.has_free()), lazily=True)
         if reader.newest is None:
             break
         tickets.wait(lambda: pace.wait_s(time.monotonic()) == 0, patience_s=pace.wait_s(time.monotonic()))

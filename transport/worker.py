@@ -12,6 +12,7 @@ import ctypes
 import importlib
 import logging
 import os
+import select
 import signal
 import sys
 import threading
@@ -165,8 +166,10 @@ class Worker:
                 if spec.added:
                     outbox.send(Open(spec.stream, place.segment, place.returns, spec.gone))
 
-            def receive(timeout_s: float) -> Iterator[Return | Sweep | End | SweepRequest | Pause]:
-                message = inbox.receive(timeout_s, on_junk=warn)
+            def receive(timeout_s: float, awaited: bool) -> Iterator[Return | Sweep | End | SweepRequest | Pause]:
+                if not awaited:
+                    select.select([wake_fd], [], [], timeout_s)
+                message = inbox.receive(timeout_s if awaited else 0, on_junk=warn)
                 with contextlib.suppress(BlockingIOError):
                     os.eventfd_read(wake_fd)
                 while message is not None:

@@ -71,7 +71,7 @@ class Desk:
     def has_free(self):
         return self.free
 
-    def wait(self, until, patience_s=1e9):
+    def wait(self, until, patience_s=1e9, lazily=False):
         self.waits += 1
         while patience_s > 100 and not until():
             threading.Event().wait(0.001)

@@ -15,9 +15,10 @@ class Wire:
     """The way out and back, as two lists."""
 
     def __init__(self):
-        self.back, self.sent, self.stopped = [], [], False
+        self.back, self.sent, self.stopped, self.awaited = [], [], False, []
 
-    def receive(self, timeout_s):
+    def receive(self, timeout_s, awaited):
+        self.awaited.append(awaited)
         while self.back:
             yield self.back.pop(0)
         self.stopped = self.stopped or timeout_s > 0  # nothing will come any more: a real wait would last for ever
@@ -232,3 +233,13 @@ def test_flying_is_what_readers_check(tickets, segment):
         tickets.fly(frame)
         assert pool.slots["state"][frame.slot] == FLYING
         assert pool.holds(frame.slot, frame.seq)
+
+
+def test_tickets_are_awaited_only_where_none_is_free(tickets, wire):
+    """Two tickets, of four slots: a wait that is lazy is ended by what comes back only when both are under way."""
+    for awaited in (False, False, True):
+        with pytest.raises(Stopping):
+            tickets.wait(lambda: False, lazily=True)
+        assert wire.awaited.pop() == awaited
+        wire.stopped = False
+        tickets.fly(tickets.number(tickets.room(4, 6), 1000))

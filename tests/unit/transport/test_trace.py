@@ -80,7 +80,7 @@ def segment():
 def test_capture_tells_of_the_frames_that_no_stage_ends(segment, told):
     back = []
 
-    def receive(timeout_s):
+    def receive(timeout_s, awaited):
         while back:
             yield back.pop(0)
 
@@ -101,11 +101,11 @@ def test_capture_tells_of_the_frames_that_no_stage_ends(segment, told):
 
 
 def test_a_restarted_capture_still_tells_of_what_got_lost(segment, told):
-    first = Tickets("door", Pool(segment), lambda timeout_s: (), lambda message: None)
+    first = Tickets("door", Pool(segment), lambda timeout_s, awaited: (), lambda message: None)
     first.fly(first.number(first.room(4, 6), 1000))
     trace = Trace(1, "capture", "door", told.add)
     back = [Sweep("door", 1)]
-    second = Tickets("door", Pool(segment), lambda timeout_s: [back.pop()], lambda message: None, trace=trace)
+    second = Tickets("door", Pool(segment), lambda timeout_s, awaited: [back.pop()], lambda message: None, trace=trace)
     second.collect(0)
     assert told.outcomes == {0: "lost"}
 
