@@ -150,10 +150,18 @@ def surroundings(points: np.ndarray, grey: np.ndarray) -> tuple[slice, slice]:
     Shrinking pictures for Lucas-Kanade is half of its cost; in the part around three faces it is half of that. The
     corner is a multiple of 4 px, so that the pixels of each level are those of the whole picture.
     """
-    height, width = grey.shape
-    left, top = np.clip(points.min(axis=0) - REACH_PX, 0, (width, height)).astype(int).tolist()
-    right, bottom = np.clip(points.max(axis=0) + REACH_PX, 0, (width, height)).astype(int).tolist()
-    return slice(top - top % 4, bottom), slice(left - left % 4, right)
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return part(top, bottom, grey.shape[0]), part(left, right, grey.shape[1])
+
+
+def part(first: float, last: float, length: int) -> slice:
+    """Of so many rows or columns those from the first to the last, and what is in reach.
+
+    >>> part(50.5, 130.0, 160)
+    slice(8, 160, None)
+    """
+    begin = min(max(int(first) - REACH_PX, 0), length - 1)
+    return slice(begin - begin % 4, max(min(int(last) + REACH_PX, length), begin + 1))
 
 
 def lucas_kanade(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -181,7 +189,8 @@ def moved(rectangles: np.ndarray, steps: np.ndarray, points: np.ndarray, errors:
     """
     widths = rectangles[:, 2]
     good = errors <= np.maximum(MOST_ERROR * widths, 0.5)[:, None]
-    shifts = np.stack([masked_median(steps[..., 0], good), masked_median(steps[..., 1], good)], axis=1)
+    shifts = masked_median(np.concatenate([steps[..., 0], steps[..., 1]]), np.concatenate([good, good]))
+    shifts = shifts.reshape(2, -1).T
     spread = masked_median(lengths(steps - shifts[:, None]), good)
     first, second = _PAIRS
     apart_before = points[:, first] - points[:, second]

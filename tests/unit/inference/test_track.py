@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.track import Track, Tracker
+from inference import track as module
+from inference.track import Track, Tracker, flow
 from transport.frame import Box, iou
 
 
@@ -39,6 +40,20 @@ def test_a_moving_face_keeps_its_number_and_its_box(texture):
     [track] = tracker.tracks
     assert track.id == before
     assert iou(track.box, Box(40 + 5 * 19, 40 + 3 * 19, 50, 60)) > 0.9
+
+
+@pytest.mark.parametrize("places", [[(100, 61)], [(2, 3), (201, 150)], [(266, 176)]], ids=["alone", "two", "corner"])
+def test_the_part_around_the_faces_is_enough_to_follow_them(places, texture, monkeypatch):
+    before = picture(*((texture, x, y) for x, y in places))
+    now = picture(*((texture, x + 4, y + 3) for x, y in places))
+    boxes = [Box(x, y, 50, 60) for x, y in places]
+    in_part = flow(before, now, boxes)
+    monkeypatch.setattr(module, "surroundings", lambda points, grey: (slice(0, 240), slice(0, 320)))
+    assert np.allclose(
+        [(box.x, box.y, box.width) for box in in_part], [(x + 4, y + 3, 50) for x, y in places], atol=0.3
+    )
+    for one, other in zip(in_part, flow(before, now, boxes), strict=True):
+        assert iou(one, other) > 0.998
 
 
 def test_a_face_that_comes_nearer_has_a_larger_box(texture):
