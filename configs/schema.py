@@ -13,7 +13,7 @@ def option(description: str, **limits: float) -> Meta:
 
 
 LIVE_TICKETS = 6  # a few more than stages
-FILE_TICKETS = 12  # age does not matter: as many pictures as it takes to search ahead while others are classified
+FILE_TICKETS = 18  # age does not matter: as many as keep both cores busy while faces are classified (12: 13 % slower)
 Pixels = Annotated[int, Meta(ge=16)]
 Rate = Annotated[float, Meta(gt=0)]
 
@@ -29,7 +29,7 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = "auto"
     tickets: Annotated[
         Annotated[int, Meta(ge=1, le=64)] | None,
-        option("frames of this source under way at once; fewer are fresher; empty: 6, of files 12"),
+        option("frames of this source under way at once; fewer are fresher; empty: 6, of files 18"),
     ] = None
     mirror: Annotated[bool | None, option("flip left and right; empty: webcams are mirrored, others not")] = None
     width: Annotated[Pixels | None, option("picture width to ask of a webcam, px")] = None
