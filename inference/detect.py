@@ -157,11 +157,13 @@ class Watch:
     def _due(self, frame: Frame) -> bool:
         """Whether this frame is the first in another turn than the last that was searched.
 
-        Live streams are searched when there is time for it, and none of them too seldom.
+        Live streams are searched when there is time for it, and none of them too seldom; where faces are to be hidden
+        there always is.
         """
         if frame.live and self._config.every == "auto":
             since_ms, (soon_ms, late_ms) = frame.captured_ns / 1e6 - self._begun_ms, LIVE_EVERY_MS
-            return since_ms >= late_ms or (since_ms >= soon_ms and self._search.has_time)
+            has_time = self._search.has_time or self._config.doubtful
+            return since_ms >= late_ms or (since_ms >= soon_ms and has_time)
         turn = self._turn_of(frame)
         due, self._turn = turn != self._turn, turn
         return due

@@ -222,11 +222,11 @@ def test_a_live_frame_does_not_wait_for_the_search(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("takes_s", "least", "most"),
-    [(0.001, 7, 10), (0.03, 4, 6)],
-    ids=["with time to spare every 100 ms", "else when there is time, and at the latest every 250 ms"],
+    ("takes_s", "hiding", "least", "most"),
+    [(0.001, False, 7, 10), (0.03, False, 4, 6), (0.012, True, 7, 10)],
+    ids=["time to spare: every 100 ms", "else when there is time, at the latest every 250 ms", "faces to hide: 100 ms"],
 )
-def test_live_streams_share_the_time_for_searches(takes_s, least, most, monkeypatch):
+def test_live_streams_share_the_time_for_searches(takes_s, hiding, least, most, monkeypatch):
     class Timed:
         name = "timed"
 
@@ -247,7 +247,7 @@ def test_live_streams_share_the_time_for_searches(takes_s, least, most, monkeypa
 
     searched: list[int] = []
     monkeypatch.setattr("inference.search.open_detector", lambda config: Timed())
-    list(detect(DetectConfig(), batches(), StageContext()))
+    list(detect(DetectConfig(doubtful=hiding), batches(), StageContext()))
     by_camera = [searched.count(grey) for grey in range(5)]
     assert min(by_camera) >= least, by_camera
     assert sum(by_camera) <= 5 * most, by_camera
