@@ -61,9 +61,7 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     every: Annotated[
         Annotated[int, Meta(ge=1)] | Literal["auto"],
-        option(
-            "frames from one search to the next (1: each is searched); auto: 300 ms, live 100 to 250 ms"
-        ),
+        option("frames from one search to the next (1: each is searched); auto: 300 ms, live 100 to 250 ms"),
     ] = "auto"
     cascade: Annotated[
         Literal["default", "alt", "alt2"], option("haar without judge: frontal face cascade of OpenCV")

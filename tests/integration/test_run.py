@@ -14,10 +14,10 @@ import cv2
 import psutil
 import pytest
 
+from configs.schema import FILE_TICKETS
 from transport.codec import VERSION
 
 STAGES = ("capture-clip", "detect", "classify", "overlay")
-TICKETS = 12  # of a file
 
 
 def frames_in(path: Path) -> int:
@@ -77,7 +77,7 @@ def test_kill_9_of_a_stage_loses_only_what_it_held(maskstream, clip, stage):
     assert balanced(stream)
     assert stream["in_flight"] == 0
     lost = stream["dropped"].get("lost", 0)
-    assert lost <= TICKETS
+    assert lost <= FILE_TICKETS
     seqs = [line["seq"] for line in run.lines()]
     assert len(seqs) == stream["shown"] == 900 - lost
     assert seqs == sorted(set(seqs))
