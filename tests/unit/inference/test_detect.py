@@ -223,7 +223,7 @@ def test_a_live_frame_does_not_wait_for_the_search(monkeypatch):
 
 @pytest.mark.parametrize(
     ("takes_s", "hiding", "least", "most"),
-    [(0.001, False, 7, 10), (0.03, False, 4, 6), (0.012, True, 7, 10)],
+    [(0.001, False, 7, 10), (0.03, False, 3, 6), (0.012, True, 7, 10)],
     ids=["time to spare: every 100 ms", "else when there is time, at the latest every 250 ms", "faces to hide: 100 ms"],
 )
 def test_live_streams_share_the_time_for_searches(takes_s, hiding, least, most, monkeypatch):
