@@ -147,8 +147,8 @@ def flow(before: np.ndarray, now: np.ndarray, boxes: Sequence[Box]) -> list[Box 
 def surroundings(points: np.ndarray, grey: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns of a picture that hold the points (N, 2) and what is needed to follow them.
 
-    Shrinking pictures for Lucas-Kanade is half of its cost; in the part around three faces it is half of that. The
-    corner is a multiple of 4 px, so that the pixels of each level are those of the whole picture.
+    Shrinking whole pictures of 320 x 240 px is two fifths of what Lucas-Kanade costs (0.10 of 0.24 ms). The corner is a
+    multiple of 4 px, so that the pixels of each level are those of the whole picture.
     """
     (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
     return part(top, bottom, grey.shape[0]), part(left, right, grey.shape[1])
@@ -173,7 +173,7 @@ def lucas_kanade(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> tupl
 
 _SHARES = np.linspace(0.5 - FOLLOWED_SHARE / 2, 0.5 + FOLLOWED_SHARE / 2, GRID)
 _GRID = np.stack(np.meshgrid(_SHARES, _SHARES), axis=-1).reshape(-1, 2)
-# Points of one row or column: of all pairs, the scale after 20 pictures is off by .033 instead of .018 (on the demo)
+# Points of one row or column; with all pairs the scale after 20 pictures is off by .033 instead of .018 (bench scene)
 _PAIRS = np.array([(i, j) for j in range(GRID**2) for i in range(j) if i // GRID == j // GRID or (j - i) % GRID == 0]).T
 
 
@@ -255,7 +255,7 @@ def patch_of(grey: np.ndarray, box: Box) -> np.ndarray:
         borderMode=cv2.BORDER_REPLICATE,
     ).astype(np.float32)
     patch -= patch.mean()
-    return patch / max(math.sqrt(np.vdot(patch, patch) / patch.size), 1.0)  # numpy's std takes 5 times as long
+    return patch / max(math.sqrt(np.vdot(patch, patch) / patch.size), 1.0)  # 0.7 us, numpy's std 9.6
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:

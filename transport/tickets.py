@@ -24,7 +24,7 @@ _POLL_S = 0.1
 Receive = Callable[[float, bool], Iterable[Return | Sweep | End | SweepRequest | Pause]]
 """Gives what has come back. Waits up to so many seconds for it, or, if it is not awaited, only for being woken.
 
-A message that ends the wait costs capture as much as a tenth of decoding a picture.
+Woken by each message, capture used a tenth more CPU on a live frame (3.1 instead of 2.8 ms).
 """
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
-from inference.backends import open_backend, softmax
+from inference.backends import SHIPPED_INT8, open_backend, softmax
 from inference.checkpoint import ModelInfo
 from inference.classify import probabilities_of
 from inference.preprocess import Preprocessing, crop_face, prepare
@@ -165,6 +165,17 @@ def test_weights_that_are_half_precision_numbers_are_stored_so_and_change_nothin
     assert np.array_equal(opened(path).logits(faces), opened(tmp_path / "plain.onnx").logits(faces))
 
 
+def largest_int8(path):
+    """The largest weight of an int8 file, without its sign."""
+    weights = [one for one in onnx.load(path).graph.initializer if one.data_type == onnx.TensorProto.INT8]
+    return max(int(np.abs(onnx.numpy_helper.to_array(one).astype(int)).max()) for one in weights)
+
+
+def test_no_cpu_can_saturate_an_int8_file_that_ships():
+    """Without VNNI two products of a uint8 and a weight are added in 16 bits."""
+    assert 2 * 255 * largest_int8(SHIPPED_INT8) < 1 << 15
+
+
 @pytest.mark.parametrize(("first_layer_too", "in_fp32"), [(True, 0), (False, 1)])
 def test_the_first_convolution_can_stay_as_it_is(tmp_path, first_layer_too, in_fp32):
     two = torch.nn.Sequential(
@@ -178,3 +189,4 @@ def test_the_first_convolution_can_stay_as_it_is(tmp_path, first_layer_too, in_f
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     assert [made_by.get(node.input[1]) for node in convolutions].count("DequantizeLinear") == 2 - in_fp32
     assert (made_by.get(convolutions[0].input[1]) is None) == bool(in_fp32)
+    assert 2 * 255 * largest_int8(tmp_path / "m.onnx") < 1 << 15
