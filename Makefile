@@ -4,11 +4,16 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 BIN := $(CURDIR)/$(VENV)/bin
 
-.PHONY: demo test test-slow bench check clean
+.PHONY: demo picture test test-slow bench check clean
 
 demo: $(VENV)/light  ## run the embedded scene and look at what comes out: out/demo.mp4, out/demo.png
 	$(BIN)/maskstream run --source demo --sink file:out/demo.mp4 --sink contact:out/demo.png
 	@echo "see out/demo.mp4 and out/demo.png"
+
+picture: $(VENV)/light  ## the moving picture of the README, docs/demo.webp; needs Debian's ffmpeg
+	$(BIN)/maskstream run --source demo --sink file:out/demo.mp4
+	ffmpeg -v error -y -i out/demo.mp4 -vf fps=8,scale=480:-1:flags=lanczos \
+	  -c:v libwebp_anim -quality 45 -compression_level 6 -loop 0 docs/demo.webp
 
 test: $(VENV)/full check  ## the tests that CI runs
 	$(BIN)/python -m pytest

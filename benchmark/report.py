@@ -1,4 +1,4 @@
-"""What was measured, as a table for people, Markdown for a README, and JSON for scripts."""
+"""What was measured, as a table for people, Markdown for the docs, and JSON for scripts."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def print_tables(report: Report) -> None:
 
 
 def markdown(report: Report) -> str:
-    """For a README."""
+    """For the docs."""
     here = machine()
     versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
     lines = [f"{here['cpu']}, {here['cores']} cores, {here['date']}; {versions}", ""]

@@ -1,4 +1,4 @@
-"""The README's shell lines that need no camera and no training are run as they stand."""
+"""The shell lines of README and docs that need no camera and no training are run as they stand."""
 
 import re
 import shlex
@@ -13,9 +13,10 @@ from program import ROOT
 from capture.demo import DemoScene
 from inference.backends import SHIPPED_MODEL
 
-BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)]
 LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
-COMMANDS = [line for line in LINES if line.startswith("maskstream ")]
+COMMANDS = list(dict.fromkeys(line for line in LINES if line.startswith("maskstream ")))
 NEED = (
     "--source 0",
     "rtsp://",
@@ -39,6 +40,20 @@ WITHOUT_CAMERA = [
 
 def test_there_are_lines_to_run():
     assert len(WITHOUT_CAMERA) >= 4
+
+
+def test_the_readme_can_be_read_in_five_minutes():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+    assert (ROOT / "docs" / "demo.webp").stat().st_size < 1_500_000
+
+
+def test_every_file_that_readme_and_docs_name_is_there():
+    for page in PAGES:
+        text = page.read_text()
+        pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
+        assert [name for name in pictures if not (page.parent / name).is_file()] == []
+        named = re.findall(r"`((?:docs|configs|deploy|inference|tests)/[\w./-]+\.[a-z]+)`", text)
+        assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
 @pytest.mark.parametrize("command", WITHOUT_CAMERA)

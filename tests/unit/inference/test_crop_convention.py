@@ -23,7 +23,7 @@ def crop(box: Box) -> Box:
 
 @pytest.mark.parametrize("detector", ["haar", "maskface", "yunet"])
 def test_crops_overlap_those_of_the_true_boxes_by_085(detector):
-    """The median over persons, sizes and ways of wearing; on photographs annotators differ by more (README, Faces)."""
+    """The median over persons, sizes and ways of wearing; on photographs annotators differ more (docs/detectors.md)."""
     if detector == "yunet" and not YUNET.is_file():
         pytest.skip("needs YuNet's file of shared/models")
     cv2.setNumThreads(1)
