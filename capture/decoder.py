@@ -7,14 +7,16 @@ a clip whose size changes is squeezed into its first size, and all colours are t
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 import numpy as np
 
-from capture.picture import Room, SourceLost
+from capture.patience import Patience
+from capture.picture import NotYet, Room, SourceLost
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream
@@ -32,18 +34,23 @@ class Decoder:
     """The first video track of a file or stream, opened.
 
     `fps` is the nominal rate, `duration_s` what the container says of itself (None if it says nothing), `damaged`
-    the number of packets that could not be decoded so far. Raises av.error.FFmpegError, whose text contains the
-    address with its password, or NoVideo.
+    the number of packets that could not be decoded so far. A live source brings `patience`, and `timeouts_s` to open
+    and to read. Raises av.error.FFmpegError, whose text contains the address with its password, or NoVideo.
     """
 
     def __init__(
-        self, address: str, options: dict[str, str] | None = None, timeouts_s: tuple[float, float] | None = None
+        self,
+        address: str | BinaryIO,
+        options: dict[str, str] | None = None,
+        timeouts_s: tuple[float, float] | None = None,
+        patience: Patience | None = None,
     ) -> None:
         import av
 
         av.logging.set_level(None)  # FFmpeg's own lines name the address with its password
-        self._silence_s = timeouts_s[1] if timeouts_s else None
-        self._container = av.open(address, options=options or {}, timeout=timeouts_s)
+        self._patience = patience
+        self._read_timeout_s = timeouts_s[1] if timeouts_s else math.inf
+        self._container = av.open(address, "r", options=options or {}, timeout=timeouts_s)
         tracks = [track for track in self._container.streams.video if not _is_cover(track)]
         if not tracks:
             self._container.close()
@@ -58,26 +65,34 @@ class Decoder:
     def frames(self) -> Iterator[VideoFrame]:
         """The decoded pictures in the order they are shown. Packets that cannot be decoded are passed over.
 
-        Ends at the end, and where a file turns out to be cut off. Raises SourceLost where a stream breaks or has no
-        picture for as long as its read time-out.
+        Ends at the end, and where a file turns out to be cut off. Of a live source it raises SourceLost where the
+        stream breaks or has had no picture for too long, and NotYet where it may only be slow: then ask for frames again.
         """
         import av
 
-        heard_s = time.monotonic()
+        asked_s = time.monotonic()
         try:
             for packet in self._container.demux():
                 frames = self._decode(packet) if packet.stream_index == self._track.index else []
+                if self._patience:
+                    self._watch(self._patience, frames)
                 yield from frames
-                if frames:
-                    heard_s = time.monotonic()
-                elif self._silence_s and time.monotonic() - heard_s > self._silence_s:  # sound only, or all damaged
-                    raise SourceLost(f"no picture for {self._silence_s:g} s")
+                asked_s = time.monotonic()
         except av.error.FFmpegError as error:
-            if self._silence_s:
-                silent = broke_off(error, heard_s, self._silence_s)
-                raise SourceLost(f"no picture for {self._silence_s:g} s" if silent else why(error)) from None
+            if self._patience:
+                silent = broke_off(error, asked_s, self._read_timeout_s)
+                if silent and self._patience.left_s:
+                    raise NotYet from None
+                raise SourceLost(_silence(self._patience) if silent else why(error)) from None
             self.damaged += 1
             yield from self._decode(None)  # the pictures that it still holds for their order
+
+    @staticmethod
+    def _watch(patience: Patience, frames: list[VideoFrame]) -> None:
+        if frames:
+            patience.heard()
+        elif not patience.left_s:  # sound only, or all damaged
+            raise SourceLost(_silence(patience))
 
     def _decode(self, packet: Packet | None) -> list[VideoFrame]:
         import av
@@ -126,6 +141,10 @@ def why(error: Exception) -> str:
     if isinstance(error, av.error.InvalidDataError):
         return "what comes is no video that FFmpeg can read"
     return str(getattr(error, "strerror", None) or type(error).__name__).lower()
+
+
+def _silence(patience: Patience) -> str:
+    return f"no picture for {patience.limit_s:.3g} s"
 
 
 def _is_cover(track: VideoStream) -> bool:

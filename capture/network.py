@@ -1,51 +1,85 @@
-"""Pictures of a network camera: rtsp, http, udp and what else FFmpeg receives."""
+"""Pictures of a network camera that FFmpeg receives: rtsp, rtmp, udp, live HLS and others."""
 
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from capture.decoder import Decoder, NoVideo, broke_off, why, write_bgr
-from capture.picture import Picture, Room, Source, SourceLost
+from capture.patience import Patience
+from capture.picture import NotYet, Picture, Room, Source, SourceLost
+from capture.playout import TOLERANCE_S, Playout
 from configs.errors import InputError
 from configs.redact import redact
 from configs.schema import SourceConfig
 
+if TYPE_CHECKING:
+    from av import VideoFrame
+
 
 class NetworkCamera(Source):
-    """A stream from the network, opened. It ends with SourceLost only: a camera has no last picture.
+    """A live stream, opened. It ends with SourceLost only: a camera has no last picture.
 
-    A picture left the source when it was decoded: what the camera and the way here took before is not known.
-    Raises InputError, without the password, if it cannot be reached.
+    A picture counts as captured when it was decoded, or where pictures come in bursts, when it is due by its own
+    timestamp: what the camera and the way here took before is not known.
     """
 
     live = True
 
-    def __init__(self, config: SourceConfig) -> None:
-        import av
-
-        began_s = time.monotonic()
-        try:
-            self._decoder = Decoder(
-                config.source, _options(config), timeouts_s=(config.open_timeout_s, config.read_timeout_s)
-            )
-        except av.error.FFmpegError as error:
-            silent = broke_off(error, began_s, config.open_timeout_s)
-            reason = f"no answer within {config.open_timeout_s:g} s" if silent else why(error)
-            raise InputError(f"{redact(config.source)}: {reason}") from None
-        except NoVideo:
-            raise InputError(f"{redact(config.source)}: it sends no video") from None
-        self.fps = self._decoder.fps
+    def __init__(self, decoder: Decoder, patience: Patience, playout: Playout | None = None) -> None:
+        self._decoder, self._patience, self._playout = decoder, patience, playout
+        self.fps = decoder.fps
         self._frames = self._decoder.frames()
 
     def read(self, room: Room) -> Picture:
-        """The next picture. Raises SourceLost when the stream ends, breaks or falls silent."""
-        for frame in self._frames:
-            captured_ns = time.monotonic_ns()
-            return Picture(write_bgr(frame, room), captured_ns)
+        """The next picture. Raises SourceLost when the stream ends, breaks or falls silent, NotYet if it is slow."""
+        self._patience.begin()
+        try:
+            for frame in self._frames:
+                return Picture(write_bgr(frame, room), self._due_ns(frame))
+        except NotYet:
+            self._frames = self._decoder.frames()
+            raise
         raise SourceLost("the stream ended")  # a killed server looks just like that
+
+    def _due_ns(self, frame: VideoFrame) -> int:
+        now_ns = time.monotonic_ns()
+        if self._playout is None:
+            return now_ns
+        return round(self._playout.due_s(frame.time, now_ns / 1e9) * 1e9)
 
     def close(self) -> None:
         self._decoder.close()
+
+
+def open_camera(config: SourceConfig) -> NetworkCamera:
+    """A camera that FFmpeg opens by its address. Raises InputError, without the password, if it cannot be reached."""
+    patience = Patience(config.read_timeout_s)
+    decoder = opened_decoder(config, _options(config), config.read_timeout_s, patience)
+    even = config.source.lower().startswith(("rtsp", "rtmp"))  # what these bring late is made up for at once
+    return NetworkCamera(decoder, patience, None if even else playout(config, bursts=False))
+
+
+def opened_decoder(
+    config: SourceConfig, options: dict[str, str], read_timeout_s: float, patience: Patience | None
+) -> Decoder:
+    """FFmpeg's reading of an address. Raises InputError, without the password."""
+    import av
+
+    began_s = time.monotonic()
+    try:
+        return Decoder(config.source, options, (config.open_timeout_s, read_timeout_s), patience)
+    except av.error.FFmpegError as error:
+        silent = broke_off(error, began_s, config.open_timeout_s)
+        reason = f"no answer within {config.open_timeout_s:g} s" if silent else why(error)
+        raise InputError(f"{redact(config.source)}: {reason}") from None
+    except NoVideo:
+        raise InputError(f"{redact(config.source)}: it sends no video") from None
+
+
+def playout(config: SourceConfig, bursts: bool) -> Playout:
+    """The pace of a live stream; with an age budget nothing that is later than it is made up for."""
+    return Playout(bursts, config.max_age_ms / 1000 or TOLERANCE_S)
 
 
 def _options(config: SourceConfig) -> dict[str, str]:

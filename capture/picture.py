@@ -12,7 +12,11 @@ Room = Callable[[int, int], np.ndarray]
 
 
 class Picture(NamedTuple):
-    """`image` is (H, W, 3) uint8 BGR, the array that the room gave; `captured_ns` is `time.monotonic_ns()`."""
+    """`image` is (H, W, 3) uint8 BGR, the array that the room gave.
+
+    `captured_ns` is when the picture was taken, or is due, by `time.monotonic_ns()`. Where that lies ahead, the capture
+    stage holds the picture back until then, and hears meanwhile that the run stops.
+    """
 
     image: np.ndarray
     captured_ns: int
@@ -22,6 +26,10 @@ class Picture(NamedTuple):
 
 class SourceLost(Exception):
     """A live source went away; its text says why. Open it again after a while."""
+
+
+class NotYet(Exception):
+    """There is no picture so far. The source lives: read again. So a slow camera does not look like a hanging one."""
 
 
 class Undecodable(Exception):
@@ -44,7 +52,7 @@ class Source(Protocol):
     fps: float
 
     def read(self, room: Room) -> Picture | None:
-        """The next picture, written into the room; None at the end. Raises SourceLost or Undecodable."""
+        """The next picture, written into the room; None at the end. Raises SourceLost, NotYet or Undecodable."""
 
     def close(self) -> None: ...
 

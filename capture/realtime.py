@@ -23,15 +23,14 @@ class Realtime(Source):
         self.fps = film.fps
 
     def read(self, room: Room) -> Picture | None:
-        """The next picture at its time; it counts as captured then. None at the end."""
+        """The next picture, which is captured when it is due: the stage waits for that. None at the end."""
         picture = self._film.read(room)
         if picture is None or picture.media_ms is None:
             return picture
         now_ns, position_ns = time.monotonic_ns(), round(picture.media_ms * 1e6)
         if self._began_ns is None or now_ns - (self._began_ns + position_ns) > _LATE_NS:
             self._began_ns = now_ns - position_ns
-        time.sleep(max(0, self._began_ns + position_ns - now_ns) / 1e9)
-        return picture._replace(captured_ns=time.monotonic_ns(), media_ms=None)
+        return picture._replace(captured_ns=max(now_ns, self._began_ns + position_ns), media_ms=None)
 
     def close(self) -> None:
         self._film.close()

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from capture.demo import HEIGHT, WIDTH, DemoScene
 from capture.folder import ImageFolder, images_of
-from capture.network import NetworkCamera
-from capture.picture import Picture, Room, Source, SourceLost, Undecodable
+from capture.network import open_camera
+from capture.picture import NotYet, Picture, Room, Source, SourceLost, Undecodable
 from capture.realtime import Realtime
 from capture.video import VideoFile
 from capture.webcam import Webcam, check_camera
@@ -24,7 +24,7 @@ from configs.redact import redact
 from configs.schema import FILE_TICKETS, LIVE_TICKETS, SourceConfig
 
 __all__ = [
-    "Kind", "Picture", "Room", "Source", "SourceLost", "Undecodable",
+    "Kind", "NotYet", "Picture", "Room", "Source", "SourceLost", "Undecodable",
     "admitted", "check_source", "free_name", "kind_of", "open_source", "stream_name", "tickets_of",
 ]  # fmt: skip
 
@@ -63,7 +63,7 @@ def open_source(config: SourceConfig, start: int = 0) -> Source:
     if kind == "webcam":
         return Webcam(config)
     if kind == "network":
-        return NetworkCamera(config)
+        return open_camera(config)
     if kind == "folder":
         return ImageFolder(Path(config.source), config.loop, start)
     film = Demo(config.loop, start) if kind == "demo" else VideoFile(Path(config.source), config.loop, start)

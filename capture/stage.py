@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import cv2
 
 from capture.pace import Pace
-from capture.sources import Picture, Source, SourceLost, Undecodable, kind_of, open_source
+from capture.sources import NotYet, Picture, Source, SourceLost, Undecodable, kind_of, open_source
 from configs.errors import InputError
 from configs.schema import SourceConfig
 from transport.frame import Frame
@@ -72,6 +72,8 @@ def _frames(
             tickets.wait(tickets.has_free)
         try:
             picture = _read(source, tickets, context)
+        except NotYet:
+            continue
         except Undecodable as error:
             broken += 1
             if broken <= _MAX_NAMED:
@@ -90,7 +92,9 @@ def _frames(
             return
         if mirrored:
             cv2.flip(picture.image, 1, dst=picture.image)
-        frame = tickets.number(picture.image, picture.captured_ns, picture.media_ms, picture.name, source.live)
+        _hold_back(picture, tickets)
+        captured_ns = min(picture.captured_ns, time.monotonic_ns())
+        frame = tickets.number(picture.image, captured_ns, picture.media_ms, picture.name, source.live)
         yield tickets.fly(frame) if every else frame
 
 
@@ -121,6 +125,13 @@ def _read(source: Source, tickets: Tickets, context: StageContext) -> Picture | 
     finally:
         context.busy_since_ns = 0
         context.busy_ns += time.thread_time_ns() - cpu_ns
+
+
+def _hold_back(picture: Picture, tickets: Tickets) -> None:
+    """Wait until the picture is due, or the source is to be let alone. Raises Stopping."""
+    early_s = (picture.captured_ns - time.monotonic_ns()) / 1e9
+    if early_s > 0:
+        tickets.wait(lambda: tickets.paused or time.monotonic_ns() >= picture.captured_ns, patience_s=early_s)
 
 
 def _govern(pace: Pace, tickets: Tickets) -> None:

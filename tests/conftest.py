@@ -94,15 +94,17 @@ class Clips:
 def rtsp_server() -> Iterator[Callable[..., RtspServer]]:
     """`rtsp_server(file=..., auth="user:password")` starts a real RTSP server on loopback and gives it.
 
-    Without a file it serves a clock. Skips where the Debian packages are not installed.
+    Without a file it serves a clock, a picture every `interval_s`. Skips where the Debian packages are not installed.
     """
     missing = _missing_for_rtsp()
     if missing:
         pytest.skip(f"the RTSP server needs Debian's gst-rtsp-server: {missing}")
     servers: list[RtspServer] = []
 
-    def serve(file: Path | None = None, auth: str = "", record: bool = False) -> RtspServer:
-        servers.append(RtspServer(file, auth, record))
+    def serve(
+        file: Path | None = None, auth: str = "", record: bool = False, interval_s: float | None = None
+    ) -> RtspServer:
+        servers.append(RtspServer(file, auth, record, interval_s))
         servers[-1].start()
         return servers[-1]
 
@@ -114,8 +116,9 @@ def rtsp_server() -> Iterator[Callable[..., RtspServer]]:
 class RtspServer:
     """tests/integration/rtsp_server.py as a process. `url` holds the user and password, if it asks for them."""
 
-    def __init__(self, file: Path | None, auth: str, record: bool = False) -> None:
+    def __init__(self, file: Path | None, auth: str, record: bool = False, interval_s: float | None = None) -> None:
         self._file, self._auth, self._record, self.port = file, auth, record, _free_port()
+        self._interval_s = interval_s
         self._process: subprocess.Popen[str] | None = None
         self.url = f"rtsp://{auth + '@' if auth else ''}127.0.0.1:{self.port}/live"
 
@@ -125,6 +128,7 @@ class RtspServer:
         options += ["--file", str(self._file)] if self._file else []
         options += ["--auth", self._auth] if self._auth else []
         options += ["--record"] if self._record else []
+        options += ["--interval", str(self._interval_s)] if self._interval_s else []
         self._process = subprocess.Popen([*_RTSP_SERVER, *options], stdout=subprocess.PIPE, text=True)
         assert select.select([self._process.stdout], [], [], 20)[0], "the RTSP server did not start within 20 s"
         assert self._process.stdout.readline() == "ready\n", "the RTSP server ended; its stderr says why"

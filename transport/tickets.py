@@ -149,12 +149,12 @@ class Tickets:
                 raise Stopping
             if time.monotonic() > deadline:
                 return False
+            timeout_s = min(_POLL_S, max(0.0, deadline - time.monotonic()))
             if threading.get_ident() == self._collector:
-                timeout_s = min(_POLL_S, max(0.0, deadline - time.monotonic()))
                 self.collect(timeout_s, awaited=not (lazily and self.has_free()))
             else:
                 with self._changed:
-                    self._changed.wait(_POLL_S)
+                    self._changed.wait(timeout_s)
         return True
 
     def has_free(self) -> bool:

@@ -32,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8554)
     parser.add_argument("--file", help="serve this video instead of the clock")
+    parser.add_argument("--interval", type=float, help="seconds from one picture of the clock to the next")
     parser.add_argument("--record", action="store_true", help="take what is published at /in, and serve it at /live")
     parser.add_argument("--auth", help="USER:PASSWORD that clients must give")
     parser.add_argument("--check", action="store_true", help="only say which GStreamer elements are missing")
@@ -46,7 +47,9 @@ def main() -> None:
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(str(arguments.port))
-    factory = Film(arguments.file) if arguments.file else Republished() if arguments.record else Clock()
+    factory = (
+        Film(arguments.file) if arguments.file else Republished() if arguments.record else Clock(arguments.interval)
+    )
     if arguments.record:
         server.get_mount_points().add_factory("/in", published())
     if arguments.auth:
@@ -61,9 +64,10 @@ def main() -> None:
 class Clock(GstRtspServer.RTSPMediaFactory):
     """A live picture of time.monotonic(), which all processes of a host share."""
 
-    def __init__(self) -> None:
+    def __init__(self, interval_s: float | None) -> None:
         super().__init__()
         self.set_shared(True)
+        self._interval_s = interval_s or 1 / FPS
 
     def do_create_element(self, url: object) -> Gst.Element:
         return Gst.parse_launch(
@@ -77,7 +81,8 @@ class Clock(GstRtspServer.RTSPMediaFactory):
         def push() -> bool:
             return source.emit("push-buffer", Gst.Buffer.new_wrapped(clock_picture())) == Gst.FlowReturn.OK
 
-        GLib.timeout_add(1000 // FPS, push)
+        GLib.idle_add(lambda: push() and False)  # clients are answered when there is a first picture
+        GLib.timeout_add(round(1000 * self._interval_s), push)
 
 
 def clock_picture() -> bytes:

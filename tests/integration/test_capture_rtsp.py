@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from capture.sources import SourceLost, open_source
+from capture.sources import NotYet, SourceLost, open_source
 from configs.errors import InputError
 from configs.schema import SourceConfig
 
@@ -80,6 +80,19 @@ def test_a_server_that_hangs_is_lost_after_the_read_timeout(rtsp_server, room):
         reason, after_s = read_until_lost(camera, room)
     assert reason == "no picture for 1 s"
     assert 0.9 < after_s < 3
+
+
+def test_a_camera_slower_than_the_read_timeout_is_slow_and_not_lost(rtsp_server, room):
+    server = rtsp_server(interval_s=1.5)
+    pictures, waits = 0, 0
+    with open_source(SourceConfig(source=server.url, read_timeout_s=0.5, open_timeout_s=2)) as camera:
+        while pictures < 4:
+            try:
+                camera.read(room)
+                pictures += 1
+            except NotYet:
+                waits += 1
+    assert waits >= 3  # two in each interval
 
 
 def test_a_server_that_hangs_from_the_start_is_refused_after_the_open_timeout(rtsp_server):

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from capture.network import NetworkCamera, _options
+from capture.network import _options, open_camera
 from configs.errors import InputError
 from configs.schema import SourceConfig
 
@@ -19,7 +19,7 @@ def closed_port():
 @pytest.mark.parametrize("scheme", ["rtsp", "rtsps", "http", "https", "tcp", "rtmp"])
 def test_a_closed_port_is_refused_in_one_line_without_the_password(scheme, closed_port, capfd):
     with pytest.raises(InputError) as refusal:
-        NetworkCamera(SourceConfig(source=f"{scheme}://me:s3cret@127.0.0.1:{closed_port}/live"))
+        open_camera(SourceConfig(source=f"{scheme}://me:s3cret@127.0.0.1:{closed_port}/live"))
     address = f"{scheme}://***@127.0.0.1:{closed_port}/live"
     assert str(refusal.value) == f"{address}: connection refused: is it switched on, and is the port right?"
     assert refusal.value.__suppress_context__  # PyAV's own error holds the password: no traceback may show it
@@ -28,7 +28,7 @@ def test_a_closed_port_is_refused_in_one_line_without_the_password(scheme, close
 
 def test_silence_at_the_start_is_refused_after_the_open_timeout(closed_port):
     with pytest.raises(InputError, match=r"no answer within 0.2 s"):
-        NetworkCamera(SourceConfig(source=f"udp://127.0.0.1:{closed_port + 1}", open_timeout_s=0.2))
+        open_camera(SourceConfig(source=f"udp://127.0.0.1:{closed_port + 1}", open_timeout_s=0.2))
 
 
 def test_rtsp_comes_over_tcp_unless_told_otherwise():

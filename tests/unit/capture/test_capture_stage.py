@@ -1,12 +1,13 @@
 """The capture stage: numbers pictures, keeps the newest or all, comes back after a loss, and stops when told."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
 
 import capture.stage
-from capture.picture import Picture, Source, SourceLost, Undecodable
+from capture.picture import NotYet, Picture, Source, SourceLost, Undecodable
 from capture.stage import capture as capture_stage
 from configs.errors import InputError
 from configs.schema import SourceConfig
@@ -35,6 +36,14 @@ class Script(Source):
         self.closed = True
 
 
+class Ahead(Script):
+    """Its pictures are due half a minute after they are read."""
+
+    def read(self, room):
+        picture = super().read(room)
+        return picture and picture._replace(captured_ns=time.monotonic_ns() + 30_000_000_000)
+
+
 class Desk:
     """Tickets without memory to share: what capture asks for, noted down."""
 
@@ -44,6 +53,7 @@ class Desk:
         self.free, self.captured, self.states, self.ended = free, 0, [], []
         self.told_to_stop = self.paused = False
         self.waits = 0
+        self.held_back_s = []
 
     def stopping(self):
         return self.told_to_stop
@@ -73,6 +83,8 @@ class Desk:
 
     def wait(self, until, patience_s=1e9, lazily=False):
         self.waits += 1
+        if patience_s < 100:
+            self.held_back_s.append(round(patience_s, 1))
         while patience_s > 100 and not until():
             threading.Event().wait(0.001)
         return True
@@ -193,3 +205,21 @@ def test_it_is_ready_when_the_source_is_open(opened):
     context = StageContext(ready=lambda: told.append(dict(context.facts)))
     run(Desk(), context)
     assert told == [{"source": "video", "mode": "every", "fps": "25"}]
+
+
+def test_a_picture_is_held_back_until_it_is_due(opened):
+    opened(Ahead([1, 2], live=True))
+    desk = Desk()
+    assert first_column(run(desk, source="rtsp://x/y", mode="every")) == [1, 2]
+    assert desk.held_back_s == [30, 30]
+
+
+def test_a_source_that_has_nothing_yet_is_asked_again_and_hears_meanwhile_that_the_run_stops(opened):
+    opened(Script([NotYet(), NotYet(), 1, NotYet()], live=True))
+    desk = Desk()
+    frames = capture_stage(SourceConfig(source="rtsp://x/y", mode="every"), desk, StageContext())
+    assert first_column([next(frames)]) == [1]
+    assert desk.states == ["flowing"]
+    desk.told_to_stop = True
+    with pytest.raises(capture.stage.Stopping):
+        next(frames)
