@@ -77,6 +77,8 @@ def answer(device: Annotated[str, typer.Argument(help="Where to run it.")]) -> N
     sys.modules["torch"] = None  # type: ignore[assignment]  # a file that needs PyTorch to run shows it here
     backend = open_backend(ClassifyConfig(model="model.onnx", device=device, threads=usable_cores()))
     assert isinstance(backend, OnnxBackend)
+    if backend.form.batch:
+        raise Failure(f"its batch is not dynamic: {backend.form.remarks()[-1]}")
     with np.load("crops.npz") as file:
         crops = [file[name] for name in file.files]
     first = crops[: max(BATCHES)]
@@ -102,7 +104,7 @@ def nodes_by_provider(backend: OnnxBackend, faces: np.ndarray) -> dict[str, int]
     options.enable_profiling = True
     providers = list(backend.session.get_provider_options().items())
     session = onnxruntime.InferenceSession("model.onnx", options, providers=providers)
-    session.run(None, {backend.input: faces})
+    session.run(None, {backend.form.name: faces})
     events = json.loads(Path(session.end_profiling()).read_text())
     return dict(Counter(event["args"]["provider"] for event in events if event.get("cat") == "Node"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,10 @@ from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from inference.checkpoint import ModelInfo, load_checkpoint
 from inference.networks import require_torch
+from inference.onnx_errors import in_short, session_errors
+from inference.onnx_form import FLOATS, InputForm, as_rows, input_form, is_table
+from inference.onnx_graph import last_operation
+from inference.outputs import as_logits, meaning_of, outputs_for, remark
 from inference.preprocess import Preprocessing, prepare
 
 if TYPE_CHECKING:
@@ -44,9 +49,7 @@ def open_backend(config: ClassifyConfig) -> Backend:
         backend = TorchBackend(path, config)
     else:
         raise InputError(f"{path}: a model file ends in .onnx or .pth")
-    answer = backend.logits(two_faces(backend.preprocessing))
-    if answer.ndim != 2 or len(answer) != 2:
-        raise InputError(f"{path}: two faces must give logits of shape (2, classes), they give {answer.shape}")
+    answer = backend.logits(varied_faces(backend.preprocessing)[:2])
     if answer.shape[1] != len(backend.classes):
         names = len(backend.classes)
         raise InputError(f"{path}: the model has {answer.shape[1]} outputs, but {names} class names are given")
@@ -60,9 +63,12 @@ def model_file(config: ClassifyConfig) -> Path:
     return SHIPPED_MODEL if wants_cuda(config.device) else SHIPPED_INT8
 
 
-def two_faces(preprocessing: Preprocessing) -> np.ndarray:
-    """A batch to warm up with: of one face it would not show that a model takes only one at a time."""
-    return prepare([np.zeros((1, 1, 3), np.uint8)] * 2, preprocessing)
+def varied_faces(preprocessing: Preprocessing) -> np.ndarray:
+    """A batch to warm up with: black, white, a slope of colours, noise. Of faces that are alike, or of one, it would
+    show neither what the outputs are nor that a model takes only one at a time."""
+    slope = np.linspace(0, 255, 8 * 8 * 3).reshape(8, 8, 3).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    return prepare([np.zeros_like(slope), np.full_like(slope, 255), slope, noise], preprocessing)
 
 
 class Backend(ABC):
@@ -101,22 +107,62 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 class OnnxBackend(Backend):
-    """An ONNX file of any precision whose first output is the logits.
+    """An ONNX file of any precision.
 
-    Its input is (batch, 3, size, size) float32 RGB; or, if it says so itself, (batch, size, size, 3) uint8 BGR.
+    Our own take (batch, 3, size, size) float32 RGB or (batch, size, size, 3) uint8 BGR, and give logits. Files made
+    elsewhere may differ as `inference.onnx_form` and `inference.outputs` say; one line tells what was found.
     """
 
     def __init__(self, path: Path, config: ClassifyConfig) -> None:
         self.session, self.provider = open_session(path, config)
-        self.input, size, normalised_inside = checked_input(path, self.session)
-        self.info = onnx_info(path, self.session, config, size, normalised_inside)
+        self.form = input_form(path, self.session)
+        self.info = onnx_info(path, self.session, config, self.form)
+        self._output, first = self._chosen_output(path)
         try:
-            self.logits(two_faces(self.preprocessing))
-        except session_errors() as error:
-            raise InputError(f"{path}: cannot be run on two faces at once: {str(error).splitlines()[0]}") from error
+            self.meaning = meaning_of(first, last_operation(path, self._output), len(self.classes))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        remarks = [*self.form.remarks(), *remark(self.meaning, self.classes)]
+        if remarks:
+            log.warning("%s: %s", path, "; ".join(remarks))
 
     def logits(self, faces: np.ndarray) -> np.ndarray:
-        return self.session.run(None, {self.input: faces})[0]
+        return as_logits(as_rows(self._run([self._output], faces)[0], len(faces)), self.meaning)
+
+    def _run(self, outputs: list[str], faces: np.ndarray) -> list[np.ndarray]:
+        """These outputs of the faces, in as many passes as the model's batch asks for."""
+        answers = [self.session.run(outputs, {self.form.name: batch}) for batch in self.form.batches(faces)]
+        if not self.form.batch:
+            return answers[0]
+        return [np.concatenate(list(map(np.atleast_1d, parts)))[: len(faces)] for parts in zip(*answers, strict=True)]
+
+    def _chosen_output(self, path: Path) -> tuple[str, np.ndarray]:
+        """The output with a number for each class, else the first one; and what it says of varied faces.
+
+        A model that cannot take several faces at once gets them one by one: a batch is often free by name only.
+        """
+        faces = varied_faces(self.preprocessing)
+        outputs = [output for output in self.session.get_outputs() if output.type in FLOATS]
+        refusals = [f"has no output of floats: {', '.join(output.type for output in self.session.get_outputs())}"]
+        for batch in dict.fromkeys((self.form.batch, 1)) if outputs else ():
+            self.form = replace(self.form, batch=batch)
+            try:
+                answers = self._run([output.name for output in outputs], faces)
+            except session_errors() as error:
+                refusals.append(f"cannot be run on faces: {in_short(error)}")
+                continue
+            rows = {
+                output.name: as_rows(answer, len(faces))
+                for output, answer in zip(outputs, answers, strict=True)
+                if is_table(answer, len(faces))
+            }
+            if rows:
+                fits = (name for name, row in rows.items() if row.shape[1] in outputs_for(len(self.classes)))
+                name = next(fits, next(iter(rows)))
+                return name, rows[name]
+            shapes = ", ".join(str(answer.shape) for answer in answers)
+            refusals.append(f"must give a row of numbers for each face, of {len(faces)} faces it gives {shapes}")
+        raise InputError(f"{path}: {refusals[:2][-1]}")
 
     @property
     def precision(self) -> str:
@@ -143,7 +189,7 @@ def open_session(path: Path, config: ClassifyConfig) -> tuple[onnxruntime.Infere
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except session_errors() as error:
-        raise InputError(f"{path}: not a model that ONNX Runtime can load: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{path}: not a model that ONNX Runtime can load: {in_short(error)}") from error
     used = session.get_providers()[0]
     if cuda_number is not None and used != "CUDAExecutionProvider":
         raise InputError(
@@ -153,20 +199,6 @@ def open_session(path: Path, config: ClassifyConfig) -> tuple[onnxruntime.Infere
     if config.device == "auto":
         log.info("--device auto: chose %s", used)
     return session, used
-
-
-def session_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises for a model that it cannot load or run: its error types have no common base."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-    return (
-        errors.Fail,
-        errors.InvalidArgument,
-        errors.InvalidGraph,
-        errors.InvalidProtobuf,
-        errors.NotImplemented,
-        errors.RuntimeException,
-    )
 
 
 def parse_device(device: str) -> int | None:
@@ -203,43 +235,22 @@ def missing_cuda_provider() -> str:
     return "this ONNX Runtime is built without CUDA: install onnxruntime-gpu instead of onnxruntime"
 
 
-def checked_input(path: Path, session: onnxruntime.InferenceSession) -> tuple[str, int, bool]:
-    """Name and size of the one input, which has a free batch, and whether it takes pixels and normalises inside."""
-    inputs = session.get_inputs()
-    shape = inputs[0].shape
-    takes_pixels = inputs[0].type == "tensor(uint8)"
-    channels, height, width = (3, 1, 2) if takes_pixels else (1, 2, 3)
-    known = takes_pixels or inputs[0].type == "tensor(float)"
-    if len(inputs) != 1 or not known or len(shape) != 4 or shape[channels] != 3:
-        described = ", ".join(f"{given.type} {given.shape}" for given in inputs)
-        raise InputError(
-            f"{path}: its input must be one tensor, float (batch, 3, size, size) or uint8 (batch, size, size, 3); "
-            f"it is {described}"
-        )
-    if isinstance(shape[0], int):
-        raise InputError(f"{path}: its batch is fixed at {shape[0]}; export it again with a dynamic batch")
-    if not isinstance(shape[height], int) or shape[height] != shape[width]:
-        raise InputError(f"{path}: its input must be square and of one size, it is {shape[height]} x {shape[width]}")
-    return inputs[0].name, shape[height], takes_pixels
-
-
-def onnx_info(
-    path: Path, session: onnxruntime.InferenceSession, config: ClassifyConfig, size: int, normalised_inside: bool
-) -> ModelInfo:
+def onnx_info(path: Path, session: onnxruntime.InferenceSession, config: ClassifyConfig, form: InputForm) -> ModelInfo:
     """What the file says of itself; of a file made elsewhere, the classes given and ImageNet's mean and deviation."""
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
-        if normalised_inside:
+        if form.takes_pixels:
             raise InputError(f"{path}: takes uint8 pixels, but has no {METADATA_KEY} metadata to say of which colours")
         if not config.classes:
             raise InputError(f"{path}: holds no class names; give them in order: --classes a,b,c")
-        return ModelInfo(config.classes, Preprocessing(size))
+        log.info("%s: made elsewhere: it gets RGB with ImageNet's mean and deviation taken off", path)
+        return ModelInfo(config.classes, Preprocessing(form.size))
     try:
         info = msgspec.json.decode(text, type=ModelInfo)
     except msgspec.MsgspecError as error:
         raise InputError(f"{path}: its {METADATA_KEY} metadata cannot be read: {error}") from error
     said = (info.preprocessing.size, info.preprocessing.normalised_inside)
-    if said != (size, normalised_inside):
+    if said != (form.size, form.takes_pixels):
         raise InputError(f"{path}: its {METADATA_KEY} metadata are of another model: size or type of input differ")
     return msgspec.structs.replace(info, classes=config.classes or info.classes)
 

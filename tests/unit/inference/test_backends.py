@@ -9,7 +9,15 @@ import pytest
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
-from inference.backends import SHIPPED_INT8, SHIPPED_MODEL, model_file, open_backend, parse_device, softmax
+from inference.backends import (
+    SHIPPED_INT8,
+    SHIPPED_MODEL,
+    model_file,
+    open_backend,
+    parse_device,
+    softmax,
+    varied_faces,
+)
 from inference.preprocess import prepare
 
 
@@ -127,18 +135,32 @@ def test_the_number_of_class_names_must_be_that_of_the_outputs(tmp_path):
         open_backend(ClassifyConfig(model=path, classes=("a", "b", "c")))
 
 
-def test_a_model_that_takes_one_face_at_a_time_is_refused(tmp_path):
-    path = linear_onnx(tmp_path / "m.onnx", batch=1)
-    with pytest.raises(InputError, match="batch is fixed at 1"):
-        open_backend(ClassifyConfig(model=path, classes=("a", "b")))
-    path = linear_onnx(tmp_path / "inside.onnx", last=("Reshape", "one_face"))
-    with pytest.raises(InputError, match=r"inside\.onnx: cannot be run on two faces at once"):
-        open_backend(ClassifyConfig(model=path, classes=("a", "b")))
+@pytest.mark.parametrize(
+    ("batch", "last"), [(1, ("Flatten",)), ("batch", ("Reshape", "one_face"))], ids=["1", "inside"]
+)
+def test_a_model_that_takes_one_face_at_a_time_gets_them_one_by_one(tmp_path, caplog, batch, last):
+    free = open_backend(ClassifyConfig(model=linear_onnx(tmp_path / "free.onnx"), classes=("a", "b")))
+    fixed = linear_onnx(tmp_path / "m.onnx", batch=batch, last=last)
+    backend = open_backend(ClassifyConfig(model=fixed, classes=("a", "b")))
+    assert "m.onnx: it takes one face at a time" in caplog.text
+    faces = varied_faces(backend.preprocessing)
+    np.testing.assert_allclose(backend.logits(faces), free.logits(faces), rtol=1e-5)
+
+
+@pytest.mark.parametrize("faces", [1, 2, 3, 4])
+def test_a_batch_that_is_fixed_is_filled_up(tmp_path, faces):
+    fixed = linear_onnx(tmp_path / "m.onnx", batch=3)
+    backend = open_backend(ClassifyConfig(model=fixed, classes=("a", "b")))
+    free = open_backend(ClassifyConfig(model=linear_onnx(tmp_path / "free.onnx"), classes=("a", "b")))
+    given = varied_faces(backend.preprocessing)[:faces]
+    np.testing.assert_allclose(backend.logits(given), free.logits(given), rtol=1e-5)
 
 
 def test_a_model_whose_output_is_no_row_per_face_is_refused(tmp_path):
-    path = linear_onnx(tmp_path / "m.onnx", last=("Identity",))
-    with pytest.raises(InputError, match=r"must give logits of shape \(2, classes\), they give \(2, 2, 1, 1\)"):
+    path = linear_onnx(tmp_path / "m.onnx", last=("Expand", "one_face"))
+    with pytest.raises(
+        InputError, match=r"must give a row of numbers for each face, of 4 faces it gives \(4, 2, 1, 2\)"
+    ):
         open_backend(ClassifyConfig(model=path, classes=("a", "b")))
 
 
