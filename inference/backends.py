@@ -14,7 +14,7 @@ import numpy as np
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
-from inference.checkpoint import ModelInfo, load_checkpoint
+from inference.checkpoint import ModelInfo, load_checkpoint, other_format
 from inference.networks import require_torch
 from inference.onnx_errors import in_short, session_errors
 from inference.onnx_form import FLOATS, InputForm, as_rows, input_form, is_table
@@ -30,6 +30,7 @@ log = logging.getLogger("classify")
 
 SHIPPED_MODEL = Path(__file__).parent / "pretrained" / "face_mask.onnx"
 SHIPPED_INT8 = SHIPPED_MODEL.with_suffix(".int8.onnx")  # the same, in half the time on a CPU
+TORCH_FILES = (".pth", ".pt", ".ckpt", ".tar", ".bin")  # .ckpt: Lightning; .pth.tar: PyTorch's ImageNet example
 METADATA_KEY = "maskstream"  # in the metadata of an ONNX file: its ModelInfo as JSON
 PRECISION_KEY = "maskstream.precision"  # there too: fp32, fp16 or int8
 
@@ -45,10 +46,10 @@ def open_backend(config: ClassifyConfig) -> Backend:
         raise InputError(f"{path}: no such model file")
     if path.suffix == ".onnx":
         backend: Backend = OnnxBackend(path, config)
-    elif path.suffix in (".pth", ".pt"):
+    elif path.suffix in TORCH_FILES:
         backend = TorchBackend(path, config)
     else:
-        raise InputError(f"{path}: a model file ends in .onnx or .pth")
+        raise InputError(f"{path}: a model file ends in .onnx or .pth{other_format(path)}")
     answer = backend.logits(varied_faces(backend.preprocessing)[:2])
     if answer.shape[1] != len(backend.classes):
         names = len(backend.classes)

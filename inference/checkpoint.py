@@ -7,6 +7,7 @@ import os
 import pickle
 import struct
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -15,6 +16,13 @@ import msgspec
 from msgspec import Struct
 
 from configs.errors import InputError
+from inference.foreign_checkpoint import (
+    found_class_names,
+    found_weights,
+    pickled_object,
+    plain_values,
+    with_counters,
+)
 from inference.networks import BACKBONES, HEAD_INPUTS, HEADS, PREPROCESSING, Backbone, build_network
 from inference.preprocess import Preprocessing
 
@@ -111,6 +119,8 @@ def load_checkpoint(path: Path, classes: Sequence[str] = (), backbone: str = "")
     else:
         weights, info = understand_bare_weights(path, content, classes, backbone)
     network = build_network(known_backbone(path, info.backbone), len(info.classes))
+    if is_state_dict(weights):
+        weights = with_counters(weights, network.state_dict())
     if not is_state_dict(weights) or not fits(network, weights):
         raise InputError(f"{path}: these are not weights of {info.backbone} with {len(info.classes)} classes")
     network.load_state_dict(weights)
@@ -118,9 +128,9 @@ def load_checkpoint(path: Path, classes: Sequence[str] = (), backbone: str = "")
 
 
 def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
-    """The state dict in a file: of a checkpoint, or bare."""
+    """The state dict in a file: of a checkpoint of ours or of others, or bare."""
     content = read_content(path)
-    weights = content.get("weights") if content.get("format") == FORMAT else content
+    weights = content.get("weights") if content.get("format") == FORMAT else found_weights(path, content)
     if not is_state_dict(weights):
         raise InputError(f"{path}: not a model file: it holds no weights")
     return weights
@@ -136,11 +146,17 @@ def read_content(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     if start != b"PK" and start[:1] != b"\x80":  # torch.save writes a zip file; before 1.6 it was a pickle
-        raise InputError(f"{path}: not a PyTorch model file")
+        raise InputError(f"{path}: not a PyTorch model file{other_format(path)}")
+    refuse_programs(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(plain_values()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise InputError(f"{path}: refused: it holds pickled objects, which could run code") from error
+        name = pickled_object(error) or "a pickled object"
+        raise InputError(
+            f"{path}: refused: it holds {name}, and unpickling that could run code; where it was made, save its "
+            "weights alone: torch.save(model.state_dict(), 'weights.pth')"
+        ) from error
     except DAMAGED as error:
         raise InputError(f"{path}: not a PyTorch model file, or a damaged one") from error
     if not isinstance(content, dict):
@@ -148,22 +164,53 @@ def read_content(path: Path) -> dict[str, Any]:
     return content
 
 
+def refuse_programs(path: Path) -> None:
+    """Raise InputError for TorchScript and torch.export files: they are programs, not weights."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = {name.partition("/")[2].partition("/")[0] for name in archive.namelist()}
+    except (zipfile.BadZipFile, OSError):
+        return  # torch.load says it
+    if "code" in parts:
+        kind, how = "TorchScript", f"torch.jit.load('{path.name}').state_dict()"
+    elif "archive_format" in parts:
+        kind, how = "a program of torch.export", f"torch.export.load('{path.name}').state_dict"
+    else:
+        return
+    raise InputError(f"{path}: is {kind}, which is code; save its weights alone: torch.save({how}, 'weights.pth')")
+
+
+def other_format(path: Path) -> str:
+    """What to do with a file of another kind, as its name tells it."""
+    if path.suffix == ".safetensors":
+        return f"; make one of it: torch.save(safetensors.torch.load_file('{path.name}'), 'weights.pth')"
+    return ""
+
+
 def understand_bare_weights(
-    path: Path, weights: Mapping[str, Any], classes: Sequence[str], backbone: str
+    path: Path, content: Mapping[str, Any], classes: Sequence[str], backbone: str
 ) -> tuple[Mapping[str, Any], ModelInfo]:
-    """The original project saved weights alone: the keys tell the network, the user tells the classes.
+    """The original project saved weights alone, others more: the keys tell the network, the user tells the classes.
+
+    Class names that other programs have saved with the weights are taken where the user gives none.
 
     It wrote three outputs for two classes, too. Then the third, which was never trained, is dropped here, so that
     probabilities are the softmax over the other two and no face is ever called by a class without a name.
     """
+    weights = found_weights(path, content)
     found = recognised(weights) or backbone
     if backbone and found != backbone:
         raise InputError(f"{path}: these are weights of {found}, not of {backbone}")
     if not found:
         raise InputError(f"{path}: holds no network that is known here: {', '.join(BACKBONES)}")
-    if not classes:
-        raise InputError(f"{path}: holds weights without class names; give them in order: --classes a,b,c")
     name = known_backbone(path, found)
+    if not classes:
+        classes, place = found_class_names(content, len(weights.get(f"{HEADS[name]}.bias", ())))
+        if not classes:
+            raise InputError(f"{path}: holds weights without class names; give them in order: --classes a,b,c")
+        log.warning("%s: takes its class names from %s: %s", path, place, ", ".join(classes))
     info = ModelInfo(tuple(classes), PREPROCESSING[name], name)
     head = {f"{HEADS[name]}.{part}": weights.get(f"{HEADS[name]}.{part}") for part in ("weight", "bias")}
     if not is_state_dict(head) or 0 in (value.dim() for value in head.values()):
