@@ -20,6 +20,7 @@ from benchmark.__main__ import benchmark
 from capture.sources import admitted, check_source, free_name, stream_name, tickets_of
 from capture.stage import capture
 from classify_pictures import classify_pictures
+from configs.address import written
 from configs.command import refuse, run_command
 from configs.duration import milliseconds
 from configs.errors import InputError
@@ -158,7 +159,7 @@ def run(
         "web": _given(host=host, port=port, token=token),
         "run": _given(keep_going=keep_going or None),
     }
-    options = load_config(config, settings or (), flags)
+    options = load_config(config, settings or (), flags, look_up=not print_config)
     if print_config:
         typer.echo(as_yaml(options), nl=False)
         return
@@ -253,12 +254,13 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     refused: dict[str, str] = {}
     sources: list[SourceConfig] = []
     for source in options.sources:
+        source = replace(source, source=written(source.source))
         try:
             check_source(source)
         except InputError as error:
             if not options.run.keep_going or len(options.sources) == 1:
                 raise
-            refused[source.name or source.source] = str(error)
+            refused[source.name or redact(source.source)] = str(error)
             typer.echo(f"maskstream: {redact(str(error))}; the other sources go on", err=True)
         else:
             name = free_name(stream_name(source), [other.name for other in sources])
@@ -267,7 +269,8 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         raise InputError("none of the sources can be used")
     for section in ("detect", "classify", "overlay"):
         _check_listen(section, getattr(options, section).listen)
-    sinks = tuple(per_stream(sink) if len(sources) > 1 else sink for sink in options.overlay.sinks)
+    sinks = tuple(written(sink) for sink in options.overlay.sinks)
+    sinks = tuple(per_stream(sink) if len(sources) > 1 else sink for sink in sinks)
     check_sinks(sinks, [source.source for source in sources])
     if options.overlay.segment:
         milliseconds(options.overlay.segment)

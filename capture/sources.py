@@ -19,8 +19,10 @@ from capture.picture import NotYet, Picture, Room, Source, SourceLost, Undecodab
 from capture.realtime import Realtime
 from capture.video import VideoFile
 from capture.webcam import Webcam, check_camera
+from configs.address import check_address, take_apart, written
 from configs.errors import InputError
-from configs.redact import redact
+from configs.redact import learn, redact
+from configs.references import literal
 from configs.schema import FILE_TICKETS, LIVE_TICKETS, SourceConfig
 
 __all__ = [
@@ -49,7 +51,6 @@ _SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp", "tcp", "rtmp", "rtmp
 _LAST_CAMERA = 255  # minor numbers of Video4Linux devices
 _LONGEST_NAME = 64  # it becomes part of socket paths, which must stay below 108 bytes
 _NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9._-]{{0,{_LONGEST_NAME - 1}}}")
-_NOT_HOST_OR_PATH = re.compile(r"^.*?://(\*{3}@)?|:\d+(?=[/?#]|$)|[?#].*")  # of a redacted URL: scheme, port, query
 
 
 def open_source(config: SourceConfig, start: int = 0) -> Source:
@@ -63,7 +64,7 @@ def open_source(config: SourceConfig, start: int = 0) -> Source:
     if kind == "webcam":
         return Webcam(config)
     if kind == "network":
-        return open_camera(config)
+        return open_camera(replace(config, source=written(config.source)))
     if kind == "folder":
         return ImageFolder(Path(config.source), config.loop, start)
     film = Demo(config.loop, start) if kind == "demo" else VideoFile(Path(config.source), config.loop, start)
@@ -85,6 +86,8 @@ def check_source(config: SourceConfig) -> None:
         check_camera(source)
     if kind == "network" and source.split("://")[0].lower() not in _SCHEMES:
         raise InputError(f"{redact(source)}: unknown kind of URL; known are {', '.join(_SCHEMES)}")
+    if kind == "network":
+        check_address(source)
     if kind in ("video", "folder"):
         _check_path(source)
     if kind == "folder":
@@ -115,7 +118,8 @@ def tickets_of(config: SourceConfig) -> int:
 def stream_name(config: SourceConfig) -> str:
     """The name of the stream: the one given, else one made from the source that is safe in a file name.
 
-    Two sources may give the same one. Raises InputError if the given name is not safe.
+    It holds nothing of a user, password or query. Two sources may give the same one. Raises InputError if the given
+    name is not safe.
 
     >>> stream_name(SourceConfig(source="rtsp://me:secret@door.local:554/live/ch0?token=1"))
     'door.local-live-ch0'
@@ -123,8 +127,9 @@ def stream_name(config: SourceConfig) -> str:
     if config.name and not _NAME.fullmatch(config.name):
         raise InputError(f"name {config.name!r}: letters, digits, . _ - only, 64 at most, the first a letter or digit")
     kind, source = kind_of(config.source), config.source
-    if kind == "network":
-        title = _NOT_HOST_OR_PATH.sub("", redact(source))
+    address = take_apart(source)
+    if address is not None:  # also where a scheme is missing: it will be refused, but under this name
+        title = address.title
     elif kind == "webcam":
         title = f"camera{source}" if source.isdecimal() else Path(source).name.replace("video", "camera")
     else:
@@ -138,6 +143,8 @@ def admitted(given: bytes, taken: Sequence[str]) -> tuple[str, SourceConfig]:
         source = msgspec.json.decode(given, type=SourceConfig)
     except msgspec.ValidationError as error:
         raise InputError(str(error)) from None
+    source = replace(source, source=written(literal(source.source)), name=literal(source.name))
+    learn(source.source)
     waits = kind_of(source.source) in ("network", "webcam")  # one that is not there yet is no reason to end a run
     source = replace(source, wait=source.wait or waits)
     check_source(source)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import typer
 
 from configs.errors import Failure, InputError
-from configs.redact import redact
+from configs.redact import learn, learn_secret, redact
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
@@ -28,6 +30,9 @@ def run_command(
     for command in commands:
         app.command(command.__name__.removesuffix("_command").replace("_", "-"))(command)
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _learn(given)
+    sys.excepthook = _show_bug
+    threading.excepthook = lambda bug: _show_bug(bug.exc_type, bug.exc_value, bug.exc_traceback)
     try:
         code = app(given or (["--help"] if len(commands) > 1 else []), prog_name=name, standalone_mode=False)
     except (InputError, Failure) as error:
@@ -37,6 +42,22 @@ def run_command(
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     sys.exit(code)
+
+
+def _learn(arguments: Sequence[str]) -> None:
+    """Remember the secrets of a command line before anything can complain of it."""
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        name, _, value = argument.partition("=")
+        learn(argument, value)
+        if name == "--token" or name.endswith(".token"):
+            learn_secret(value)
+        if before == "--token":
+            learn_secret(argument)
+
+
+def _show_bug(*error: Any) -> None:
+    """A traceback, without the secrets that its texts may hold."""
+    sys.stderr.write(redact("".join(traceback.format_exception(*error))))
 
 
 def refuse(reason: str, code: int) -> int:

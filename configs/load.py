@@ -12,94 +12,186 @@ from typing import Any
 import msgspec
 import yaml
 
+from configs.address import HIDDEN
 from configs.errors import InputError
+from configs.redact import learn_options
+from configs.references import as_printed, resolve
 from configs.schema import PipelineConfig
+from configs.yaml_file import parse_yaml, read_yaml
 
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
 _AT = re.compile(r" - at `\$(?P<path>[^`]*)`")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+_WAS_HIDDEN = re.compile(r"(?:^|[/=:#?&;])\*\*\*(?:$|[@/&;?#])")
+_NOT_PRINTED = """\
+# *** stands for a secret that is not printed. Write a reference there: ${NAME} is a variable of the environment, as in
+# rtsp://admin:${CAMERA_PASSWORD}@192.0.2.10/live, file:/run/secrets/NAME what a file holds.
+"""
+
+Steps = list[str | int]
 
 
-def load_config(file: Path | None, settings: Iterable[str] = (), given: dict[str, Any] | None = None) -> PipelineConfig:
+class _Given:
+    """The options as plain values, and where each of them was given: for the text of a refusal."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        self.node: yaml.Node | None = None
+        self.values: dict[str, Any] = {}
+        self.settings: dict[tuple[str | int, ...], str] = {}  # path -> `--set path`, or nothing for a flag
+        if file is not None:
+            self.node, values = read_yaml(file)
+            if not isinstance(values, dict | None):
+                raise InputError(f"{file}: must be sections (sources, detect, classify, overlay, run)")
+            self.values = {key: value for key, value in (values or {}).items() if value is not None}
+
+    def where(self, steps: Steps) -> str:
+        """The file and line, or the setting, that gave an option; empty for a flag."""
+        for end in range(len(steps), 0, -1):
+            if tuple(steps[:end]) in self.settings:
+                return self.settings[tuple(steps[:end])]
+        if self.file is None:
+            return ""
+        line = _line(self.node, steps)
+        return f"{self.file}: " if line is None else f"{self.file}:{line}: "
+
+    def refusal(self, steps: Steps, reason: str) -> InputError:
+        path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+        return InputError(f"{self.where(steps)}{path or 'options'}: {reason}")
+
+    def converted(self, values: Any) -> PipelineConfig:
+        """The values as options; raises InputError that says what is wrong and where it stands."""
+        try:
+            return msgspec.convert(values, PipelineConfig)
+        except msgspec.ValidationError as error:
+            raise self._explained(str(error)) from None
+
+    def _explained(self, text: str) -> InputError:
+        """msgspec's message with the full path of the option, and the nearest name that exists."""
+        unknown, at = _UNKNOWN.search(text), _AT.search(text)
+        steps: Steps = [name or int(index) for name, index in _STEP.findall(at["path"])] if at else []
+        if unknown:
+            near = difflib.get_close_matches(unknown["key"], _names(steps), 1)
+            steps.append(unknown["key"])
+            text = f"unknown option{f', did you mean {near[0]}?' if near else ''}"
+        return self.refusal(steps, _AT.sub("", text))
+
+
+def load_config(
+    file: Path | None, settings: Iterable[str] = (), given: dict[str, Any] | None = None, look_up: bool = True
+) -> PipelineConfig:
     """The options of a YAML file, with `section.key=value` settings over them, and `given` (from flags) on top.
 
     `given` maps sections to values; its `sources` is a pair: source texts that replace those of the file (if any
-    are given), and values that every source gets. Raises InputError with file, line and path of what is wrong.
+    are given), and values that every source gets. References are looked up, but with `look_up=False`. Raises
+    InputError with file, line and path of what is wrong.
 
     >>> load_config(None, ["detect.width=320"], {"classify": {"device": "cpu"}}).detect.width
     320
     """
-    node: yaml.Node | None = None
-    data: Any = {}
-    if file is not None:
-        node, data = _read(file)
-    for setting in settings:
-        _put(data, setting)
-    _give(data, dict(given or {}))
-    try:
-        return msgspec.convert(data, PipelineConfig)
-    except msgspec.ValidationError as error:
-        raise InputError(_explain(str(error), file, node)) from None
-
-
-def _give(data: dict[str, Any], given: dict[str, Any]) -> None:
-    texts, changes = given.pop("sources", ([], {}))
+    options, flags = _Given(file), dict(given or {})
+    texts, changes = flags.pop("sources", ([], {}))
+    _as_meant(options.values)
     if texts:
-        data["sources"] = [{"source": text} for text in texts]
-    for source in data["sources"] if isinstance(data.get("sources"), list) else ():
+        options.converted({"sources": options.values.get("sources", [])})  # what is replaced must be right, too
+        options.values["sources"] = [{"source": text} for text in texts]
+        options.settings["sources",] = ""
+    for setting in settings:
+        _put(options, setting)
+    for number, source in enumerate(_list_of(options.values.get("sources"))):
         if isinstance(source, dict):
             source.update(changes)
-            if isinstance(source.get("source"), int):
-                source["source"] = str(source["source"])  # `source: 0` is how one writes a camera number
-    for section, values in given.items():
-        if values and isinstance(data.setdefault(section, {}), dict):
-            data[section].update(values)
+            options.settings |= {("sources", number, name): "" for name in changes}
+    for section, values in flags.items():
+        if values and isinstance(options.values.setdefault(section, {}), dict):
+            options.values[section].update(values)
+            options.settings |= {(section, name): "" for name in values}
+    config = options.converted(options.values)
+    learn_options(config)
+    if look_up:
+        config = _looked_up(config, [], options)
+        learn_options(config)
+    return config
 
 
-def _read(file: Path) -> tuple[yaml.Node | None, Any]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        node = yaml.compose(text, yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}" if mark else ""
-        raise InputError(f"{file}{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
-    if not isinstance(data, dict | None):
-        raise InputError(f"{file}: must be sections (sources, detect, classify, overlay, run), got {data!r:.40}")
-    return node, data or {}
+def _as_meant(values: dict[str, Any]) -> None:
+    """`source: 0` is how one writes a camera number, `sinks: [null]` the sink of that name."""
+    for source in _list_of(values.get("sources")):
+        if isinstance(source, dict) and type(source.get("source")) is int:
+            source["source"] = str(source["source"])
+    overlay = values.get("overlay")
+    sinks = _list_of(overlay.get("sinks")) if isinstance(overlay, dict) else []
+    sinks[:] = ["null" if sink is None else sink for sink in sinks]
 
 
-def _put(data: dict[str, Any], setting: str) -> None:
+def _list_of(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _put(options: _Given, setting: str) -> None:
+    """Put the value of a `--set` where its path says; elements of lists are counted from 0."""
     path, equals, text = setting.partition("=")
-    keys = path.strip().split(".")
+    keys = re.sub(r"\[(\w+)\]", r".\1", path.strip()).split(".")
     if not equals or len(keys) < 2 or not all(keys):
         raise InputError(f"--set {setting}: write it as section.key=value, for example detect.width=320")
+    place: Any = options.values
+    kind: Any = PipelineConfig
+    steps: Steps = []
+    for key, following in zip(keys, [*keys[1:], None], strict=True):
+        step = _step(place, key, kind, f"--set {path}")
+        steps.append(step)
+        kind = _kind(kind, step)
+        if following is None:
+            place[step] = text if kind is str else _parsed(text, f"--set {path}")
+        elif isinstance(place, dict):
+            place = place.setdefault(step, [] if typing.get_origin(kind) is tuple else {})
+        else:
+            place = place[step]
+    options.settings[tuple(steps)] = "--set "
+
+
+def _step(place: Any, key: str, kind: Any, what: str) -> str | int:
+    """The key, or the place in a list, of which one more than there are may be given."""
+    if isinstance(place, dict):
+        return key
+    if not isinstance(place, list):
+        raise InputError(f"{what}: there is nothing below {key!r}: it is no section")
+    if not key.isdecimal() or int(key) > len(place):
+        there = f"0 to {len(place) - 1}, and {len(place)} adds one" if place else "0 adds the first one"
+        raise InputError(f"{what}: {key} is no place in this list: {there}")
+    if int(key) == len(place):
+        place.append({})
+    return int(key)
+
+
+def _parsed(text: str, what: str) -> Any:
     try:
-        value = yaml.safe_load(text)
+        return parse_yaml(text)[1]
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from None
     except yaml.YAMLError:
-        value = text
-    for key in keys[:-1]:
-        data = data.setdefault(key, {})
-        if not isinstance(data, dict):
-            raise InputError(f"--set {setting}: {key} is not a section")
-    data[keys[-1]] = value
+        return text
 
 
-def _explain(text: str, file: Path | None, node: yaml.Node | None) -> str:
-    """msgspec's message with file and line, the full path of the option, and the nearest name that exists."""
-    unknown, at = _UNKNOWN.search(text), _AT.search(text)
-    steps: list[str | int] = [name or int(index) for name, index in _STEP.findall(at["path"])] if at else []
-    if unknown:
-        near = difflib.get_close_matches(unknown["key"], _names(steps), 1)
-        steps.append(unknown["key"])
-        text = f"unknown option{f', did you mean {near[0]}?' if near else ''}"
-    line = _line(node, steps)
-    where = "" if file is None else f"{file}: " if line is None else f"{file}:{line}: "
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
-    return f"{where}{path or 'options'}: {_AT.sub('', text)}"
+def _looked_up(value: Any, steps: Steps, options: _Given) -> Any:
+    """The options with what their references stand for."""
+    if isinstance(value, msgspec.Struct):
+        fields = {name: _looked_up(getattr(value, name), [*steps, name], options) for name in value.__struct_fields__}
+        return msgspec.structs.replace(value, **fields)
+    if isinstance(value, tuple):
+        return tuple(_looked_up(item, [*steps, number], options) for number, item in enumerate(value))
+    if not isinstance(value, str):
+        return value
+    if _WAS_HIDDEN.search(value):
+        raise options.refusal(
+            steps, "*** stands for a secret that was not printed: write it, or a reference as ${NAME}"
+        )
+    if "${" not in value and not value.startswith("file:/"):
+        return value
+    try:
+        return resolve(value, is_sink=steps[:2] == ["overlay", "sinks"])
+    except InputError as error:
+        raise options.refusal(steps, str(error)) from None
 
 
 def _line(node: yaml.Node | None, steps: list[str | int]) -> int | None:
@@ -119,16 +211,23 @@ def _line(node: yaml.Node | None, steps: list[str | int]) -> int | None:
     return line
 
 
-def _names(steps: list[str | int]) -> list[str]:
+def _kind(kind: Any, step: str | int) -> Any:
+    """The type of what lies one step further; object if there is no such thing."""
+    if isinstance(step, int):
+        return (typing.get_args(kind) or (object,))[0]
+    return typing.get_type_hints(kind).get(step, object) if isinstance(kind, type) else object
+
+
+def _names(steps: Steps) -> list[str]:
     """The option names that exist at a path."""
     kind: Any = PipelineConfig
     for step in steps:
-        kind = typing.get_args(kind)[0] if isinstance(step, int) else typing.get_type_hints(kind).get(step, object)
+        kind = _kind(kind, step)
     return list(typing.get_type_hints(kind))
 
 
 def as_yaml(config: PipelineConfig) -> str:
-    """All options as commented YAML, ready to be saved and changed."""
+    """All options as commented YAML, ready to be saved and changed. References are printed as such, secrets are not."""
     lines: list[str] = []
     for section, kind in typing.get_type_hints(PipelineConfig).items():
         value = getattr(config, section)
@@ -139,12 +238,21 @@ def as_yaml(config: PipelineConfig) -> str:
             first = "  - " if repeated else "  "
             for name, hint in typing.get_type_hints(item_kind, include_extras=True).items():
                 reason = hint.__metadata__[0].description
-                lines.append(f"{first}{name}: {_scalar(getattr(item, name))}  # {reason}")
+                lines.append(f"{first}{name}: {_scalar(_printed(name, getattr(item, name)))}  # {reason}")
                 first = "    " if repeated else "  "
-    return "\n".join(lines).lstrip() + "\n"
+    text = "\n".join(lines).lstrip() + "\n"
+    return (_NOT_PRINTED if HIDDEN in text else "") + text
+
+
+def _printed(name: str, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_printed(name, item) for item in value)
+    if not isinstance(value, str):
+        return value
+    return as_printed(value, is_secret=name == "token", is_sink=name == "sinks")
 
 
 def _scalar(value: Any) -> str:
     plain = list(value) if isinstance(value, tuple) else value
-    text = yaml.safe_dump(plain, default_flow_style=True, width=10**6).strip()
+    text = yaml.safe_dump(plain, default_flow_style=True, width=10**6, allow_unicode=True).strip()
     return text.removesuffix("...").strip()

@@ -25,6 +25,7 @@ import msgspec
 import zmq
 
 from configs.errors import InputError
+from configs.redact import learn_options
 from transport.channel import Inbox, Outbox
 from transport.codec import Beat, End, Open, Pause, Ready, Refused, Return, Sweep, SweepRequest
 from transport.frame import Frame
@@ -106,7 +107,9 @@ class Worker:
         module, _, name = self.spec.function.partition(":")
         function = getattr(importlib.import_module(module), name)
         kind = typing.get_type_hints(function)["config"]
-        return function, msgspec.json.decode(self.spec.config, type=kind)
+        config = msgspec.json.decode(self.spec.config, type=kind)
+        learn_options(config)
+        return function, config
 
     def _ready(self) -> None:
         """Say so, once."""

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from configs.errors import Failure, InputError
+from configs.redact import learn, learn_secret
+from configs.references import escaped, resolve
 from web.where import find_page
 
 ACTIONS = ("list", "add", "remove", "pause", "resume")
@@ -35,7 +37,9 @@ def streams_command(
         raise InputError(f"streams {action}: use {', '.join(ACTIONS)}")
     if bool(what) == (action == "list"):
         raise InputError(f"streams {action}: " + ("takes nothing more" if what else "of what?"))
+    url, token, what = (_looked_up(name, text) for name, text in (("--url", url), ("--token", token), (action, what)))
     url, token = (url, token or os.environ.get("MASKSTREAM_TOKEN", "")) if url else find_page()
+    learn_secret(token)
     path = "/api/streams"
     if action == "list":
         _print(_ask("GET", url + path, token), as_json)
@@ -43,13 +47,23 @@ def streams_command(
     if action == "add":
         given = {"name": name, "realtime": realtime, "loop": loop}
         source = os.path.abspath(what) if os.path.exists(what) else what  # the run may stand in another folder
-        body = {"source": source} | {key: value for key, value in given.items() if value}
+        body = {"source": escaped(source)} | {key: value for key, value in given.items() if value}
         answer = _ask("POST", url + path, token, body)
     elif action == "remove":
         answer = _ask("DELETE", f"{url}{path}/{quote(what, safe='')}", token)
     else:
         answer = _ask("POST", f"{url}{path}/{quote(what, safe='')}/{action}", token, {})
     typer.echo(json.dumps(answer) if as_json else f"{answer['stream']}: {action}")
+
+
+def _looked_up(what: str, text: str) -> str:
+    """An argument with what its references stand for: they are this user's, the run would not look them up."""
+    try:
+        found = resolve(text)
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from None
+    learn(found)
+    return found
 
 
 def _ask(method: str, url: str, token: str, body: dict[str, Any] | None = None) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from configs.errors import InputError
+from configs.redact import learn_secret
 from configs.schema import WebConfig
 from web.access import is_loopback
 
@@ -20,6 +21,7 @@ def with_token(config: WebConfig, show: Callable[[str], None]) -> WebConfig:
     token = config.token or os.environ.get("MASKSTREAM_TOKEN", "")
     if token and (len(token) < SHORTEST or not token.isascii() or not token.isprintable() or " " in token):
         raise InputError(f"the page's token must be {SHORTEST} or more letters, digits and signs without spaces")
+    learn_secret(token)
     if not token:
         token = secrets.token_urlsafe(18)
         if is_loopback(config.host):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 
+from configs.address import check_address
 from configs.duration import milliseconds
 from configs.errors import InputError
 from configs.redact import redact
@@ -56,6 +57,9 @@ SINKS: dict[str, tuple[str, Make]] = {
     "mqtts": ("mqtts://HOST/TOPIC", lambda path, config, context: NullSink()),
     "null": ("null", lambda path, config, context: NullSink()),
 }
+
+
+_REMOTE = ("rtsp", "rtsps", "webhook", "mqtt", "mqtts")
 
 
 def default_sinks() -> tuple[str, ...]:
@@ -110,6 +114,8 @@ def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
             raise InputError(f"unknown sink {redact(spec)!r}: use {', '.join(form for form, _ in SINKS.values())}")
         if kind == "window":
             _check_window()
+        if kind in _REMOTE:
+            check_address(spec)
         if kind == "webhook":
             webhook.check_url(path)
         elif kind in ("mqtt", "mqtts"):

@@ -1,0 +1,246 @@
+"""Takes an address (URL of a source, sink or receiver) apart: what may be shown of it, and what are its secrets.
+
+More lenient than RFC 3986, because people write passwords with `@`, `/`, `#` and blanks in them without escaping.
+Where two readings are possible, more is taken for secret: everything up to the last `@`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from configs.errors import InputError
+
+HIDDEN = "***"
+MAX_PORT = 65535
+
+# Pairs of a query that may be shown: what cameras are asked for besides a login. The values of all others are hidden.
+_SHOWN = """
+    action audio bitrate cam camera cameraid ch chan channel channelid codec compression encoding format fps height id
+    live media mode nocache profile profiletoken proto quality rate real_stream res resolution size stream streamid
+    streamtype subtype timeout transport type unicast video videocodec width
+"""
+HARMLESS = frozenset(_SHOWN.split())
+_HARMLESS_VALUE = re.compile(r"[A-Za-z0-9._x-]{0,12}")
+# Names that are shown though their value is not, so that one sees what was given.
+_NAMED = """
+    access_token api_key apikey auth authorization code hash jwt key login loginpas loginuse nonce pass passwd password
+    pw pwd secret session sessionid sid sig sign signature ticket token usr user username
+"""
+NAMES = frozenset(_NAMED.split())
+_BETWEEN = re.compile(r"([&;,?]|/(?=[A-Za-z]\w*=))")
+_XM = re.compile(r"_(?=[A-Za-z]\w*=)")  # pairs of XM's cameras: /user=admin_password=x_channel=1_stream=0.sdp
+_SCHEMELESS = re.compile(r"(?:webhook:|file:)?(?:rtsps?|rtmps?|https?|mqtts?|udp|tcp|rtp|webhook):?/{0,2}", re.I)
+_ESCAPED = {"/": "%2F", "?": "%3F", "#": "%23", "@": "%40"}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The parts of an address, as written.
+
+    `prefix` is the scheme, `head` the segments of the path up to the first that holds pairs, `tail` all that follows:
+    pairs of the path and of the query, with what separates them.
+    """
+
+    prefix: str
+    login: str
+    host: str
+    head: tuple[str, ...]
+    tail: str
+    fragment: str
+
+    @property
+    def hostname(self) -> str:
+        """Without port and brackets."""
+        return re.sub(r":\d*$", "", self.host).strip("[]")
+
+    @property
+    def shown(self) -> str:
+        """The address without its secrets."""
+        return self.show(lambda part: False)
+
+    def show(self, keep: Callable[[str], bool]) -> str:
+        """The address without its secrets but those to keep; a user is kept together with the password."""
+        secrets = self.secrets
+        head = "/".join(HIDDEN if _tells(segment, secrets) and not keep(segment) else segment for segment in self.head)
+        fragment = f"#{HIDDEN}" if self.fragment.strip("#") else self.fragment
+        user, colon, password = self.login.partition(":")
+        login = f"{self.login if keep(password if colon else user) else HIDDEN}@" if self.login else ""
+        return f"{self.prefix}{login}{self.host}{head}{_pairs(self.tail, keep)[0]}{fragment}"
+
+    @property
+    def title(self) -> str:
+        """Words that may name it: of host and path, without any that contains a secret; empty if all do."""
+        secrets = self.secrets
+        segments = [segment for segment in self.head if not _tells(segment, secrets)]
+        path = [piece.partition("=")[::2] for _, piece in _pieces(self.tail.partition("?")[0])]
+        pairs = [f"{key}-{value}" for key, value in path if _is_harmless(key, value)]  # none of the query
+        words = [word for text in (self.hostname, *segments, *pairs) for word in re.split(r"[^A-Za-z0-9._-]+", text)]
+        title = "-".join(word for word in words if word and not _tells(word, secrets))
+        return "" if _tells(title, secrets) else title
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """User, password, values of the query and what else is not shown, as written; no empty ones."""
+        user, _, password = self.login.partition(":")
+        found = [user, password, *_pairs(self.tail)[1], self.fragment.lstrip("#")]
+        for segment in self.head:
+            if ":" in segment:  # rtsp://HOST/0/USER:PASSWORD/main
+                found += [segment, *segment.split(":", 1)]
+        if any(character in self.login for character in "/?#"):  # which of two readings is meant is not known
+            found += [self.login, *re.split(r"[/?#@:]", self.login)]
+        return tuple(dict.fromkeys(part for part in found if part))
+
+
+def take_apart(text: str) -> Address | None:
+    """The parts of an address; None where the text is none: a file, a device, a word.
+
+    >>> take_apart("rtsp://admin:open sesame@door:554/live?token=x").shown
+    'rtsp://***@door:554/live?token=***'
+    >>> take_apart("clip@2.mp4") is None
+    True
+    """
+    prefix, separator, rest = text.partition("://")
+    if separator and not re.search(r"[@?\s]", prefix):
+        prefix += separator
+    else:
+        # A scheme was forgotten or mistyped: admin:pw@192.0.2.1/live, rtsp:/admin:pw@..., cam/video.cgi?user=a&pwd=b
+        at, query = text.rfind("@"), text.find("?")
+        if not (":" in text[: max(0, at)] or (query >= 0 and "=" in text[query:])) or os.path.lexists(text[:4096]):
+            return None
+        found = _SCHEMELESS.match(text)
+        prefix = found[0] if found else ""
+        rest = text[len(prefix) :]
+    at = rest.rfind("@")
+    login, rest = rest[: max(0, at)], rest[at + 1 :]
+    if at >= 0 and not login:
+        prefix += "@"  # udp://@239.0.0.1:1234 has no user
+    rest, sharp, fragment = rest.partition("#")
+    end = min((place for place in map(rest.find, "/?") if place >= 0), default=len(rest))
+    host, rest = rest[:end], rest[end:]
+    path = rest.partition("?")[0]
+    pair = re.search(r"/[^/=]*=", path)
+    cut = len(path)
+    if pair:  # pairs in the path; what stands before the first one is still its name: /video.cgi;user=a
+        named = re.match(r"/[^=&;,]*(?=[&;,])", path[pair.start() :])
+        cut = pair.start() + (named.end() if named else 0)
+    head = tuple(path[:cut].split("/"))
+    return Address(prefix, login, host, head, rest[cut:], sharp + fragment)
+
+
+def _pairs(text: str, keep: Callable[[str], bool] = lambda part: False) -> tuple[str, list[str]]:
+    """Pairs of a path or query as they may be shown, and what is hidden of them."""
+    shown, hidden = [], []
+    for between, piece in _pieces(text):
+        key, equals, value = piece.partition("=")
+        shown.append(between)
+        if not piece or _is_harmless(key, value) or keep(value if equals else piece):
+            shown.append(piece)
+        elif equals and _plain(key) in NAMES:
+            shown.append(f"{key}={HIDDEN}")
+            hidden.append(value)
+        else:
+            shown.append(HIDDEN)
+            hidden += [piece, value]
+    return "".join(shown), [part for part in hidden if part]
+
+
+def _pieces(text: str) -> list[tuple[str, str]]:
+    """Each pair, with what stands between it and the one before."""
+    parts = _BETWEEN.split(text)
+    pairs = [("", parts[0]), *zip(parts[1::2], parts[2::2], strict=True)]
+    found = []
+    for between, pair in pairs:
+        first, *more = _XM.split(pair) if "=" in pair.partition("_")[0] else [pair]
+        found += [(between, first), *(("_", piece) for piece in more)]
+    return found
+
+
+def _is_harmless(key: str, value: str) -> bool:
+    return _plain(key) in HARMLESS and bool(_HARMLESS_VALUE.fullmatch(value))
+
+
+def _plain(key: str) -> str:
+    return unquote(key).lower().replace("-", "_")
+
+
+def _tells(text: str, secrets: tuple[str, ...]) -> bool:
+    return any(_within(secret, text) for secret in secrets)
+
+
+def _within(secret: str, text: str) -> bool:
+    """Whether a text shows a secret; one of two characters is taken for chance, unless it is all."""
+    secret, text = unquote(secret).casefold(), unquote(text).casefold()
+    plain = re.sub(r"[^\w.-]+", "-", secret).strip("-.")
+    return secret == text or (len(secret) > 2 and secret in text) or (len(plain) > 2 and plain in text)
+
+
+def check_address(text: str) -> None:
+    """Refuse an address whose host or port cannot be meant, in particular where a sign in a password ends the host.
+
+    Raises InputError that says how to write it.
+
+    >>> check_address("rtsp://admin:pa#ss@door/live")
+    Traceback (most recent call last):
+    configs.errors.InputError: rtsp://***@door/live: in a user or password write # as %23
+    """
+    address = take_apart(text)
+    prefix, separator, rest = text.partition("://")
+    if address is None or not separator or "@" in prefix:
+        return
+    end = min((place for place in map(rest.find, "/?#") if place >= 0), default=len(rest))
+    authority, at = rest[:end], rest.rfind("@")
+    host, port = _host_and_port(authority.rpartition("@")[2])
+    sound = host is not None and (port is None or (port.isdecimal() and 0 < int(port) <= MAX_PORT))
+    in_pair = bool(re.search(r"[?&;][^=#]*=[^#]*$", rest[:at]))  # of a query: ?mail=me@example.org
+    ends_early = not sound or port == "" or "#" in rest[:at] or (not in_pair and _is_host(address.host, host))
+    if at > end and ends_early:
+        wrong = [f"{sign} as {_ESCAPED[sign]}" for sign in "#/?" if sign in rest[:at]]
+        raise InputError(f"{address.shown}: in a user or password write {' and '.join(wrong)}")
+    if not sound and port:
+        raise InputError(f"{address.shown}: the port must be a number from 1 to {MAX_PORT}")
+    if not host and prefix.lower().startswith(("rtsp", "http", "rtmp", "mqtt", "webhook")):
+        raise InputError(f"{address.shown}: names no host: write it as {prefix}://HOST/PATH")
+
+
+def _host_and_port(text: str) -> tuple[str | None, str | None]:
+    """Host and port of `host:port`; the host is None where it can be none, the port where none is given."""
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]\"'<>\\^`{|}]*)(?::(.*))?", text, re.DOTALL)
+    return (found[1], found[2]) if found else (None, text.rpartition(":")[2] if ":" in text else None)
+
+
+def _is_host(after: str, before: str | None) -> bool:
+    """Of rtsp://admin:12/34@192.0.2.1/live: what stands behind the @ is a host, what stands before it is not."""
+    plain = before is not None and "." not in before and before != "localhost" and not before.startswith("[")
+    return plain and bool(re.fullmatch(r"(\[[\w:.%]+\]|localhost|[\w-]+(\.[\w-]+)+|[\w.-]+(?=:\d))(:\d+)?", after))
+
+
+def written(text: str) -> str:
+    """The address as libraries read it: what is not allowed in it percent-encoded, what is encoded left as it is.
+
+    >>> written("rtsp://admin:open sesame@door/live view")
+    'rtsp://admin:open%20sesame@door/live%20view'
+    >>> written("rtsp://a:50%@door"), written("rtsp://a:50%25@door"), written("clip 1.mp4")
+    ('rtsp://a:50%25@door', 'rtsp://a:50%25@door', 'clip 1.mp4')
+    """
+    prefix, separator, rest = text.partition("://")
+    if not separator or "@" in prefix:
+        return text
+    end = min((place for place in map(rest.find, "/?#") if place >= 0), default=len(rest))
+    login, at, host = rest[:end].rpartition("@")
+    user, colon, password = login.partition(":")
+    if prefix.lower().startswith("rtmp"):  # FFmpeg decodes no login of RTMP
+        return f"{prefix}://{login}{at}{host}{_encoded(rest[end:], _IN_PATH)}"
+    login = _encoded(user, _IN_LOGIN) + colon + _encoded(password, _IN_LOGIN)
+    return f"{prefix}://{login}{at}{host}{_encoded(rest[end:], _IN_PATH)}"
+
+
+_IN_LOGIN = "%!$&'()*+,;=-._~{}"
+_IN_PATH = "%!$&'()*+,;=-._~{}:@/?#[]|"
+
+
+def _encoded(text: str, safe: str) -> str:
+    return quote(re.sub("%(?![0-9A-Fa-f]{2})", "%25", text), safe=safe, errors="surrogateescape")
