@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from capture.decoder import Decoder, NoVideo, broke_off, why, write_bgr
+from capture.decoder import Decoder, NoVideo, broke_off, write_bgr
 from capture.patience import Patience
 from capture.picture import NotYet, Picture, Room, Source, SourceLost
 from capture.playout import TOLERANCE_S, Playout
+from capture.refusal import why_refused
 from configs.errors import InputError
 from configs.redact import redact
 from configs.schema import SourceConfig
@@ -71,10 +72,15 @@ def opened_decoder(
         return Decoder(config.source, options, (config.open_timeout_s, read_timeout_s), patience)
     except av.error.FFmpegError as error:
         silent = broke_off(error, began_s, config.open_timeout_s)
-        reason = f"no answer within {config.open_timeout_s:g} s" if silent else why(error)
+        reason = (
+            f"no answer within {config.open_timeout_s:g} s"
+            if silent
+            else why_refused(config.source, error, config.open_timeout_s)
+        )
         raise InputError(f"{redact(config.source)}: {reason}") from None
     except NoVideo:
-        raise InputError(f"{redact(config.source)}: it sends no video") from None
+        reason = why_refused(config.source, None, config.open_timeout_s)
+        raise InputError(f"{redact(config.source)}: {reason}") from None
 
 
 def playout(config: SourceConfig, bursts: bool) -> Playout:
