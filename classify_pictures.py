@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
 from capture.folder import images_of, read_image
 from capture.picture import Undecodable
+from configs.console import console, description, visible
 from configs.errors import InputError
 from configs.schema import ClassifyConfig, DetectConfig, OverlayConfig
 from inference.classify import classify
@@ -35,7 +35,7 @@ def classify_pictures(
     """
     files = list_pictures(paths)
     broken: dict[str, str] = {}
-    console = Console()
+    out = console()
     table = Table("picture", "face", "label", "confidence", title="faces", title_justify="left")
     counts: Counter[str] = Counter()
     with progress_bar() as progress:
@@ -46,10 +46,10 @@ def classify_pictures(
             add_rows(table, counts, ended.frame)
     if len(broken) == len(files):
         raise InputError(f"none of the {len(files)} pictures can be read, first: {next(iter(broken.items()))}")
-    console.print(table)
+    out.print(table)
     for name, reason in broken.items():
-        console.print(f"left out {name}: {reason}")
-    console.print(", ".join(f"{label}: {count}" for label, count in counts.most_common()))
+        out.print(f"left out {visible(name)}: {reason}")
+    out.print(", ".join(f"{label}: {count}" for label, count in counts.most_common()))
 
 
 def list_pictures(paths: list[Path]) -> dict[str, Path]:
@@ -92,15 +92,15 @@ def one_by_one(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
 def add_rows(table: Table, counts: Counter[str], frame: Frame) -> None:
     """One row per face; a picture without one has a row that says so."""
     if not frame.faces:
-        table.add_row(frame.name, "-", "no face found", "")
+        table.add_row(visible(frame.name), "-", "no face found", "")
         counts["no face found"] += 1
     for number, face in enumerate(frame.faces, 1):
         if face.prediction is not None:
-            table.add_row(frame.name, str(number), face.prediction.label, f"{face.prediction.confidence:.1%}")
+            table.add_row(visible(frame.name), str(number), face.prediction.label, f"{face.prediction.confidence:.1%}")
             counts[face.prediction.label] += 1
 
 
 def progress_bar() -> Progress:
     """On standard error; standard output has the table."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    columns = (description(), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console(stderr=True), transient=True)

@@ -17,11 +17,11 @@ import psutil
 import typer
 from msgspec import Struct, to_builtins
 from msgspec.json import encode
-from rich.console import Console
 from rich.text import Text
 
 from capture.sources import tickets_of
 from capture.webcam import Webcam
+from configs.console import console
 from configs.errors import InputError
 from configs.load import load_config
 from configs.schema import PipelineConfig, SourceConfig
@@ -79,10 +79,10 @@ def doctor(
 def show(finding: Finding) -> None:
     """One line at the terminal, two where something is to be done."""
     line = Text.assemble((f"{finding.level:8}", COLOURS[finding.level]), f"{finding.subject}: {finding.found}")
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(line)
+    out = console(highlight=False, soft_wrap=True)
+    out.print(line)
     if finding.remedy:
-        console.print(f"        {finding.remedy}")
+        out.print(f"        {finding.remedy}")
 
 
 def examine(options: PipelineConfig) -> Iterator[Finding]:
@@ -119,7 +119,7 @@ def packages() -> Iterator[Finding]:
             "warning",
             "training",
             f"{', '.join(missing)} not installed: train, export and .pth files need it",
-            "pip install 'maskstream[train]'",
+            "pip install -e '.[train]'",
         )
     else:
         yield Finding("ok", "training", ", ".join(f"{name} {found[name]}" for name in TRAINING))

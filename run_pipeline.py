@@ -22,6 +22,7 @@ from capture.stage import capture
 from classify_pictures import classify_pictures
 from configs.address import written
 from configs.command import refuse, run_command
+from configs.console import visible
 from configs.duration import milliseconds
 from configs.errors import InputError
 from configs.load import as_yaml, load_config
@@ -181,7 +182,7 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
         notify.tick(supervisor)
 
     def say(process: str, line: str) -> None:
-        progress.say(process, redact(line))
+        progress.say(process, visible(redact(line)))
 
     supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), admitted, options.trace)
     try:
@@ -261,7 +262,7 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
             if not options.run.keep_going or len(options.sources) == 1:
                 raise
             refused[source.name or redact(source.source)] = str(error)
-            typer.echo(f"maskstream: {redact(str(error))}; the other sources go on", err=True)
+            typer.echo(f"maskstream: {visible(redact(str(error)))}; the other sources go on", err=True)
         else:
             name = free_name(stream_name(source), [other.name for other in sources])
             sources.append(replace(source, name=name, tickets=tickets_of(source)))

@@ -16,6 +16,7 @@ from benchmark.find_max import FindMax
 from benchmark.link import LinkFigures
 from benchmark.models import ModelFigures
 from benchmark.pipeline import FlatOut, RealTime
+from configs.console import console
 from transport.cores import usable_cores
 
 Row = tuple[str, str, str]  # what, figure, what it does
@@ -219,15 +220,13 @@ def three(ages: Mapping[str, float]) -> str:
 
 def print_tables(report: Report) -> None:
     """For people."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
     for title, rows in tables(report):
         table = Table("", "", "", title=title, show_header=False, title_justify="left")
         for row in rows:
             table.add_row(*row)
-        console.print(table)
+        console().print(table)
 
 
 def markdown(report: Report) -> str:

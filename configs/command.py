@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from configs.console import visible
 from configs.errors import Failure, InputError
 from configs.redact import learn, learn_secret, redact
 
@@ -62,5 +63,5 @@ def _show_bug(*error: Any) -> None:
 
 def refuse(reason: str, code: int) -> int:
     """Say in one line what is wrong; gives the exit code back."""
-    typer.echo(f"maskstream: error: {redact(' '.join(reason.split()))}", err=True)
+    typer.echo(f"maskstream: error: {visible(redact(' '.join(reason.split())))}", err=True)
     return code

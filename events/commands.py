@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from configs.console import console
 from configs.duration import milliseconds
 from configs.errors import InputError
 from events.event import Event, utc
@@ -81,4 +81,4 @@ def _print(found: Iterator[Event]) -> None:
     for event in found:
         confidence = "" if event.confidence is None else f"{event.confidence:.0%}"
         table.add_row(event.time, event.stream, "" if event.track is None else str(event.track), event.text, confidence)
-    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
+    console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)

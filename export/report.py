@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from configs.console import console
 from export.gate import Verdict
 
 
@@ -36,28 +37,27 @@ class Report(Struct):
 
 def print_report(report: Report) -> None:
     """Two tables: what the gate found, and size and speed beside the original's."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
     print_checks(report.verdict, f"{report.model}: {report.precision}, judged on {report.faces}")
     if report.ms_per_face:
         speed = Table("network", "MB", "ms per face", "times as fast")
         for name, ms in report.ms_per_face.items():
             faster = report.ms_per_face["torch"] / ms
             speed.add_row(name, f"{report.size_mb[name]:.1f}", f"{ms:.2f}", f"{faster:.1f}")
-        console.print(speed)
-        console.print(f"from a crop to its logits, one face at a time, one thread; the files on {report.device}")
+        out = console()
+        out.print(speed)
+        out.print(f"from a crop to its logits, one face at a time, one thread; the files on {report.device}")
 
 
 def print_checks(verdict: Verdict, title: str) -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     checks = Table("check", "", "found", title=title)
     for check in verdict.checks:
-        checks.add_row(check.name, "[green]ok[/]" if check.passed else "[red]NO[/]", check.finding)
-    Console().print(checks)
+        checks.add_row(check.name, Text("ok", "green") if check.passed else Text("NO", "red"), check.finding)
+    console().print(checks)
 
 
 def report_path(model: Path) -> Path:

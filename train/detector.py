@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import cv2
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from configs.command import run_command
+from configs.console import console, description
 from configs.errors import InputError
 from inference.backends import torch_device
 from inference.checkpoint import write_bytes
@@ -171,8 +171,8 @@ def told(one: DetectorEpoch, epochs: int, seconds: float) -> str:
 @contextmanager
 def progress_of(views: int, done: int) -> Iterator[tuple[Callable[[int, float, float], None], Callable[[str], None]]]:
     """Two functions: one to tell of a step (views, losses of scores and boxes), one to say a line. All on stderr."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    columns = (description(), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=console(stderr=True)) as bar:
         task = bar.add_task("", total=views, completed=done)
 
         def on_step(count: int, score_loss: float, box_loss: float) -> None:

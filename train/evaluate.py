@@ -17,6 +17,7 @@ import numpy as np
 import typer
 
 from configs.command import run_command
+from configs.console import console
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from inference.backends import Backend, open_backend, softmax
@@ -230,26 +231,25 @@ def write_plots(folder: Path, answers: Answers, classes: Sequence[str]) -> bool:
 
 def print_report(report: dict[str, Any]) -> None:
     """Tables for people."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(markup=False)  # a class may be called [a]
+    out = console()
     names = list(report["classes"])
     table = Table("class", "precision", "recall", "F1", "pictures")
     for name, one in report["classes"].items():
         table.add_row(name, *(f"{one[key]:.3f}" for key in ("precision", "recall", "f1")), str(one["support"]))
-    console.print(table)
+    out.print(table)
     table = Table("true \\ said", *names)
     for name, row in zip(names, report["confusion"], strict=True):
         table.add_row(name, *map(str, row))
-    console.print(table)
+    out.print(table)
     groups = report["per_source"] | report["per_face_size"]
     if groups:
         table = Table("faces", "number", "accuracy", "macro F1", *names, caption="under the classes: recall")
         for name, one in groups.items():
             recalls = (f"{one['recall'][label]:.3f}" if label in one["recall"] else "-" for label in names)
             table.add_row(name, str(one["pictures"]), f"{one['accuracy']:.4f}", f"{one['macro_f1']:.3f}", *recalls)
-        console.print(table)
+        out.print(table)
     low, high = report["accuracy_ci95"]
     print(
         f"accuracy {report['accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f}), macro F1 {report['macro_f1']:.4f}"

@@ -14,6 +14,7 @@ import typer
 from msgspec.structs import replace
 
 from configs.command import run_command
+from configs.console import console
 from configs.errors import InputError
 from configs.load import load_config
 from configs.schema import ClassifyConfig, DetectConfig
@@ -192,15 +193,14 @@ def span(value: tuple[float, float] | None) -> str:
 
 
 def print_tables(tables: Sequence[Table]) -> None:
-    from rich.console import Console
     from rich.table import Table as Printed
 
-    console = Console(markup=False)
+    out = console()
     for title, columns, rows in tables:
         printed = Printed(*columns, title=title, title_justify="left", show_header=any(columns))
         for row in rows:
             printed.add_row(*row)
-        console.print(printed)
+        out.print(printed)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from configs.console import console
 from configs.errors import InputError
 from inference.checkpoint import write_whole
 from train.dataset import CheckedDataset
@@ -142,7 +143,6 @@ def git(folder: Path, *arguments: str) -> str:
 
 def print_results(scores: Mapping[str, Scores]) -> None:
     """A table of the splits for people."""
-    from rich.console import Console
     from rich.table import Table
 
     classes = list(next(iter(scores.values())).classes)
@@ -151,7 +151,7 @@ def print_results(scores: Mapping[str, Scores]) -> None:
         recalls = [f"{found.recall:.3f}" for found in one.classes.values()]
         faces = sum(found.support for found in one.classes.values())
         table.add_row(split, str(faces), f"{one.accuracy:.4f}", f"{one.macro_f1:.4f}", *recalls)
-    Console().print(table)
+    console().print(table)
 
 
 def open_tensorboard(folder: Path) -> SummaryWriter:

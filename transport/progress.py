@@ -7,11 +7,11 @@ import time
 from typing import Self
 
 import numpy as np
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from configs.console import console
 from transport.ledger import Ledger, percentile_ms
 from transport.supervisor import Supervisor
 
@@ -23,7 +23,7 @@ class Progress:
     """Per stream: state, rate, faces, age, drops. Redrawn in place on a terminal, else a line now and then."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = console(stderr=True, highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._every_s = _TERMINAL_S if self._console.is_terminal else _LINES_S
         self._drawn_s = time.monotonic()
@@ -101,7 +101,7 @@ def print_ledger(ledgers: dict[str, Ledger], limited_by: str | None = None) -> N
     if limited_by:
         table.caption, table.caption_justify = f"limited by {limited_by}", "left"
     width = None if sys.stdout.isatty() else 160  # in a pipe there is no width to fit into
-    Console(highlight=False, width=width).print(table)
+    console(highlight=False, width=width).print(table)
 
 
 def _ms(ages: np.ndarray, percent: float) -> str:

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from configs.console import console
 from configs.errors import Failure, InputError
 from configs.redact import learn, learn_secret
 from configs.references import escaped, resolve
@@ -97,4 +97,4 @@ def _print(found: list[dict[str, Any]], as_json: bool) -> None:
     for stream in found:
         words = (stream["name"], stream["state"], stream["fps"], stream["shown"], stream["quality"], stream["source"])
         table.add_row(*map(str, words))
-    Console(highlight=False, width=None if os.isatty(1) else 160).print(table)
+    console(highlight=False, width=None if os.isatty(1) else 160).print(table)
