@@ -10,8 +10,10 @@ from inference.checkpoint import write_whole
 
 def save_plot(run: RealTime, title: str, path: Path) -> None:
     """Write a PNG. Raises InputError if it cannot be written."""
+    import matplotlib
     from matplotlib.figure import Figure
 
+    matplotlib.rcParams["text.parse_math"] = False  # the title is a file's name
     figure = Figure(figsize=(11, 4), layout="constrained")
     age, rate = figure.subplots(1, 2, width_ratios=(3, 2))
     seconds, ages_ms = zip(*run.ages, strict=True)

@@ -188,8 +188,10 @@ def require_matplotlib(purpose: str) -> None:
 
 def new_figure(width_inch: float, height_inch: float) -> Figure:
     """A figure that no window system ever sees: without pyplot it is drawn by Agg."""
+    import matplotlib
     from matplotlib.figure import Figure
 
+    matplotlib.rcParams["text.parse_math"] = False  # a class called $_{$ ended a training at its last picture
     return Figure(figsize=(width_inch, height_inch), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
 
 

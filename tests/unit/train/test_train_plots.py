@@ -90,3 +90,9 @@ def test_bars_of_models_of_which_one_has_no_test_split(tmp_path):
 
 def face(colour):
     return np.full((40, 30, 3), colour, np.uint8)
+
+
+def test_a_class_of_any_name_is_drawn(tmp_path):
+    names = ("$_{$", "a$b$", "\\frac{")
+    plots.confusion_matrix(confusion(PROBABILITIES, LABELS, names), names, tmp_path / "odd.png")
+    picture(tmp_path / "odd.png")
