@@ -62,6 +62,10 @@ def doctor(
     """Look at this machine: does it have what the pipeline needs? Ends with 1 if there is a problem.
 
     A warning is what some runs can do without: a camera, a display, PyTorch.
+
+    Examples:
+      maskstream doctor
+      maskstream doctor --config cameras.yaml --device cuda
     """
     flags = {name: value for name, value in (("model", model), ("device", device)) if value is not None}
     options = load_config(config, settings or (), {"classify": flags})

@@ -35,7 +35,7 @@ from events.rules import read_rules
 from export.__main__ import export
 from inference.classify import classify
 from inference.detect import LOOK_AHEAD, detect
-from overlay.sinks import check_sinks, default_sinks, per_stream
+from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.stage import overlay
 from train.__main__ import train
 from train.arguments import plain_shares
@@ -85,7 +85,8 @@ def run(
     sink: Annotated[
         list[str] | None,
         typer.Option(
-            help="window, web, file:OUT.mp4, images:FOLDER/, jsonl:OUT.jsonl, contact:OUT.png, null; repeatable"
+            help=f"{', '.join(form for form, _ in SINKS.values())}; repeatable; a window if not given, or the page "
+            "where there is no display"
         ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with any of the options; see --print-config")] = None,
@@ -135,8 +136,14 @@ def run(
 ) -> None:
     """Show and record who wears a mask, live from cameras or from files.
 
-    The run ends with the sources, or with Ctrl-C. Examples: `--source 0` (webcam, in a window);
-    `--source rtsp://user:pass@host/path --sink file:out.mp4`; `--source clip.mp4 --sink jsonl:out.jsonl --json`.
+    The run ends with the sources, or with Ctrl-C. Not all options have a flag: --source demo --print-config shows
+    them all, with unit, default and reason; they stand in a YAML file (--config) or are set by --set.
+
+    Examples:
+      maskstream run --source 0
+      maskstream run --source rtsp://user:pass@host/path --sink file:out.mp4
+      maskstream run --source clip.mp4 --sink file:o.mp4 --sink jsonl:o.jsonl
+      maskstream run --source demo --realtime --loop --sink web
     """
     max_age_ms = milliseconds(max_age) if max_age else None
     flags = {
@@ -216,7 +223,13 @@ def classify_command(
     ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="any option: section.key=value")] = None,
 ) -> None:
-    """Classify pictures: a table, annotated pictures, JSON lines. Without pictures: the webcam, in a window."""
+    """Classify pictures: a table, annotated pictures, JSON lines. Without pictures: the webcam, in a window.
+
+    Examples:
+      maskstream classify models/NAME.pth photos/
+      maskstream classify models/NAME.pth faces/ --whole -o classified/
+      maskstream classify models/NAME.pth
+    """
     flags: dict[str, Any] = {
         "sources": ([] if paths else ["0"], {}),
         "detect": _given(detector=detector, model=detector_model),
@@ -297,26 +310,28 @@ def _check_listen(section: str, address: str) -> None:
         raise InputError(f"{section}.listen: {address!r} is neither ipc nor tcp://127.0.0.1:PORT")
 
 
+ABOUT = "Live face-mask video pipeline: capture, detect, classify, overlay."
+COMMANDS: tuple[Callable[..., Any], ...] = (
+    run,
+    streams_command,
+    events,
+    report,
+    doctor,
+    classify_command,
+    train,
+    evaluate,
+    train_detector_command,
+    evaluate_detector,
+    results,
+    export,
+    benchmark,
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """`maskstream`: all commands."""
     _check_install()
-    about = "Live face-mask video pipeline: capture, detect, classify, overlay."
-    commands: list[Callable[..., Any]] = [
-        run,
-        streams_command,
-        events,
-        report,
-        doctor,
-        classify_command,
-        train,
-        evaluate,
-        train_detector_command,
-        evaluate_detector,
-        results,
-        export,
-        benchmark,
-    ]
-    run_command(commands, "maskstream", about, plain_shares(sys.argv[1:] if arguments is None else arguments))
+    run_command(COMMANDS, "maskstream", ABOUT, plain_shares(sys.argv[1:] if arguments is None else arguments))
 
 
 def _check_install() -> None:

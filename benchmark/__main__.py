@@ -83,6 +83,11 @@ def benchmark(
 
     Speed is honest only beside the truth: recall and labels are scored in the same run. Ratios to other loops can be
     compared between machines; frames per second cannot. Keep the machine quiet meanwhile.
+
+    Examples:
+      maskstream benchmark
+      maskstream benchmark --compare
+      maskstream benchmark --find-max --max-age 100ms
     """
     options = [word for setting in settings or () for word in ("--set", setting)]
     options += ["--device", device]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 import traceback
@@ -15,6 +16,9 @@ from configs.errors import Failure, InputError
 from configs.redact import learn, learn_secret, redact
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+WIDEST_HELP = 100  # columns; lines that are longer are hard to read
+EXAMPLES = "\n\nExamples:\n"  # begins the last paragraph of a command's docstring
+HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST_HELP}
 
 
 def run_command(
@@ -25,11 +29,7 @@ def run_command(
     One command is run as it is; of several the first argument names one, by the function's name (without `_command` and
     with a dash for each `_`), and `about` is what `--help` says of all.
     """
-    app = typer.Typer(name=name, add_completion=False, pretty_exceptions_enable=False)
-    if len(commands) > 1:
-        app.callback(help=about)(lambda: None)
-    for command in commands:
-        app.command(command.__name__.removesuffix("_command").replace("_", "-"))(command)
+    app = new_app(commands, name, about)
     given = list(sys.argv[1:] if arguments is None else arguments)
     _learn(given)
     sys.excepthook = _show_bug
@@ -59,6 +59,27 @@ def _learn(arguments: Sequence[str]) -> None:
 def _show_bug(*error: Any) -> None:
     """A traceback, without the secrets that its texts may hold."""
     sys.stderr.write(redact("".join(traceback.format_exception(*error))))
+
+
+def new_app(commands: Sequence[Callable[..., Any]], name: str, about: str = "") -> typer.Typer:
+    """The commands as `run_command` runs them.
+
+    Help is plain text: in rich's panels the descriptions had 22 of 80 columns, and what did not fit was cut.
+    """
+    app = typer.Typer(
+        name=name, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=HELP
+    )
+    if len(commands) > 1:
+        app.callback(help=about)(lambda: None)
+    for command in commands:
+        about = inspect.cleandoc(command.__doc__ or "")
+        app.command(
+            command.__name__.removesuffix("_command").replace("_", "-"),
+            help=about.replace(EXAMPLES, f"\n\n\b{EXAMPLES[1:]}"),  # \b: these lines are not joined and wrapped
+            short_help=" ".join(about.partition("\n\n")[0].split()),  # whole; what typer makes of it is cut
+            context_settings=HELP,
+        )(command)
+    return app
 
 
 def refuse(reason: str, code: int) -> int:

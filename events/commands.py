@@ -32,7 +32,12 @@ def events(
     as_csv: Annotated[bool, typer.Option("--csv", help="as CSV")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="as lines of JSON")] = False,
 ) -> None:
-    """List what happened, oldest first."""
+    """List what happened, oldest first.
+
+    Examples:
+      maskstream events events.db --since 1h --label no_mask
+      maskstream events events.db --csv
+    """
     if as_csv and as_json:
         raise InputError("--csv and --json: give one of them")
     store = Store(file, must_exist=True)
@@ -54,7 +59,11 @@ def report(
     since: Annotated[str, typer.Option(help="how far back, as 30m, 24h or 7d")] = "24h",
     output: Annotated[Path, typer.Option("--output", "-o", help="the page to write")] = Path("report.html"),
 ) -> None:
-    """Write one page: decisions and other events by hour and label, beside what is known to be missed."""
+    """Write one page: decisions and other events by hour and label, beside what is known to be missed.
+
+    Examples:
+      maskstream report events.db --since 24h -o report.html
+    """
     store = Store(file, must_exist=True)
     text = page([event for event, _ in store.read(_since(since))], since, time.time())
     store.close()

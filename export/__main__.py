@@ -75,6 +75,10 @@ def export(
     nothing behind, an older file stays.
 
     The checkpoint may be a face detector's: then boxes and scores on the photographs of --photos are compared.
+
+    Examples:
+      maskstream export models/NAME.pth -o NAME.onnx
+      maskstream export models/NAME.pth -o NAME.int8.onnx --int8 --calibrate faces/ --faces other/
     """
     require_torch("export")
     output = checked_output(model, output)

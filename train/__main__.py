@@ -135,7 +135,14 @@ def train(
         Path | None, typer.Option(help="Folder for plots and figures; else results/, beside --output if given.")
     ] = None,
 ) -> None:
-    """Train a network on face crops, keep its best epoch, calibrate it, and score it on all splits."""
+    """Train a network on face crops, keep its best epoch, calibrate it, and score it on all splits.
+
+    Examples:
+      maskstream train faces/ --backbone BasicCNN
+      maskstream train faces/ --backbone ResNet --resnet_retrain_mode retrain
+      maskstream train faces/ --weights resnet50.pth --epochs 60 --device auto
+      maskstream train faces/ --backbone BasicCNN --resume
+    """
     settings = msgspec.json.decode(msgspec.json.encode(dict(locals()), enc_hook=str))
     require_torch("training")
     weights = weights or ("none" if backbone in WITHOUT_IMAGENET else "imagenet")

@@ -68,7 +68,12 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON line.")] = False,
 ) -> None:
-    """Accuracy, precision, recall and F1 per class, confusion and calibration of a model on labelled faces."""
+    """Accuracy, precision, recall and F1 per class, confusion and calibration of a model on labelled faces.
+
+    Examples:
+      maskstream evaluate models/NAME.pth faces/
+      maskstream evaluate NAME.onnx faces/ --split all -o results/
+    """
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     if output is not None:
         plots.require_matplotlib("--output")

@@ -64,6 +64,10 @@ def evaluate_detector(
 
     Faces count from 40 px on (the shorter side of the annotated box); a box has found one where they overlap by 0.4
     (IoU). Faces in the background that nobody annotated count as false boxes.
+
+    Examples:
+      maskstream evaluate-detector scenes/
+      maskstream evaluate-detector yunet.onnx scenes/ --width 320
     """
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     cv2.setNumThreads(1)

@@ -91,7 +91,12 @@ def results(
         bool, typer.Option("--original", help="Also the rows of the original project's table that were not run here.")
     ] = False,
 ) -> None:
-    """Training, validation and test accuracy of all training runs in a folder, as a Markdown table and a plot."""
+    """Training, validation and test accuracy of all training runs in a folder, as a Markdown table and a plot.
+
+    Examples:
+      maskstream results
+      maskstream results results/ --original -o table.md
+    """
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     if output is not None and output.suffix != ".md":
         raise InputError(f"--output {output}: a Markdown file ends in .md")

@@ -32,7 +32,13 @@ def streams_command(
     token: Annotated[str, typer.Option(help="its token, also MASKSTREAM_TOKEN")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
-    """Change the streams of a run that goes on (one with --sink web)."""
+    """Change the streams of a run that goes on (one with --sink web).
+
+    Examples:
+      maskstream streams list
+      maskstream streams add rtsp://user:pass@host/path --name yard
+      maskstream streams remove yard
+    """
     if action not in ACTIONS:
         raise InputError(f"streams {action}: use {', '.join(ACTIONS)}")
     if bool(what) == (action == "list"):
