@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 from msgspec.structs import replace
+
+# Ctrl-C while modules are loaded (seconds on a busy box) ends the process without a traceback
+if (ON_INTERRUPT := signal.getsignal(signal.SIGINT)) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 try:
     import cv2  # noqa: F401
@@ -54,6 +59,8 @@ from transport.trace import check_trace
 from web.commands import streams_command
 from web.serve import serve
 from web.token import with_token
+
+signal.signal(signal.SIGINT, ON_INTERRUPT)
 
 
 def stages(config: PipelineConfig) -> list[Stage]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.pipeline import RealTime
-from inference.checkpoint import write_whole
+from configs.whole_file import write_whole
 
 
 def save_plot(run: RealTime, title: str, path: Path) -> None:
@@ -28,4 +28,4 @@ def save_plot(run: RealTime, title: str, path: Path) -> None:
     rate.set_yticks(range(len(names)), names, fontsize=8)
     rate.invert_yaxis()
     rate.set(xlabel="frames/s", title="each stream")
-    write_whole(path, lambda part: figure.savefig(part, dpi=110))
+    write_whole(path, lambda part: figure.savefig(part, format="png", dpi=110))

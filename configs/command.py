@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 import sys
 import threading
 import traceback
@@ -12,13 +13,15 @@ from typing import Any
 import typer
 
 from configs.console import visible
-from configs.errors import Failure, InputError
+from configs.errors import Failure, InputError, Stopped
 from configs.redact import learn, learn_secret, redact
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 WIDEST_HELP = 100  # columns; lines that are longer are hard to read
 EXAMPLES = "\n\nExamples:\n"  # begins the last paragraph of a command's docstring
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": WIDEST_HELP}
+
+_given: list[str] = []  # the words of the command that runs
 
 
 def run_command(
@@ -29,19 +32,25 @@ def run_command(
     One command is run as it is; of several the first argument names one, by the function's name (without `_command` and
     with a dash for each `_`), and `about` is what `--help` says of all.
     """
-    app = new_app(commands, name, about)
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _given[:] = [*name.split(), *given]
     _learn(given)
     sys.excepthook = _show_bug
     threading.excepthook = lambda bug: _show_bug(bug.exc_type, bug.exc_value, bug.exc_traceback)
     try:
+        app = new_app(commands, name, about)
         code = app(given or (["--help"] if len(commands) > 1 else []), prog_name=name, standalone_mode=False)
     except (InputError, Failure) as error:
         code = refuse(str(error), 1)
     except typer.TyperException as error:
         code = refuse(f"{error.format_message()} (see --help)", 2)  # type: ignore[attr-defined]
+    except Stopped as stop:
+        code = refuse(str(stop), INTERRUPTED, "maskstream")
     except (typer.Abort, KeyboardInterrupt):
-        code = INTERRUPTED
+        code = refuse("stopped", INTERRUPTED, "maskstream")
+    else:
+        if code == INTERRUPTED:  # what typer makes of KeyboardInterrupt
+            refuse("stopped", INTERRUPTED, "maskstream")
     sys.exit(code)
 
 
@@ -82,7 +91,13 @@ def new_app(commands: Sequence[Callable[..., Any]], name: str, about: str = "") 
     return app
 
 
-def refuse(reason: str, code: int) -> int:
+def command_line(add: str, without: str) -> str:
+    """The command that runs now, to be typed again with one option more and one less."""
+    words = [word for word in _given if word != without]
+    return shlex.join(words if add in words else [*words, add])
+
+
+def refuse(reason: str, code: int, begin: str = "maskstream: error") -> int:
     """Say in one line what is wrong; gives the exit code back."""
-    typer.echo(f"maskstream: error: {visible(redact(' '.join(reason.split())))}", err=True)
+    typer.echo(f"{begin}: {visible(redact(' '.join(reason.split())))}", err=True)
     return code

@@ -11,3 +11,7 @@ class InputError(Exception):
 
 class Failure(Exception):
     """A run cannot go on, though nothing that the user gave is wrong; the text says why, in one line."""
+
+
+class Stopped(Exception):
+    """The user stopped the command by Ctrl-C; the text says what is left and how to go on, in one line."""

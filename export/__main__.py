@@ -16,6 +16,7 @@ from msgspec import structs
 
 from configs.command import run_command
 from configs.errors import Failure, InputError
+from configs.whole_file import write_bytes
 from export.alone import BATCHES
 from export.detector import export_detector
 from export.faces import Faces, choose, face_files, read_faces, synthetic_faces
@@ -25,7 +26,7 @@ from export.precision import to_fp16, to_int8
 from export.report import Report, indented, print_report, report_path
 from export.speed import ms_per_face
 from inference.backends import parse_device
-from inference.checkpoint import ModelInfo, load_checkpoint, write_bytes
+from inference.checkpoint import ModelInfo, load_checkpoint
 from inference.detector_file import is_detector
 from inference.networks import require_torch
 

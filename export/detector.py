@@ -15,12 +15,12 @@ import numpy as np
 from msgspec import Struct
 
 from configs.errors import Failure, InputError
+from configs.whole_file import write_bytes
 from export.alone_detector import ask_detector_alone
 from export.gate import Check, Verdict, check_form
 from export.onnx_file import read_written
 from export.report import indented, print_checks, report_path
 from inference.backends import METADATA_KEY
-from inference.checkpoint import write_bytes
 from inference.detector_file import MULTIPLE, DetectorInfo, load_detector
 
 if TYPE_CHECKING:

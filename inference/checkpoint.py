@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import struct
-import tempfile
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -16,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from configs.errors import InputError
+from configs.whole_file import write_whole
 from inference.foreign_checkpoint import (
     found_class_names,
     found_weights,
@@ -64,40 +63,6 @@ def save_checkpoint(path: Path, network: nn.Module, info: ModelInfo) -> None:
         "weights": {key: value.cpu() for key, value in network.state_dict().items()},
     }
     write_whole(path, lambda partial: torch.save(content, partial))
-
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Have `write` fill a file beside `path`, then rename it: nobody ever sees half of it, even on a full disk."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-    os.close(handle)
-    partial = Path(name)
-    try:
-        write(partial)
-        os.chmod(partial, 0o666 & ~current_umask())  # mkstemp makes it 0600
-        os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
-        raise InputError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write the file so that nobody ever sees half of it."""
-
-    def write(partial: Path) -> None:
-        partial.write_bytes(content)
-
-    write_whole(path, write)
-
-
-def current_umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
 
 
 def load_checkpoint(path: Path, classes: Sequence[str] = (), backbone: str = "") -> tuple[nn.Module, ModelInfo]:

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from configs.errors import InputError
-from inference.checkpoint import fits, is_state_dict, read_content, write_whole
+from configs.whole_file import write_whole
+from inference.checkpoint import fits, is_state_dict, read_content
 
 if TYPE_CHECKING:
     from inference.maskface_net import MaskFace

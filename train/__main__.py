@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import cv2
 import msgspec
@@ -15,42 +15,47 @@ import typer
 from msgspec import structs
 
 from configs.command import run_command
-from configs.errors import InputError
+from configs.errors import InputError, Stopped
 from inference.checkpoint import ModelInfo, save_checkpoint
 from inference.networks import (
     PREPROCESSING,
     Backbone,
     RetrainMode,
     Trainable,
-    build_network,
-    freeze,
     require_torch,
     with_biases,
 )
 from inference.preprocess import Preprocessing
 from train.arguments import plain_shares
 from train.batches import Balance, TrainingFaces, steps_of
+from train.claim import how_to_go_on, require_name
 from train.dataset import MOST_NAMED, CheckedDataset, Dataset, check_pictures, find_dataset, read_pictures, read_resized
 from train.loop import fit
 from train.outcome import finish
+from train.overview import device_name, learning_share, left_out, print_overview
 from train.painted_masks import LandmarkFinder
 from train.parallel import Team, team_of
 from train.progress import progress_of
-from train.record import RunFiles, log_epoch, open_tensorboard, write_metrics
+from train.record import default_name, log_epoch, open_tensorboard, run_files, write_metrics
 from train.resume import load_state, save_state
 from train.split import copies_across, write_manifest
-from train.start import WITHOUT_IMAGENET, load_pretrained
+from train.start import WITHOUT_IMAGENET, new_network, origin_of
 from train.training import Optimizer, Recipe, Schedule, Training
 from transport.cores import usable_cores
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
 
 log = logging.getLogger("train")
 
 KEPT_DETAIL = 1.5  # training pictures are kept at this many times the input size: room for tighter crops
-NOT_OF_THE_TRAINING = {"dataset", "device", "number_workers", "tensorboard", "resume", "output", "results"}
+NOT_OF_THE_TRAINING = {
+    "dataset",
+    "device",
+    "number_workers",
+    "tensorboard",
+    "resume",
+    "overwrite",
+    "output",
+    "results",
+}
 """Options that may be others when a run is resumed: they do not change what is learnt (the pictures are compared)."""
 
 
@@ -126,7 +131,10 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
     amp: Annotated[bool, typer.Option(help="Half precision on CUDA, where it does no harm.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same split and, on a CPU, same training.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name that was killed.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name that was stopped.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin a run anew whose name is taken; what it left is replaced.")
+    ] = False,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Folder for TensorBoard logs; each run has its own in it.")
     ] = None,
@@ -167,10 +175,13 @@ def train(
         raise InputError(f"--output {output}: a checkpoint ends in .pth")
     with team_of(device) as team:
         set_up_process(team)
-        checked = check_pictures(find_dataset(dataset, split_data, seed), dataset)
+        found = find_dataset(dataset, split_data, seed)
+        files = run_files(output, results, default_name(backbone, mode, resnet_retrain_mode, found, recipe, size))
+        if team.leads:
+            require_name(files.state, (files.model, files.result("run.json")), resume, overwrite)
+        checked = check_pictures(found, dataset)
         data = checked.data
         report_copies(checked)
-        files = run_files(output, results, default_name(backbone, mode, resnet_retrain_mode, data, recipe, size))
         writer = open_tensorboard(tensorboard / files.name) if tensorboard is not None and team.leads else None
 
         network = new_network(backbone, len(data.classes), weights, mode, seed, team.device)
@@ -184,23 +195,42 @@ def train(
         elif team.leads:
             save_state(files.state, training, state, checked.fingerprint)
 
-        with progress_of(training, len(faces.labels), shown=team.leads) as (on_step, on_epoch):
-            workers = min(number_workers, usable_cores())  # more would only wait for each other
-            for result in fit(training, faces, val, preprocessing, team, workers=workers, on_step=on_step):
-                on_epoch(result)
-                if not team.leads:
-                    continue
-                if result is training.best:
-                    info = ModelInfo(data.classes, preprocessing, backbone, result.temperature, checked.fingerprint)
-                    write_manifest(files.manifest, checked.rows)
-                    save_checkpoint(files.model, with_biases(training.judged, backbone, result.biases), info)
-                save_state(files.state, training, state, checked.fingerprint)
-                write_metrics(files.result("metrics.csv"), training.history)
-                if writer is not None:
-                    log_epoch(writer, result)
         if team.leads:
-            facts = {"backbone": backbone, "resnet_retrain_mode": mode, "weights": weights, "settings": settings}
-            finish(files, training, checked, team, facts)
+            labels = {split: [row.label for row in checked.rows if row.split == split] for split in data.splits}
+            print_overview(
+                data.classes,
+                labels,
+                {
+                    "left out": left_out(checked.broken, len(checked.rows) + len(checked.broken)),
+                    "network": f"{backbone}, {preprocessing.size} px, starts from {origin_of(backbone, weights)}",
+                    "learning": learning_share(network),
+                    "device": device_name(team.device),
+                    "writes": f"{files.model} (its best epoch) and {files.manifest}; {files.result('*')}",
+                },
+            )
+
+        kept = len(training.history)
+        try:
+            with progress_of(training, len(faces.labels), shown=team.leads) as (on_step, on_epoch):
+                workers = min(number_workers, usable_cores())  # more would only wait for each other
+                for result in fit(training, faces, val, preprocessing, team, workers=workers, on_step=on_step):
+                    on_epoch(result)
+                    if not team.leads:
+                        continue
+                    if result is training.best:
+                        info = ModelInfo(data.classes, preprocessing, backbone, result.temperature, checked.fingerprint)
+                        write_manifest(files.manifest, checked.rows)
+                        save_checkpoint(files.model, with_biases(training.judged, backbone, result.biases), info)
+                    save_state(files.state, training, state, checked.fingerprint)
+                    kept = len(training.history)
+                    write_metrics(files.result("metrics.csv"), training.history)
+                    if writer is not None:
+                        log_epoch(writer, result)
+            if team.leads:
+                facts = {"backbone": backbone, "resnet_retrain_mode": mode, "weights": weights, "settings": settings}
+                finish(files, training, checked, team, facts)
+        except KeyboardInterrupt:
+            raise Stopped(how_to_go_on(files.state, kept, epochs)) from None
 
 
 def learning_layers(backbone: Backbone, weights: str, resnet_retrain_mode: RetrainMode | None) -> RetrainMode:
@@ -248,50 +278,6 @@ def report_copies(checked: CheckedDataset) -> None:
         log.warning("the same picture: %s", ", ".join(f"{row.file} ({row.split} {row.label})" for row in group))
     if copies:
         log.warning("%d pictures are in more than one split or class", len(copies))
-
-
-def run_files(output: Path | None, results: Path | None, default_name: str) -> RunFiles:
-    """Where the run writes: models/ and results/ as in the original program, unless told otherwise."""
-    if output is None:
-        return RunFiles(Path("models") / f"{default_name}.pth", results or Path("results"))
-    return RunFiles(output, results or output.parent / "results")
-
-
-def default_name(
-    backbone: Backbone,
-    mode: RetrainMode,
-    resnet_retrain_mode: RetrainMode | None,
-    data: Dataset,
-    recipe: Recipe,
-    size: int | None = None,
-) -> str:
-    """Name as the original program gave it: `ResNet-not_retrain-3classes-64-60-0.00100000`.
-
-    It had a mode in the name of each BasicCNN too. `all` is what it did not have: a ResNet that learns with all layers.
-    """
-    layers = (resnet_retrain_mode or "not_retrain") if backbone == "BasicCNN" else mode
-    settings = f"{recipe.batch_size}-{recipe.epochs}-{recipe.learning_rate:.8f}"
-    return f"{backbone}-{layers}-{len(data.classes)}classes-{settings}" + (f"-{size}px" if size else "")
-
-
-def new_network(
-    backbone: Backbone, classes: int, weights: str, mode: RetrainMode, seed: int, device: torch.device
-) -> nn.Module:
-    """The network to begin with."""
-    import torch
-
-    torch.manual_seed(seed)
-    network = build_network(backbone, classes)
-    if weights != "none":
-        load_pretrained(network, backbone, weights)
-    freeze(network, mode)
-    if backbone == "BasicCNN" and device.type == "cpu":
-        from train.pooled_conv import with_pooled_conv
-
-        assert isinstance(network, torch.nn.Sequential)
-        network = with_pooled_conv(network)
-    # channels last is faster on a CPU
-    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def training_faces(data: Dataset, longest_px: int, landmark_model: Path | None) -> TrainingFaces:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,23 +17,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 
 from configs.command import run_command
 from configs.console import console, description
-from configs.errors import InputError
+from configs.errors import InputError, Stopped
+from configs.whole_file import write_bytes
 from inference.backends import torch_device
-from inference.checkpoint import write_bytes
 from inference.detector_file import MULTIPLE, DetectorInfo, save_detector
 from inference.networks import require_torch
+from train.claim import how_to_go_on, require_name
+from train.overview import device_name, learning_share, print_overview
 from train.photo_arrays import Photos, read_arrays
 from train.progress import Rate
 from train.resume import load_state, save_state
 from transport.cores import usable_cores
 
 if TYPE_CHECKING:
-    from train.detector_training import DetectorEpoch
+    from train.detector_training import DetectorEpoch, DetectorTraining
 
 log = logging.getLogger("train")
 
 ALLOWED_FALSE = 0.36  # boxes on the background of each validation photograph, at the score that is shipped as threshold
-NOT_OF_THE_TRAINING = {"photos", "device", "resume", "output", "epochs"}
+NOT_OF_THE_TRAINING = {"photos", "device", "resume", "overwrite", "output", "epochs"}
 """Options that may be others when a run is resumed (the photographs are compared)."""
 
 
@@ -66,9 +68,12 @@ def train_detector_command(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with the run of this output that was killed, from its last validation. --epochs may be "
+            help="Go on with the run of this output that was stopped, from its last validation. --epochs may be "
             "another number: the learning rate then falls by the new plan.",
         ),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin a run anew whose output is there already.")
     ] = False,
 ) -> None:
     """Train a small face detector from scratch; the weights that are best on the validation photographs are kept.
@@ -85,39 +90,43 @@ def train_detector_command(
     settings = {name: str(value) for name, value in locals().items() if name not in NOT_OF_THE_TRAINING}
     require_torch("training")
     check_options(output, size)
+    state = output.with_suffix(".state")
+    require_name(state, (output,), resume, overwrite)
     set_up_process()
     from train.detector_training import DetectorEpoch, DetectorTraining, validate
     from train.detector_views import Views
 
     target = torch_device(device)
     train, val = read_arrays(photos / "train"), read_arrays(photos / "val")
-    log.info(
-        "%d photographs with %d faces to learn from, %d with %d to validate on",
-        *(len(train.photos), train.faces, len(val.photos), val.faces),
-    )
     if landmark_model is not None:
         ask_yunet(train, landmark_model)
     steps = max(1, len(train.photos) // batch_size)
     training = DetectorTraining(target, epochs * steps, learning_rate, seed, amp)
-    state, fingerprint = output.with_suffix(".state"), f"{train.fingerprint} {val.fingerprint}"
+    fingerprint = f"{train.fingerprint} {val.fingerprint}"
     if resume:
         load_state(state, training, settings, fingerprint)
     views = Views(train.photos, train.classes, size)
-    with progress_of(epochs * steps * batch_size, training.steps * batch_size) as (on_step, say):
-        for epoch in range(len(training.history) + 1, epochs + 1):
-            started = time.monotonic()
-            losses = training.run_epoch(views.batches(batch_size, steps, (seed, epoch)), on_step)
-            scores = None
-            if epoch % validate_every == 0 or epoch == epochs:
-                matches = validate(training.judged, val.photos, target)
-                scores = matches.scores_at(matches.score_for(ALLOWED_FALSE), val.classes)
-            training.history.append(DetectorEpoch(epoch, *losses, scores))
-            say(told(training.history[-1], epochs, time.monotonic() - started))
-            if scores is None:
-                continue
-            if training.best is training.history[-1]:
-                save_detector(output, training.judged, DetectorInfo(score=round(scores.score, 3)))
-            save_state(state, training, settings, fingerprint)
+    kept = len(training.history)
+    announce(photos, {"train": train, "val": val}, training, output)
+    try:
+        with progress_of(epochs * steps * batch_size, training.steps * batch_size) as (on_step, say):
+            for epoch in range(len(training.history) + 1, epochs + 1):
+                started = time.monotonic()
+                losses = training.run_epoch(views.batches(batch_size, steps, (seed, epoch)), on_step)
+                scores = None
+                if epoch % validate_every == 0 or epoch == epochs:
+                    matches = validate(training.judged, val.photos, target)
+                    scores = matches.scores_at(matches.score_for(ALLOWED_FALSE), val.classes)
+                training.history.append(DetectorEpoch(epoch, *losses, scores))
+                say(told(training.history[-1], epochs, time.monotonic() - started))
+                if scores is None:
+                    continue
+                if training.best is training.history[-1]:
+                    save_detector(output, training.judged, DetectorInfo(score=round(scores.score, 3)))
+                save_state(state, training, settings, fingerprint)
+                kept = epoch
+    except KeyboardInterrupt:
+        raise Stopped(how_to_go_on(state, kept, epochs)) from None
     history = output.with_suffix(".history.json")
     write_bytes(history, msgspec.json.encode(training.history))
     state.unlink(missing_ok=True)
@@ -128,6 +137,23 @@ def train_detector_command(
             {"model": str(output), "best_epoch": best.epoch, "history": str(history), "val": best.val}
         ).decode()
     )
+
+
+def announce(photos: Path, splits: Mapping[str, Photos], training: DetectorTraining, output: Path) -> None:
+    """Say what is about to be learnt, before the first epoch."""
+    faces = {
+        split: [found.classes[label] for photo in found.photos for label in photo.labels]
+        for split, found in splits.items()
+    }
+    numbers = ", ".join(f"{split} {len(found.photos):,}" for split, found in splits.items())
+    facts = {
+        "photos": f"{photos}: {numbers}; the classes only decide how often a face is shown",
+        "network": "MaskFace, starts from random weights",
+        "learning": learning_share(training.network),
+        "device": device_name(training.device),
+        "writes": f"{output} (its best validation) and {output.with_suffix('.history.json')}",
+    }
+    print_overview(splits["train"].classes, faces, facts, "faces")
 
 
 def check_options(output: Path, size: int) -> None:

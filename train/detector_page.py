@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from inference.checkpoint import write_whole
+from configs.whole_file import write_bytes
 from train.sightings import Sighting
 from transport.frame import Box
 
@@ -74,13 +74,6 @@ def write_page(folder: Path, title: str, about: Sequence[str], tables: Sequence[
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
     page += f"<style>{STYLE}</style>" + "".join(parts)
     write_bytes(folder / "index.html", page.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    def write(there: Path) -> None:
-        there.write_bytes(content)
-
-    write_whole(path, write)
 
 
 def table_html(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

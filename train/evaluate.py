@@ -20,8 +20,8 @@ from configs.command import run_command
 from configs.console import console
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
+from configs.whole_file import write_whole
 from inference.backends import Backend, open_backend, softmax
-from inference.checkpoint import write_whole
 from inference.preprocess import prepare
 from train import plots
 from train.held_out import Picture, find_pictures

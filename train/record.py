@@ -17,11 +17,12 @@ import numpy as np
 
 from configs.console import console
 from configs.errors import InputError
-from inference.checkpoint import write_whole
-from train.dataset import CheckedDataset
+from configs.whole_file import write_whole
+from inference.networks import Backbone, RetrainMode
+from train.dataset import CheckedDataset, Dataset
 from train.metrics import Scores, confusion
 from train.split import copies_across
-from train.training import EpochResult
+from train.training import EpochResult, Recipe
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -52,6 +53,30 @@ class RunFiles:
     def result(self, kind: str) -> Path:
         """`metrics.csv`, `run.json`, `png`, `mistakes.png`."""
         return self.results / f"{self.name}.{kind}"
+
+
+def run_files(output: Path | None, results: Path | None, default_name: str) -> RunFiles:
+    """Where the run writes: models/ and results/ as in the original program, unless told otherwise."""
+    if output is None:
+        return RunFiles(Path("models") / f"{default_name}.pth", results or Path("results"))
+    return RunFiles(output, results or output.parent / "results")
+
+
+def default_name(
+    backbone: Backbone,
+    mode: RetrainMode,
+    resnet_retrain_mode: RetrainMode | None,
+    data: Dataset,
+    recipe: Recipe,
+    size: int | None = None,
+) -> str:
+    """Name as the original program gave it: `ResNet-not_retrain-3classes-64-60-0.00100000`.
+
+    It had a mode in the name of each BasicCNN too. `all` is what it did not have: a ResNet that learns with all layers.
+    """
+    layers = (resnet_retrain_mode or "not_retrain") if backbone == "BasicCNN" else mode
+    settings = f"{recipe.batch_size}-{recipe.epochs}-{recipe.learning_rate:.8f}"
+    return f"{backbone}-{layers}-{len(data.classes)}classes-{settings}" + (f"-{size}px" if size else "")
 
 
 def write_metrics(path: Path, history: Sequence[EpochResult]) -> None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from configs.command import run_command
 from configs.errors import InputError
-from inference.checkpoint import write_whole
+from configs.whole_file import write_whole
 from train import plots
 from train.metrics import Scores
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from configs.errors import InputError
-from inference.checkpoint import read_content, write_whole
+from configs.whole_file import write_whole
+from inference.checkpoint import read_content
 
 FORMAT = "maskstream-training-1"
 
@@ -43,7 +44,7 @@ def load_state(path: Path, training: Resumable, settings: Mapping[str, Any], dat
     nothing would be the same as in an unbroken run.
     """
     if not path.is_file():
-        raise InputError(f"--resume: {path}: no such file: no unfinished run has this name; leave out --resume")
+        raise InputError(f"--resume: {path}: no such file: no unfinished run has this name")
     content = read_content(path)
     if content.get("format") != FORMAT:
         raise InputError(f"{path}: not the state of a training run")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from configs.errors import InputError
-from inference.checkpoint import write_whole
+from configs.whole_file import write_whole
 
 SPLITS = ("train", "val", "test")
 

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -178,6 +179,51 @@ def test_killed_in_the_middle_and_resumed_it_is_the_unbroken_run(unbroken, faces
     assert "no unfinished run has this name" in refusal(*arguments, "--resume")
 
 
+def test_ctrl_c_says_the_command_that_goes_on_and_it_does(faces, tmp_path):
+    line = command(faces, *SMALL, "--epochs", "30", "--overwrite")
+    process = subprocess.Popen(
+        line, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    said = next(text for text in process.stderr if text.startswith("epoch 1 of 30"))
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes of the group
+    rest = process.stderr.read()
+    assert process.wait() == 130
+    assert "Traceback" not in said + rest
+    last = rest.splitlines()[-1]
+    kept, _, again = last.removeprefix("maskstream: stopped; ").partition(
+        " of 30 epochs are kept, and this goes on with them: "
+    )
+    assert "--overwrite" not in again
+    assert not [name for name in files_below(tmp_path) if "unfinished" in name]
+    resumed = shlex.split(again.replace("python", sys.executable, 1))
+    state = next((tmp_path / "models").glob("*.state"))
+    process = subprocess.Popen(resumed, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert next(text for text in process.stderr if text.startswith("epoch ")).startswith(f"epoch {int(kept) + 1} of 30")
+    process.kill()
+    process.wait()
+    assert state.exists()
+
+
+def test_what_is_about_to_happen_is_said_before_the_first_epoch(faces, tmp_path):
+    (faces / "labeled" / "mask" / "broken.png").write_text("no picture")
+    try:
+        done = here(faces, *SMALL, "--epochs", "1")
+    finally:
+        (faces / "labeled" / "mask" / "broken.png").unlink()
+    assert done.exit_code == 0, done.output
+    head = done.stderr.partition("epoch 1 of 1")[0]
+    for row in (
+        "│ no_mask │ 1 │ 7 (33 %) │ 1 (33 %) │ 2 (33 %) │ 10 (33 %) │",
+        "│ all │ │ 21 (70 %) │ 3 (10 %) │ 6 (20 %) │ 30 (100 %) │",
+        "labeled/mask/broken.png",
+        "MobileNetV3, 112 px, starts from random weights",
+        "1,520,931 of 1,520,931 parameters",
+        "device: cpu, 1 thread",
+        "models/MobileNetV3-all-3classes-8-1-0.00100000.pth",
+    ):
+        assert row in " ".join(head.split())
+
+
 def test_two_processes_train_one_model_together(faces, tmp_path):
     """By torchrun, with gloo on CPUs."""
     pair = ("torch.distributed.run", "--standalone", "--nproc_per_node", "2")
@@ -206,7 +252,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(faces, tmp_path):
 
     (tmp_path / "m.pth").write_text("the old one")
     done = subprocess.run(
-        command(faces, *SMALL, "--epochs", "1", "-o", "m.pth"),
+        command(faces, *SMALL, "--epochs", "1", "-o", "m.pth", "--overwrite"),
         env=ENVIRONMENT,
         capture_output=True,
         text=True,

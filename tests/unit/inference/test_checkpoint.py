@@ -8,7 +8,8 @@ import pytest
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
-from inference.checkpoint import ModelInfo, load_checkpoint, save_checkpoint, write_whole
+from configs.whole_file import write_whole
+from inference.checkpoint import ModelInfo, load_checkpoint, save_checkpoint
 from inference.networks import BACKBONES, PREPROCESSING, build_network
 from inference.preprocess import Preprocessing
 
