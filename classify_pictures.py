@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.table import Table
 
 from capture.folder import images_of, read_image
+from capture.image_files import image_files, named
 from capture.picture import Undecodable
 from configs.console import console, description, visible
 from configs.errors import InputError
@@ -21,6 +23,8 @@ from inference.detect import detect
 from overlay.stage import overlay
 from transport.frame import Box, Face, Frame
 from transport.stage import StageContext
+
+log = logging.getLogger("classify")
 
 STREAM = "pictures"
 
@@ -59,11 +63,14 @@ def list_pictures(paths: list[Path]) -> dict[str, Path]:
         if not path.exists():
             raise InputError(f"{path}: no such picture or folder")
         files += images_of(path) if path.is_dir() else [path]
+        others = image_files(path, deep=False).others if path.is_dir() else []
+        if others:
+            log.warning("%s: left out as no pictures: %s", path, named(file.name for file in others))
     names = Counter(file.name for file in files)
-    named = {file.name if names[file.name] == 1 else f"{file.parent.name}-{file.name}": file for file in files}
-    if len(named) < len(files):
+    own = {file.name if names[file.name] == 1 else f"{file.parent.name}-{file.name}": file for file in files}
+    if len(own) < len(files):
         raise InputError("two pictures have the same name in folders of the same name: classify them one after another")
-    return named
+    return own
 
 
 def read_frames(files: Iterable[tuple[str, Path]], broken: dict[str, str]) -> Iterator[Frame]:

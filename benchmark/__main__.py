@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
-import cv2
 import numpy as np
 import typer
 
@@ -27,7 +26,7 @@ from benchmark.report import Compared, Report, markdown, print_tables
 from configs.command import run_command
 from configs.duration import milliseconds
 from configs.errors import InputError
-from export.faces import choose, face_files
+from export.faces import choose, face_files, read_faces
 from inference.networks import require_torch
 
 REAL_TIME_S = 15.0
@@ -191,11 +190,8 @@ def judged_faces(film: Clip, folder: Path | None) -> tuple[list[np.ndarray], lis
         if not folder.is_dir():
             raise InputError(f"--faces {folder}: no such folder")
         files = choose(face_files(folder), JUDGED_FACES, balanced=True)
-        pictures = [(cv2.imread(str(file)), file.parent.name) for file in files]
-        readable = [(picture, label) for picture, label in pictures if picture is not None]
-        if not readable:
-            raise InputError(f"--faces {folder}: no picture in its folders can be read")
-        return [picture for picture, _ in readable], [label for _, label in readable]
+        faces = read_faces(files, {file.parent.name for file in files}, folder)
+        return faces.crops, faces.labels
     crops = face_crops(film, JUDGED_FACES) if film.truth is not None else []
     if not crops:
         raise InputError("--model: the clip has no truth, so no faces are known; give --faces")

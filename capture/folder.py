@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from capture.image_files import SUFFIXES, image_files, named
 from capture.picture import Picture, Room, Source, Undecodable
 from configs.errors import InputError
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+log = logging.getLogger("capture")
 
 
 class ImageFolder(Source):
@@ -26,6 +28,9 @@ class ImageFolder(Source):
 
     def __init__(self, path: Path, loop: bool = False, start: int = 0) -> None:
         self._files = images_of(path)
+        others = image_files(path, deep=False).others
+        if others:
+            log.info("%s: left out as no pictures: %s", path, named(file.name for file in others))
         self._loop = loop
         self._next = start
 
@@ -45,11 +50,7 @@ class ImageFolder(Source):
 
 def images_of(path: Path) -> list[Path]:
     """The image files of a folder, sorted by name, without hidden ones. Raises InputError if there is none."""
-    files = sorted(
-        file
-        for file in path.iterdir()
-        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-    )
+    files = image_files(path, deep=False).pictures
     if not files:
         raise InputError(f"{path}: no images in this folder (looked for {', '.join(SUFFIXES)})")
     return files

@@ -14,6 +14,9 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from capture.folder import read_image
+from capture.image_files import image_files
+from capture.picture import Undecodable
 from configs.errors import Failure, InputError
 from configs.whole_file import write_bytes
 from export.alone_detector import ask_detector_alone
@@ -32,7 +35,6 @@ TIMED_PX = (256, 320)  # height and width of the pictures that are timed
 ROUNDS = 40
 MOST_PICTURES = 50
 LONGEST_PX = 640  # of the pictures that are compared
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 
 
 class DetectorReport(Struct):
@@ -93,14 +95,15 @@ def read_pictures(folder: Path) -> list[np.ndarray]:
     folder = folder / "images" if (folder / "images").is_dir() else folder
     if not folder.is_dir():
         raise InputError(f"--photos {folder}: no such folder")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = image_files(folder, deep=False).pictures
     if not files:
         raise InputError(f"--photos {folder}: no pictures in it")
     pictures = []
     for path in files[:: max(1, len(files) // MOST_PICTURES)][:MOST_PICTURES]:
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise InputError(f"{path}: not a picture that OpenCV can read")
+        try:
+            picture = read_image(path)
+        except Undecodable as error:
+            raise InputError(f"{path}: cannot be used: {error.reason}") from None
         scale = min(1.0, LONGEST_PX / max(picture.shape[:2]))
         height, width = (max(1, round(scale * side / MULTIPLE)) * MULTIPLE for side in picture.shape[:2])
         pictures.append(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR))

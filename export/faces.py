@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -12,11 +12,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from capture.folder import read_image
+from capture.image_files import SUFFIXES, image_files, named
+from capture.picture import Undecodable
 from configs.errors import InputError
 
 log = logging.getLogger("export")
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 SEED = 0
 
 
@@ -45,10 +47,13 @@ def face_files(folder: Path) -> list[Path]:
     """All pictures below a folder, in the order of their names."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
-    if not files:
-        raise InputError(f"{folder}: holds no pictures ({', '.join(PICTURES)})")
-    return files
+    files = image_files(folder, deep=True)
+    if not files.pictures:
+        raise InputError(f"{folder}: holds no pictures ({', '.join(SUFFIXES)})")
+    if files.others:
+        names = named(str(path.relative_to(folder)) for path in files.others)
+        log.warning("%s: left out as no pictures: %s", folder, names)
+    return files.pictures
 
 
 def choose(files: Sequence[Path], count: int, balanced: bool) -> list[Path]:
@@ -64,16 +69,16 @@ def choose(files: Sequence[Path], count: int, balanced: bool) -> list[Path]:
     return shuffled[:count]
 
 
-def read_faces(files: Sequence[Path], classes: Sequence[str], origin: Path) -> Faces:
+def read_faces(files: Sequence[Path], classes: Collection[str], origin: Path) -> Faces:
     """The pictures that can be read; the others are named and left out. A folder named as a class gives labels."""
     crops: list[np.ndarray] = []
     labels: list[str] = []
     for path in files:
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is None:
-            log.warning("%s: cannot be read as a picture, left out", path)
+        try:
+            crops.append(read_image(path))
+        except Undecodable as error:
+            log.warning("%s: left out: %s", path, error.reason)
             continue
-        crops.append(picture)
         labels.append(path.parent.name if path.parent.name in classes else "")
     if not crops:
         raise InputError(f"{origin}: none of its pictures can be read")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from capture.folder import read_image
+from capture.image_files import SUFFIXES, FolderFiles, image_files, left_behind, named
+from capture.picture import Undecodable
 from configs.errors import InputError
 from inference.preprocess import resize_crop
 from train.split import SPLITS, ManifestRow, content_hash, divide, fingerprint
@@ -18,17 +23,21 @@ from transport.cores import usable_cores
 
 log = logging.getLogger("train")
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 DEFAULT_PROPORTIONS = (0.7, 0.15, 0.15)
 MOST_NAMED = 20  # broken files; a folder of thousands would bury the rest of what is said
+NO_PICTURE = "no picture by its suffix"
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Labelled picture files. `labels` is (N,) int64, an index into the classes of the dataset."""
+    """Labelled picture files. `labels` is (N,) int64, an index into the classes of the dataset.
+
+    `others` are files in its class folders that are no pictures by their suffixes.
+    """
 
     files: tuple[Path, ...]
     labels: np.ndarray
+    others: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -44,11 +53,19 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class CheckedDataset:
-    """A data set without its broken files: `rows` names all that is in it, `broken` what is not."""
+    """A data set without its broken files: `rows` names all that is in it.
+
+    `left_out` names what is not, by reason: broken pictures, and files that are none.
+    """
 
     data: Dataset
     rows: list[ManifestRow]
-    broken: list[str]
+    left_out: dict[str, list[str]]
+
+    @property
+    def broken(self) -> list[str]:
+        """The pictures among what was left out."""
+        return [name for reason, names in self.left_out.items() if reason != NO_PICTURE for name in names]
 
     @property
     def fingerprint(self) -> str:
@@ -73,7 +90,9 @@ def find_dataset(folder: Path, proportions: Sequence[float] | None = None, seed:
     classes = class_names(folder)
     whole = find_split(folder, classes)
     names = np.array(divide(whole.labels, [content_hash(path) for path in whole.files], classes, proportions, seed))
-    return Dataset(classes, {name: part(whole, names == name) for name in SPLITS if name in names})
+    splits = {name: part(whole, names == name) for name in SPLITS if name in names}
+    splits["train"] = replace(splits["train"], others=whole.others)  # they are in no split: named once
+    return Dataset(classes, splits)
 
 
 def find_divided(folder: Path) -> Dataset:
@@ -103,7 +122,8 @@ def labelled(folder: Path) -> Path:
 
 
 def class_names(folder: Path) -> tuple[str, ...]:
-    names = tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")))
+    """The sorted names of the folders in it, without hidden ones and what archives leave behind."""
+    names = tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not left_behind(entry.name)))
     if len(names) < 2:
         raise InputError(f"{folder}: needs a folder of pictures for each of two classes or more, found {len(names)}")
     return names
@@ -116,14 +136,15 @@ def find_split(folder: Path, classes: Sequence[str]) -> Split:
         raise InputError(f"{folder / min(unknown)}: a class that train/ does not have")
     files: list[Path] = []
     labels: list[int] = []
+    others: list[Path] = []
     for label, name in enumerate(classes):
-        inside = (folder / name).rglob("*") if (folder / name).is_dir() else ()
-        found = sorted(path for path in inside if path.suffix.lower() in PICTURES)
-        if not found:
-            raise InputError(f"{folder / name}: holds no pictures ({', '.join(PICTURES)})")
-        files += found
-        labels += [label] * len(found)
-    return Split(tuple(files), np.array(labels, np.int64))
+        found = image_files(folder / name, deep=True) if (folder / name).is_dir() else FolderFiles([], [])
+        if not found.pictures:
+            raise InputError(f"{folder / name}: holds no pictures ({', '.join(SUFFIXES)})")
+        files += found.pictures
+        labels += [label] * len(found.pictures)
+        others += found.others
+    return Split(tuple(files), np.array(labels, np.int64), tuple(others))
 
 
 def part(whole: Split, chosen: np.ndarray) -> Split:
@@ -132,34 +153,62 @@ def part(whole: Split, chosen: np.ndarray) -> Split:
 
 
 def check_pictures(data: Dataset, folder: Path) -> CheckedDataset:
-    """Read every file once, name the broken ones, and leave them out.
+    """Read every file once, name the broken ones and those that are no pictures, and leave them out.
 
     Names are relative to `folder`, what the user gave. Raises InputError where a split is left without a class.
     """
     sound: dict[str, Split] = {}
     rows: list[ManifestRow] = []
-    broken: list[str] = []
+    left_out: defaultdict[str, list[str]] = defaultdict(list)
     with ThreadPoolExecutor(usable_cores()) as pool:
         for name, split in data.splits.items():
-            hashes = list(pool.map(hash_if_readable, split.files))
-            sound[name] = part(split, np.array([digest is not None for digest in hashes]))
+            looks = list(pool.map(look, split.files))
+            sound[name] = part(split, np.array([not found.reason for found in looks]))
             require_classes(split, sound[name].labels)
-            for path, label, digest in zip(split.files, split.labels, hashes, strict=True):
+            for path, label, found in zip(split.files, split.labels, looks, strict=True):
                 file = path.relative_to(folder).as_posix()
-                if digest is None:
-                    broken.append(file)
+                if found.reason:
+                    left_out[found.reason].append(file)
                 else:
-                    rows.append(ManifestRow(file, name, data.classes[label], digest))
-    for file in broken[:MOST_NAMED]:
-        log.warning("%s: cannot be read as a picture, left out", folder / file)
+                    rows.append(ManifestRow(file, name, data.classes[label], found.digest))
+    others = [path.relative_to(folder).as_posix() for split in data.splits.values() for path in split.others]
+    checked = CheckedDataset(
+        Dataset(data.classes, sound), rows, dict(left_out) | ({NO_PICTURE: others} if others else {})
+    )
+    say_left_out(checked, folder)
+    return checked
+
+
+def say_left_out(checked: CheckedDataset, folder: Path) -> None:
+    """A line for each of the first broken pictures, and one for the files that are none."""
+    broken = [(name, reason) for reason, names in checked.left_out.items() if reason != NO_PICTURE for name in names]
+    for file, reason in broken[:MOST_NAMED]:
+        log.warning("%s: left out: %s", folder / file, reason)
     if len(broken) > MOST_NAMED:
-        log.warning("%d more files cannot be read as pictures, left out", len(broken) - MOST_NAMED)
-    return CheckedDataset(Dataset(data.classes, sound), rows, broken)
+        log.warning("%d more pictures left out, because they cannot be read", len(broken) - MOST_NAMED)
+    say_others(checked.left_out.get(NO_PICTURE, []), folder)
 
 
-def hash_if_readable(path: Path) -> str | None:
-    """The content's hash; None for a file that is no picture, or one that is cut off."""
-    return content_hash(path) if cv2.imread(str(path), cv2.IMREAD_COLOR) is not None else None
+def say_others(others: Sequence[str], folder: Path) -> None:
+    """One line for files in class folders that are no pictures, if there are any."""
+    if others:
+        log.warning("%s: left out as no pictures by their suffixes: %s", folder, named(others))
+
+
+class Look(NamedTuple):
+    """The hash of a picture file, or the reason why it is none."""
+
+    digest: str = ""
+    reason: str = ""
+
+
+def look(path: Path) -> Look:
+    """Decode a picture whole, as training will: half a JPEG is no picture."""
+    try:
+        read_image(path)
+    except Undecodable as error:
+        return Look(reason=error.reason)
+    return Look(digest=content_hash(path))
 
 
 def require_classes(split: Split, readable: np.ndarray) -> None:
@@ -189,11 +238,11 @@ def collect(split: Split, keep: Callable[[np.ndarray], np.ndarray]) -> tuple[lis
     pictures: list[np.ndarray] = []
     labels: list[int] = []
     for path, label in zip(split.files, split.labels, strict=True):
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is None:
-            log.warning("%s: cannot be read as a picture, left out", path)
+        try:
+            pictures.append(keep(read_image(path)))
+        except Undecodable as error:
+            log.warning("%s: left out: %s", path, error.reason)
             continue
-        pictures.append(keep(picture))
         labels.append(int(label))
     require_classes(split, np.array(labels))
     return pictures, np.array(labels, np.int64)

@@ -11,11 +11,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any, Literal
 
-import cv2
 import msgspec
 import numpy as np
 import typer
 
+from capture.folder import read_image
+from capture.picture import Undecodable
 from configs.command import run_command
 from configs.console import console
 from configs.errors import InputError
@@ -157,10 +158,11 @@ def answers_of(backend: Backend, pictures: Sequence[Picture], batch_size: int, n
 
 
 def read_picture(picture: Picture) -> np.ndarray | None:
-    crop = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
-    if crop is None:
-        log.warning("%s: cannot be read as a picture, left out", picture.path)
-    return crop
+    try:
+        return read_image(picture.path)
+    except Undecodable as error:
+        log.warning("%s: left out: %s", picture.path, error.reason)
+        return None
 
 
 def report_on(answers: Answers, backend: Backend) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from capture.folder import read_image
+from capture.picture import Undecodable
 from configs.errors import InputError
 from inference.preprocess import CROP_MARGIN, crop_box
 from train.dataset import find_dataset
@@ -70,10 +72,10 @@ def whole_crop(path: Path, label: int, source: str) -> FramedFace:
 
 
 def read_picture(path: Path) -> np.ndarray:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise InputError(f"{path}: cannot be read as a picture")
-    return picture
+    try:
+        return read_image(path)
+    except Undecodable as error:
+        raise InputError(f"{path}: cannot be used: {error.reason}") from None
 
 
 def kept(photograph: np.ndarray, box: Box, label: int, source: str) -> FramedFace:

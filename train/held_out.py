@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.errors import InputError
-from train.dataset import find_whole, labelled
+from train.dataset import find_whole, labelled, say_others
 from train.split import SPLITS, ManifestRow, content_hash, read_manifest
 
 log = logging.getLogger("evaluate")
@@ -67,6 +67,7 @@ def present_splits(folder: Path, split: str) -> list[str]:
 def labelled_pictures(folder: Path, split: str) -> list[Picture]:
     data = find_whole(folder, split)
     files = data.splits[split]
+    say_others([path.relative_to(folder).as_posix() for path in files.others], folder)
     return [Picture(path, data.classes[label]) for path, label in zip(files.files, files.labels, strict=True)]
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import msgspec
 import numpy as np
 from msgspec import Struct
 
+from capture.folder import read_image
+from capture.picture import Undecodable
 from configs.errors import InputError
 from transport.frame import Box
 
@@ -76,7 +77,8 @@ def read_photos(folder: Path, least_side_px: float = 0) -> Iterator[Photo]:
         if least_side_px and picture.id not in faces:
             continue
         path = folder / "images" / picture.file_name
-        image = cv2.imread(str(path))
-        if image is None:
-            raise InputError(f"{path}: not a picture that OpenCV can read")
+        try:
+            image = read_image(path)
+        except Undecodable as error:
+            raise InputError(f"{path}: cannot be used: {error.reason}") from None
         yield Photo(picture.file_name, image, tuple(faces.get(picture.id, ())))

@@ -14,8 +14,8 @@ MAY_IMPORT = {
     "events": {"transport", "configs"},
     "overlay": {"events", "transport", "configs"},
     "web": {"overlay", "events", "transport", "configs"},
-    "train": {"inference", "transport", "configs"},
-    "export": {"inference", "transport", "configs"},
+    "train": {"capture", "inference", "transport", "configs"},
+    "export": {"capture", "inference", "transport", "configs"},
     "benchmark": {"capture", "inference", "overlay", "export", "transport", "configs"},
 }
 

@@ -16,13 +16,19 @@ def names(folder, room):
         return [picture.name for picture in iter(lambda: folder.read(room), None)]
 
 
-def test_every_kind_of_image_comes_in_order_of_name(tmp_path, room):
-    for name in ("c.JPG", "a.png", "b.webp", "d.bmp", "e.tif", "f.jpeg"):
+def test_every_kind_of_image_comes_in_order_of_name(tmp_path, room, caplog):
+    for name in ("c.JPG", "a.png", "b.webp", "d.bmp", "e.tif", "f.jpeg", "g.gif", "h.avif"):
         cv2.imwrite(str(tmp_path / name), RED)
+    (tmp_path / "i.jfif").write_bytes((tmp_path / "c.JPG").read_bytes())
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / ".hidden.png").write_bytes((tmp_path / "a.png").read_bytes())
     (tmp_path / "folder.png").mkdir()
-    assert names(ImageFolder(tmp_path), room) == ["a.png", "b.webp", "c.JPG", "d.bmp", "e.tif", "f.jpeg"]
+    (tmp_path / "Thumbs.db").write_text("no image")
+    with caplog.at_level("INFO"):
+        folder = ImageFolder(tmp_path)
+    every = ["a.png", "b.webp", "c.JPG", "d.bmp", "e.tif", "f.jpeg", "g.gif", "h.avif", "i.jfif"]
+    assert names(folder, room) == every
+    assert [record.getMessage() for record in caplog.records] == [f"{tmp_path}: left out as no pictures: notes.txt"]
 
 
 def test_the_picture_lies_in_the_room_as_bgr(tmp_path, room):

@@ -114,7 +114,7 @@ def test_calibration_takes_as_many_faces_of_each_class_and_always_the_same(folde
 def test_a_broken_picture_is_named_and_left_out_and_a_folder_that_is_no_class_gives_no_label(folder, caplog):
     faces = read_faces(face_files(folder), INFO.classes, folder)
     assert {label: faces.labels.count(label) for label in faces.labels} == {"mask": 100, "no_mask": 20, "": 3}
-    assert "broken.jpg: cannot be read as a picture" in caplog.text
+    assert "broken.jpg: left out: not a whole image" in caplog.text
 
 
 def test_without_faces_fp32_is_judged_on_synthetic_pictures_and_says_so():

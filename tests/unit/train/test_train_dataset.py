@@ -128,11 +128,68 @@ def test_every_file_is_read_and_listed_before_training(folder, caplog):
     assert all(len(split.files) == len(split.labels) for split in checked.data.splits.values())
 
 
+def encoded(suffix, picture):
+    return cv2.imencode(suffix, picture)[1].tobytes()
+
+
+def test_folders_of_others_hold_more_than_pictures_and_what_is_left_out_is_told(folder, caplog):
+    """As downloads come: pictures of all kinds, what archives and editors leave behind, a file that is cut off."""
+    root = folder(many(no_mask=4) | {"mask/ plain 100% {x}.jpg": 3, "mask/UPPER.JPG": 5, "mask/deep/er/a.png": 6})
+    noise = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    for suffix in (".tif", ".tiff", ".gif", ".avif", ".webp", ".bmp", ".jp2"):
+        (root / "mask" / f"kind{suffix}").write_bytes(encoded(suffix, noise))
+    jpeg = encoded(".jpg", noise)
+    for name in ("kind.jfif", "kind.JPE"):
+        (root / "mask" / name).write_bytes(jpeg)
+    (root / "mask" / "alpha.png").write_bytes(encoded(".png", np.dstack([noise, noise[..., 0]])))
+    (root / "mask" / "deep.png").write_bytes(encoded(".png", noise.astype(np.uint16) * 257))
+    (root / "mask" / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    (root / "mask" / "empty.jpg").write_bytes(b"")
+    for name in ("notes.txt", "phone.HEIC"):
+        (root / "mask" / name).write_text("no picture")
+    passed_over = ("__MACOSX/mask/a.jpg", ".git/a.jpg", "mask/.ipynb_checkpoints/a.jpg", "mask/@eaDir/a.jpg")
+    for name in (*passed_over, "mask/._a.jpg", "mask/deep/__MACOSX/a.jpg", "lost+found/a.jpg", "mask/Thumbs.db"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(jpeg)
+    checked = check_pictures(find_whole(root, "all"), root)
+    assert checked.data.classes == ("mask", "no_mask")
+    kinds = (
+        "alpha.png",
+        "deep.png",
+        *(f"kind{suffix}" for suffix in (".JPE", ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".tif", ".tiff", ".webp")),
+    )
+    own = {f"mask/{name}" for name in (*kinds, " plain 100% {x}.jpg", "UPPER.JPG", "deep/er/a.png")}
+    assert {row.file for row in checked.rows} == own | set(many(no_mask=4))
+    assert checked.left_out == {
+        "not a whole image": ["mask/cut.jpg"],
+        "the file is empty": ["mask/empty.jpg"],
+        "no picture by its suffix": ["mask/notes.txt", "mask/phone.HEIC"],
+    }
+    assert sorted(checked.broken) == ["mask/cut.jpg", "mask/empty.jpg"]
+    assert [record.getMessage().removeprefix(f"{root}") for record in caplog.records] == [
+        "/mask/cut.jpg: left out: not a whole image",
+        "/mask/empty.jpg: left out: the file is empty",
+        ": left out as no pictures by their suffixes: mask/notes.txt, mask/phone.HEIC",
+    ]
+    pictures, _ = read_pictures(checked.data.splits["all"])
+    assert len(pictures) == len(checked.rows)
+
+
+def test_a_divided_data_set_of_others_is_read_by_the_same_rules(folder):
+    root = folder({f"{split}/{name}/1.jpg": 9 for split in ("train", "val") for name in ("a", "b")})
+    for name in ("train/__MACOSX", "val/.ipynb_checkpoints"):
+        (root / name).mkdir()
+    (root / "val" / "a" / "notes.txt").write_text("no picture")
+    checked = check_pictures(find_dataset(root), root)
+    assert checked.data.classes == ("a", "b")
+    assert checked.left_out == {"no picture by its suffix": ["val/a/notes.txt"]}
+
+
 def test_a_thousand_broken_files_do_not_fill_the_screen(folder, caplog):
     root = folder(many(a=6, b=6) | {f"a/broken{i}.jpg": f"text {i}" for i in range(100)})
     assert len(check_pictures(find_whole(root, "all"), root).broken) == 100
     assert len(caplog.records) == 21
-    assert "80 more files" in caplog.text
+    assert "80 more pictures" in caplog.text
 
 
 def test_copies_in_different_folders_stay_in_one_split(folder):

@@ -99,7 +99,7 @@ def test_a_class_that_the_model_does_not_know_is_named(pictures):
 def test_broken_pictures_are_named_and_left_out(pictures, caplog):
     pictures[0].path.write_bytes(b"no picture")
     found = report(pictures, *BRIGHTNESS, batch_size=1)
-    assert f"{pictures[0].path}: cannot be read" in caplog.text
+    assert f"{pictures[0].path}: left out: not a whole image" in caplog.text
     assert found["classes"]["dark"]["support"] == 4
     pictures[1].path.unlink()
     with pytest.raises(InputError, match="none of its 2 pictures can be read"):
