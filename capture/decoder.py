@@ -66,7 +66,7 @@ class Decoder:
         """The decoded pictures in the order they are shown. Packets that cannot be decoded are passed over.
 
         Ends at the end, and where a file turns out to be cut off. Of a live source it raises SourceLost where the
-        stream breaks or has had no picture for too long, and NotYet where it may only be slow: then ask for frames again.
+        stream breaks or has had no picture for too long, and NotYet where it may only be slow: ask for frames again.
         """
         import av
 
