@@ -115,7 +115,7 @@ def run(
     mirror: Annotated[bool | None, typer.Option(help="flip left and right; webcams are mirrored by default")] = None,
     width: Annotated[int | None, typer.Option(help="picture width to ask of a webcam, px")] = None,
     height: Annotated[int | None, typer.Option(help="picture height to ask of a webcam, px")] = None,
-    fps: Annotated[float | None, typer.Option(help="frame rate to ask of a webcam")] = None,
+    fps: Annotated[float | None, typer.Option(help="frame rate to ask of a webcam, or of snapshots")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="keep trying when a camera is not there at the start")] = False,
     every_frame: Annotated[
         bool, typer.Option("--every-frame", help="search and classify each face of each frame; nothing is followed")

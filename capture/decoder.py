@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -21,6 +21,8 @@ from capture.picture import NotYet, Room, SourceLost
 if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream
     from av.container import InputContainer
+
+    from capture.http_file import HttpFile
 
 USUAL_FPS = 25.0  # taken where a stream does not tell its rate
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, -90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, -180: cv2.ROTATE_180}
@@ -34,13 +36,14 @@ class Decoder:
     """The first video track of a file or stream, opened.
 
     `fps` is the nominal rate, `duration_s` what the container says of itself (None if it says nothing), `damaged`
-    the number of packets that could not be decoded so far. A live source brings `patience`, and `timeouts_s` to open
-    and to read. Raises av.error.FFmpegError, whose text contains the address with its password, or NoVideo.
+    the number of packets that could not be decoded so far, `tells_length` whether the container knows where it ends.
+    A live source brings `patience`, and `timeouts_s` to open and to read. Raises av.error.FFmpegError, whose text
+    contains the address with its password, or NoVideo.
     """
 
     def __init__(
         self,
-        address: str | BinaryIO,
+        address: str | HttpFile,
         options: dict[str, str] | None = None,
         timeouts_s: tuple[float, float] | None = None,
         patience: Patience | None = None,
@@ -60,6 +63,7 @@ class Decoder:
         self._track.codec_context.thread_count = 1
         self.fps = float(self._track.average_rate or self._track.guessed_rate or USUAL_FPS)
         self.duration_s = _duration_s(self._container, self._track)
+        self.tells_length = _tells_length(self._container, self._track)
         self.damaged = 0
 
     def frames(self) -> Iterator[VideoFrame]:
@@ -159,3 +163,9 @@ def _duration_s(container: InputContainer, track: VideoStream) -> float | None:
     if track.duration and track.time_base:
         return float(track.duration * track.time_base)
     return container.duration / 1e6 if container.duration else None
+
+
+def _tells_length(container: InputContainer, track: VideoStream) -> bool:
+    """Of a fragmented MP4, which may be live, FFmpeg adds up the fragments that it has seen; only its count is 0."""
+    fragmented = container.format.name.startswith("mov") and not track.frames
+    return bool(container.duration and container.duration > 0) and not fragmented

@@ -6,11 +6,11 @@ import logging
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from capture.image_files import SUFFIXES, image_files, named
 from capture.picture import Picture, Room, Source, Undecodable
+from capture.still import decode_image
 from configs.errors import InputError
 
 log = logging.getLogger("capture")
@@ -57,17 +57,11 @@ def images_of(path: Path) -> list[Path]:
 
 
 def read_image(file: Path) -> np.ndarray:
-    """The picture, (H, W, 3) uint8 BGR; raises Undecodable.
-
-    Decoded from memory, because cv2.imread takes half a JPEG for a whole one and greys the rest.
-    """
+    """The picture, (H, W, 3) uint8 BGR; raises Undecodable."""
     try:
         data = np.fromfile(file, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except OSError as error:
         raise Undecodable(file.name, (error.strerror or "cannot be read").lower()) from None
-    except cv2.error:  # more pixels than OpenCV takes
-        raise Undecodable(file.name, "too large an image") from None
-    if image is None:
-        raise Undecodable(file.name, "not a whole image" if data.size else "the file is empty")
-    return image
+    if not data.size:
+        raise Undecodable(file.name, "the file is empty")
+    return decode_image(data, file.name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from capture.decoder import Decoder, NoVideo, broke_off, write_bgr
+from capture.decoder import Decoder, NoVideo, broke_off, why, write_bgr
+from capture.http_file import HttpFile
 from capture.patience import Patience
 from capture.picture import NotYet, Picture, Room, Source, SourceLost
 from capture.playout import TOLERANCE_S, Playout
@@ -27,8 +28,10 @@ class NetworkCamera(Source):
 
     live = True
 
-    def __init__(self, decoder: Decoder, patience: Patience, playout: Playout | None = None) -> None:
-        self._decoder, self._patience, self._playout = decoder, patience, playout
+    def __init__(
+        self, decoder: Decoder, patience: Patience, playout: Playout | None = None, file: HttpFile | None = None
+    ) -> None:
+        self._decoder, self._patience, self._playout, self._file = decoder, patience, playout, file
         self.fps = decoder.fps
         self._frames = self._decoder.frames()
 
@@ -41,7 +44,8 @@ class NetworkCamera(Source):
         except NotYet:
             self._frames = self._decoder.frames()
             raise
-        raise SourceLost("the stream ended")  # a killed server looks just like that
+        broke = self._file.broke if self._file else None
+        raise SourceLost(broke or "the stream ended")  # a killed server looks just like that
 
     def _due_ns(self, frame: VideoFrame) -> int:
         now_ns = time.monotonic_ns()
@@ -51,36 +55,43 @@ class NetworkCamera(Source):
 
     def close(self) -> None:
         self._decoder.close()
+        if self._file:
+            self._file.close()
 
 
 def open_camera(config: SourceConfig) -> NetworkCamera:
     """A camera that FFmpeg opens by its address. Raises InputError, without the password, if it cannot be reached."""
     patience = Patience(config.read_timeout_s)
-    decoder = opened_decoder(config, _options(config), config.read_timeout_s, patience)
+    timeouts_s = (config.open_timeout_s, config.read_timeout_s)
+    decoder = opened_decoder(config, config.source, _options(config), timeouts_s, patience)
     even = config.source.lower().startswith(("rtsp", "rtmp"))  # what these bring late is made up for at once
     return NetworkCamera(decoder, patience, None if even else playout(config, bursts=False))
 
 
 def opened_decoder(
-    config: SourceConfig, options: dict[str, str], read_timeout_s: float, patience: Patience | None
+    config: SourceConfig,
+    address: str | HttpFile,
+    options: dict[str, str],
+    timeouts_s: tuple[float, float] | None = None,
+    patience: Patience | None = None,
 ) -> Decoder:
-    """FFmpeg's reading of an address. Raises InputError, without the password."""
+    """FFmpeg's reading of an address or of what is sent. Raises InputError, without the password."""
     import av
 
     began_s = time.monotonic()
     try:
-        return Decoder(config.source, options, (config.open_timeout_s, read_timeout_s), patience)
+        return Decoder(address, options, timeouts_s, patience)
     except av.error.FFmpegError as error:
-        silent = broke_off(error, began_s, config.open_timeout_s)
-        reason = (
-            f"no answer within {config.open_timeout_s:g} s"
-            if silent
-            else why_refused(config.source, error, config.open_timeout_s)
-        )
-        raise InputError(f"{redact(config.source)}: {reason}") from None
+        if isinstance(address, HttpFile):
+            reason = address.broke or why(error)
+        elif timeouts_s and broke_off(error, began_s, config.open_timeout_s):
+            reason = f"no answer within {config.open_timeout_s:g} s"
+        else:
+            reason = why_refused(address, error, config.open_timeout_s)
     except NoVideo:
-        reason = why_refused(config.source, None, config.open_timeout_s)
-        raise InputError(f"{redact(config.source)}: {reason}") from None
+        is_file = isinstance(address, HttpFile)
+        reason = "it sends no video" if is_file else why_refused(str(address), None, config.open_timeout_s)
+    raise InputError(f"{redact(config.source)}: {reason}") from None
 
 
 def playout(config: SourceConfig, bursts: bool) -> Playout:

@@ -23,7 +23,7 @@ LONGEST_S = 3.0  # for the question
 REMEMBERED_S = 60.0  # a camera that is tried again every two seconds is asked no more often than this
 _HEAD_BYTES = 4096
 _PAGE = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
-_KNOWN_DIGESTS = ("", "MD5", "MD5-SESS")  # FFmpeg 8: libavformat/httpauth.c
+FFMPEG_DIGESTS = ("", "MD5", "MD5-SESS")  # FFmpeg 8: libavformat/httpauth.c
 
 _answers: dict[tuple[str, str], tuple[float, str]] = {}
 
@@ -52,10 +52,8 @@ def _asked(address: str, error: Exception | None, timeout_s: float) -> str:
             return why_unauthorized(challenges, has_login=bool(url.username))
         if isinstance(error, ConnectionRefusedError | TimeoutError | av.error.HTTPError):
             return ""
-        if trouble := _trouble_with(url.hostname):
-            if "@" in url.path + url.query:  # what was taken for the host may be the user
-                return f"the host's name {trouble}; in a user or password write / as %2F and ? as %3F"
-            return f"the name {url.hostname} {trouble}"
+        if trouble := why_unknown(url.hostname, url.path + url.query):
+            return trouble
         if url.scheme == "rtsp":
             answer = _rtsp_answer(url, "OPTIONS", timeout_s)
             speaks_http = answer.startswith(b"HTTP/") or bool(_PAGE.match(answer))
@@ -64,8 +62,10 @@ def _asked(address: str, error: Exception | None, timeout_s: float) -> str:
     return ""
 
 
-def why_unauthorized(challenges: Sequence[str], has_login: bool) -> str:
-    """What a 401 means, told by the values of its `WWW-Authenticate` lines. FFmpeg answers the last Digest of them.
+def why_unauthorized(challenges: Sequence[str], has_login: bool, known: Sequence[str] = FFMPEG_DIGESTS) -> str:
+    """What a 401 means, told by the values of its `WWW-Authenticate` lines; empty: user or password is wrong.
+
+    FFmpeg answers the last Digest of them, if it knows its kind.
 
     >>> why_unauthorized(['Digest realm="x", algorithm=SHA-256, nonce="1"'], True)
     '401 unauthorized: it asks for a SHA-256 Digest login, FFmpeg knows MD5 only: choose MD5 or Basic in its settings'
@@ -74,12 +74,13 @@ def why_unauthorized(challenges: Sequence[str], has_login: bool) -> str:
     if digests:
         found = re.search(r"\balgorithm\s*=\s*\"?([\w-]*)", digests[-1], re.IGNORECASE)
         algorithm = found[1].upper() if found else ""
-        if algorithm not in _KNOWN_DIGESTS:
+        if algorithm not in known:
             wanted = f"it asks for a {algorithm} Digest login"
-            return f"401 unauthorized: {wanted}, FFmpeg knows MD5 only: choose MD5 or Basic in its settings"
+            knows = "FFmpeg knows MD5 only" if known is FFMPEG_DIGESTS else "which is not known here"
+            return f"401 unauthorized: {wanted}, {knows}: choose MD5 or Basic in its settings"
     elif challenges and not any(challenge.lower().startswith("basic") for challenge in challenges):
         kinds = " or ".join(dict.fromkeys(challenge.split(" ")[0] for challenge in challenges))
-        return f"401 unauthorized: it asks for a login by {kinds:.40}, FFmpeg knows Basic and Digest only"
+        return f"401 unauthorized: it asks for a login by {kinds:.40}, only Basic and Digest are known here"
     if challenges and not has_login:
         return "401 unauthorized: it asks for a user and password: write them before the host, as USER:PASSWORD@HOST"
     return ""
@@ -123,6 +124,11 @@ def _what_comes(url: SplitResult, timeout_s: float) -> str:
     except urllib.error.HTTPError as error:
         error.close()
         return ""
+    return why_no_video(kind, head)
+
+
+def why_no_video(kind: str, head: bytes) -> str:
+    """What a body is, by its media type and how it begins, if it is text; empty: it is none."""
     if _PAGE.match(head) or kind in ("text/html", "application/xhtml+xml"):
         return "a web page comes, no video: is the path of the URL right?"
     return f"text comes ({kind}), no video: is the path of the URL right?" if kind in _TEXTS else ""
@@ -143,6 +149,14 @@ def _get(url: SplitResult, timeout_s: float, with_login: bool) -> http.client.HT
     handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusting)
     answer: http.client.HTTPResponse = urllib.request.build_opener(*handlers).open(request, timeout=timeout_s)
     return answer
+
+
+def why_unknown(host: str, rest: str) -> str:
+    """Why a host's name gives no address, `rest` follows it in the URL; empty: it gives one."""
+    trouble = _trouble_with(host)
+    if trouble and "@" in rest:  # what was taken for the host may be the user
+        return f"the host's name {trouble}; in a user or password write / as %2F and ? as %3F"
+    return f"the name {host} {trouble}" if trouble else ""
 
 
 def _trouble_with(host: str) -> str:

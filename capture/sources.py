@@ -14,9 +14,11 @@ from msgspec.structs import replace
 
 from capture.demo import HEIGHT, WIDTH, DemoScene
 from capture.folder import ImageFolder, images_of
+from capture.http_source import open_http
 from capture.network import open_camera
 from capture.picture import NotYet, Picture, Room, Source, SourceLost, Undecodable
 from capture.realtime import Realtime
+from capture.snapshot import SnapshotCamera
 from capture.video import VideoFile
 from capture.webcam import Webcam, check_camera
 from configs.address import check_address, take_apart, written
@@ -27,24 +29,24 @@ from configs.schema import FILE_TICKETS, LIVE_TICKETS, SourceConfig
 
 __all__ = [
     "Kind", "NotYet", "Picture", "Room", "Source", "SourceLost", "Undecodable",
-    "admitted", "check_source", "free_name", "kind_of", "open_source", "stream_name", "tickets_of",
+    "admitted", "check_source", "free_name", "kind_of", "may_come_back", "open_source", "stream_name", "tickets_of",
 ]  # fmt: skip
 
-Kind = Literal["webcam", "network", "video", "folder", "demo"]
+Kind = Literal["webcam", "network", "http", "video", "folder", "demo"]
 
 _CALLED = {
-    "webcam": "a webcam", "network": "a network camera", "video": "a video file",
+    "webcam": "a webcam", "network": "a network camera", "http": "an http URL", "video": "a video file",
     "folder": "a folder of images", "demo": "the demo",
 }  # fmt: skip
 _FITS = {  # which kinds of source an option is for; those not listed are for all
     "width": ("webcam",),
     "height": ("webcam",),
-    "fps": ("webcam",),
-    "realtime": ("video", "demo"),
-    "loop": ("video", "folder", "demo"),
-    "wait": ("webcam", "network"),
-    "open_timeout_s": ("network",),
-    "read_timeout_s": ("network",),
+    "fps": ("webcam", "http"),
+    "realtime": ("video", "http", "demo"),
+    "loop": ("video", "http", "folder", "demo"),
+    "wait": ("webcam", "network", "http"),
+    "open_timeout_s": ("network", "http"),
+    "read_timeout_s": ("network", "http"),
     "rtsp_transport": ("network",),
 }
 _SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp", "tcp", "rtmp", "rtmps")  # what PyAV's wheel receives
@@ -65,10 +67,14 @@ def open_source(config: SourceConfig, start: int = 0) -> Source:
         return Webcam(config)
     if kind == "network":
         return open_camera(replace(config, source=written(config.source)))
-    if kind == "folder":
+    if kind == "http":
+        source = open_http(replace(config, source=written(config.source)), start)
+        _check_opened(config, source)
+    elif kind == "folder":
         return ImageFolder(Path(config.source), config.loop, start)
-    film = Demo(config.loop, start) if kind == "demo" else VideoFile(Path(config.source), config.loop, start)
-    return Realtime(film) if config.realtime else film
+    else:
+        source = Demo(config.loop, start) if kind == "demo" else VideoFile(Path(config.source), config.loop, start)
+    return Realtime(source) if config.realtime else source
 
 
 def check_source(config: SourceConfig) -> None:
@@ -86,8 +92,10 @@ def check_source(config: SourceConfig) -> None:
         check_camera(source)
     if kind == "network" and source.split("://")[0].lower() not in _SCHEMES:
         raise InputError(f"{redact(source)}: unknown kind of URL; known are {', '.join(_SCHEMES)}")
-    if kind == "network":
+    if kind in ("network", "http"):
         check_address(source)
+    if config.rtsp_transport != usual.rtsp_transport and not source.lower().startswith("rtsp"):
+        raise InputError(f"rtsp_transport is for rtsp URLs; {redact(source)} is none")
     if kind in ("video", "folder"):
         _check_path(source)
     if kind == "folder":
@@ -97,16 +105,21 @@ def check_source(config: SourceConfig) -> None:
 def kind_of(source: str) -> Kind:
     """What kind of source this is, told from its text and, for a folder, from the disk.
 
-    >>> [kind_of(source) for source in ("0", "/dev/video2", "rtsp://door/ch0", "walk.mp4", "demo")]
-    ['webcam', 'webcam', 'network', 'video', 'demo']
+    >>> [kind_of(source) for source in ("0", "/dev/video2", "rtsp://door/ch0", "http://door/a.jpg", "walk.mp4", "demo")]
+    ['webcam', 'webcam', 'network', 'http', 'video', 'demo']
     """
     if source == "demo":
         return "demo"
     if source.isdecimal() or source.startswith(("/dev/video", "/dev/v4l/")):
         return "webcam"
     if "://" in source:
-        return "network"
+        return "http" if source.lower().startswith(("http://", "https://")) else "network"
     return "folder" if os.path.isdir(source) else "video"  # Path.is_dir raises where a name is too long
+
+
+def may_come_back(source: str) -> bool:
+    """Whether one that is not there may be there later: a webcam, or what comes over a network."""
+    return kind_of(source) in ("webcam", "network", "http")
 
 
 def tickets_of(config: SourceConfig) -> int:
@@ -145,7 +158,7 @@ def admitted(given: bytes, taken: Sequence[str]) -> tuple[str, SourceConfig]:
         raise InputError(str(error)) from None
     source = replace(source, source=written(literal(source.source)), name=literal(source.name))
     learn(source.source)
-    waits = kind_of(source.source) in ("network", "webcam")  # one that is not there yet is no reason to end a run
+    waits = may_come_back(source.source)  # one that is not there yet is no reason to end a run
     source = replace(source, wait=source.wait or waits)
     check_source(source)
     name = stream_name(source)
@@ -159,6 +172,18 @@ def free_name(name: str, taken: Sequence[str]) -> str:
     """The name, with a number behind it if another stream has it."""
     names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
     return next(candidate for candidate in names if candidate not in taken)
+
+
+def _check_opened(config: SourceConfig, source: Source) -> None:
+    """Refuse what only a source of another kind could do; closes it then."""
+    reason = ""
+    if source.live and (config.realtime or config.loop):
+        reason = f"{'realtime' if config.realtime else 'loop'} is for films; what this URL sends is live"
+    elif config.fps is not None and not isinstance(source, SnapshotCamera):
+        reason = "fps is for a webcam or a snapshot URL; this one has its own rate"
+    if reason:
+        source.close()
+        raise InputError(f"{redact(config.source)}: {reason}")
 
 
 def _check_path(source: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import cv2
 
 from capture.pace import Pace
-from capture.sources import NotYet, Picture, Source, SourceLost, Undecodable, kind_of, open_source
+from capture.sources import NotYet, Picture, Source, SourceLost, Undecodable, kind_of, may_come_back, open_source
 from configs.errors import InputError
 from configs.schema import SourceConfig
 from transport.frame import Frame
@@ -44,7 +44,7 @@ def capture(config: SourceConfig, tickets: Tickets, context: StageContext) -> It
 
 def _open_first(config: SourceConfig, tickets: Tickets, context: StageContext) -> Source:
     """The source, opened. A camera is waited for if asked (`wait`), and after a restart: it was there before."""
-    patient = config.wait or (context.restarts > 0 and kind_of(config.source) in ("webcam", "network"))
+    patient = config.wait or (context.restarts > 0 and may_come_back(config.source))
     for delay_s in _delays():
         try:
             return open_source(config, start=tickets.captured)
@@ -84,7 +84,7 @@ def _frames(
             if time.monotonic() - connected_s > _SETTLED_S:
                 delays = _delays()
             source.close()
-            source = _reopen(config, tickets, context, str(error), delays)
+            source = _reopen(config, tickets, context, str(error), delays, source.live)
             connected_s = time.monotonic()
             continue
         if picture is None:
@@ -100,7 +100,7 @@ def _frames(
 
 def _pause(config: SourceConfig, source: Source, tickets: Tickets, context: StageContext) -> Source:
     """Wait until the source is wanted again. A camera is let go meanwhile: it is off, and somebody else may have it."""
-    is_camera = kind_of(config.source) in ("webcam", "network")
+    is_camera = source.live and may_come_back(config.source)
     if is_camera:
         source.close()
     log.info("%s: paused", tickets.stream)
@@ -110,7 +110,7 @@ def _pause(config: SourceConfig, source: Source, tickets: Tickets, context: Stag
         try:
             source = open_source(config, start=tickets.captured)
         except InputError as error:
-            return _reopen(config, tickets, context, str(error), _delays())
+            return _reopen(config, tickets, context, str(error), _delays(), source.live)
     log.info("%s: goes on", tickets.stream)
     tickets.state("flowing")
     return source
@@ -196,15 +196,19 @@ class _Reader(threading.Thread):
 
 
 def _reopen(
-    config: SourceConfig, tickets: Tickets, context: StageContext, reason: str, delays: Iterator[float]
+    config: SourceConfig, tickets: Tickets, context: StageContext, reason: str, delays: Iterator[float], live: bool
 ) -> Source:
-    """The source again, however long it takes."""
+    """The source again, live or a film as before, however long it takes."""
     while True:
         _away(tickets, context, reason, next(delays))
         try:
             source = open_source(config, start=tickets.captured)
         except InputError as error:
             reason = str(error)
+            continue
+        if source.live != live:
+            source.close()
+            reason = "the live stream has ended" if live else "a live stream is sent instead of the film"
             continue
         log.info("%s: back", tickets.stream)
         context.says.clear()

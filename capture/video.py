@@ -29,7 +29,7 @@ class VideoFile(Source):
 
     live = False
 
-    def __init__(self, path: Path, loop: bool = False, start: int = 0) -> None:
+    def __init__(self, path: Path | str, loop: bool = False, start: int = 0) -> None:
         self._path = path
         self._loop = loop
         self._warned = False
@@ -105,7 +105,7 @@ class VideoFile(Source):
         try:
             return Decoder(f"file:{self._path}")  # `file:`, because a name may hold a colon
         except av.error.InvalidDataError:
-            raise InputError(f"{self._path}: {_no_video_because(self._path)}") from None
+            raise InputError(f"{self._path}: {_no_video_because(Path(self._path))}") from None
         except av.error.FFmpegError as error:
             raise InputError(f"{self._path}: cannot be opened ({why(error)})") from None
         except NoVideo:

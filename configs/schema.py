@@ -34,15 +34,17 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     mirror: Annotated[bool | None, option("flip left and right; empty: webcams are mirrored, others not")] = None
     width: Annotated[Pixels | None, option("picture width to ask of a webcam, px")] = None
     height: Annotated[Pixels | None, option("picture height to ask of a webcam, px")] = None
-    fps: Annotated[Rate | None, option("frame rate to ask of a webcam, 1/s")] = None
+    fps: Annotated[Rate | None, option("frame rate to ask of a webcam, or of a snapshot URL (empty: 1), 1/s")] = None
     max_age_ms: Annotated[
         float, option("send fewer frames of a live source before they get older than this, ms; 0: never", ge=0)
     ] = 0.0
-    realtime: Annotated[bool, option("play a file or the demo at its own rate, as a live source")] = False
-    loop: Annotated[bool, option("start a file, folder or the demo again at its end, for ever")] = False
+    realtime: Annotated[bool, option("play a film or the demo at its own rate, as a live source")] = False
+    loop: Annotated[bool, option("start a film, folder or the demo again at its end, for ever")] = False
     wait: Annotated[bool, option("keep trying when a camera cannot be reached at the start")] = False
     open_timeout_s: Annotated[float, option("give up opening a network source after this, s", gt=0)] = 5.0
-    read_timeout_s: Annotated[float, option("take a network source for lost after this silence, s", gt=0)] = 5.0
+    read_timeout_s: Annotated[
+        float, option("a network source is lost after this silence, s, or after three of its own intervals", gt=0)
+    ] = 5.0
     rtsp_transport: Annotated[Literal["tcp", "udp"], option("how RTSP carries the pictures")] = "tcp"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import select
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -97,6 +99,59 @@ class Clips:
         height, width = image.shape[:2]
         middles = [(2 * bit + 1) * width // 20 for bit in range(10)]
         return sum(1 << bit for bit, x in enumerate(middles) if image[height // 16, x].mean() > 127)
+
+
+@pytest.fixture
+def http_server() -> Iterator[Callable[..., HttpServer]]:
+    """`http_server(answer)` serves on loopback; `answer(request)` gets the handler of each GET and writes to it."""
+    servers: list[HttpServer] = []
+
+    def serve(answer: Callable[[http.server.BaseHTTPRequestHandler], None], protocol: str = "HTTP/1.0") -> HttpServer:
+        servers.append(HttpServer(answer, protocol))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
+class HttpServer:
+    """An HTTP server in threads. `url` has no path; `asked` are the paths and headers of the GETs so far."""
+
+    def __init__(self, answer: Callable[[http.server.BaseHTTPRequestHandler], None], protocol: str) -> None:
+        asked: list[tuple[str, dict[str, str]]] = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = protocol
+
+            def do_GET(self) -> None:
+                asked.append((self.path, dict(self.headers)))
+                try:
+                    answer(self)
+                except OSError:  # the client went away
+                    self.close_connection = True
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.asked = asked
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.socket.close()
+
+
+def send(request: http.server.BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str) -> None:
+    """A whole answer; `content_type="image/jpeg"` is a header."""
+    request.send_response(status)
+    for name, value in headers.items():
+        request.send_header(name.replace("_", "-"), value)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)
 
 
 @pytest.fixture

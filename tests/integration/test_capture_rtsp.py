@@ -1,9 +1,6 @@
-"""Network cameras: a real RTSP server on loopback, and a film over HTTP."""
+"""Network cameras: a real RTSP server on loopback."""
 
-import functools
-import http.server
 import itertools
-import threading
 import time
 
 import numpy as np
@@ -122,21 +119,3 @@ def test_a_refusal_is_one_line_without_the_password(rtsp_server, capfd, user, pa
 def test_udp_transport(rtsp_server, room):
     with open_source(SourceConfig(source=rtsp_server().url, rtsp_transport="udp")) as camera:
         assert camera.read(room).image.shape == (480, 640, 3)
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-def test_a_film_over_http_is_a_live_source_and_its_end_a_loss(clip, room):
-    handler = functools.partial(QuietHandler, directory=clip(count=20).parent)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        with open_source(SourceConfig(source=f"http://127.0.0.1:{server.server_port}/clip.mp4")) as camera:
-            assert [clip.index_of(camera.read(room).image) for _ in range(20)] == list(range(20))
-            with pytest.raises(SourceLost, match="the stream ended"):
-                camera.read(room)
-        with pytest.raises(InputError, match="404 not found"):
-            open_source(SourceConfig(source=f"http://127.0.0.1:{server.server_port}/other.mp4"))
-        server.shutdown()

@@ -1,0 +1,103 @@
+"""Opens an http:// source as what its server says it is: snapshots, MJPEG, a film, or a live stream."""
+
+from __future__ import annotations
+
+import re
+
+from capture.http_client import Broken, HttpClient, Reply, Unspoken
+from capture.http_file import HttpFile
+from capture.http_film import HttpFilm, PlaylistFilm
+from capture.mjpeg import MjpegCamera
+from capture.network import NetworkCamera, open_camera, opened_decoder, playout
+from capture.patience import Patience
+from capture.picture import Source
+from capture.refusal import why_no_video
+from capture.snapshot import SnapshotCamera
+from configs.errors import InputError
+from configs.redact import redact
+from configs.schema import SourceConfig
+
+_HEAD = 2048  # bytes that tell what it is
+_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"BM", b"GIF8")  # how JPEG, PNG, WebP, BMP and GIF begin
+_LONGEST = 2**40  # bytes; servers of endless streams that must tell a length tell one beyond it
+_LONGEST_WAIT_S = 45.0  # for bytes, within FFmpeg: a stage that is busy with one picture for 60 s counts as hanging
+_TARGET = re.compile(rb"#EXT-X-TARGETDURATION:(\d+)")
+_USUAL_TARGET_S = 6.0  # of an HLS segment, where the first answer does not tell it
+_TARGETS = 3  # so many of them without a picture mean that nothing comes any more
+
+
+def open_http(config: SourceConfig, start: int) -> Source:
+    """The source, opened; a film after `start` of its pictures. Raises InputError, without the password."""
+    client = HttpClient(config.source, config.open_timeout_s)
+    try:
+        source = _open(config, client, client.get(), start)
+    except Unspoken:
+        client.close()
+        return open_camera(config)
+    except (Broken, TimeoutError) as error:
+        client.close()
+        raise InputError(f"{redact(config.source)}: {str(error) or 'it answers, but sends nothing'}") from None
+    except BaseException:
+        client.close()
+        raise
+    return source
+
+
+def _open(config: SourceConfig, client: HttpClient, reply: Reply, start: int) -> Source:
+    if reply.type.startswith("multipart/"):
+        boundary = re.search(r'boundary="?([^";]+)', reply.headers["Content-Type"], re.IGNORECASE)
+        return MjpegCamera(client, reply, boundary[1] if boundary else "", Patience(config.read_timeout_s))
+    head = reply.head(_HEAD, config.open_timeout_s)
+    if not head:
+        raise InputError(f"{redact(config.source)}: the answer is empty")
+    if re.match(rb"\s*--\S+\s+content-type: *image/", head, re.IGNORECASE):  # MJPEG that does not say so
+        return MjpegCamera(client, reply, "", Patience(config.read_timeout_s))
+    if reply.type.startswith("image/") or (head.startswith(_IMAGES[:2]) and reply.length is not None):
+        if not head.startswith(_IMAGES):
+            raise InputError(f"{redact(config.source)}: {reply.type or 'it'} is no image that is read here")
+        return SnapshotCamera(client, reply, config.fps, config.read_timeout_s)
+    if head.lstrip(b"\xef\xbb\xbf").startswith(b"#EXTM3U") or b"<MPD" in head:
+        client.close()
+        return _playlist(config, head, start)
+    if said := why_no_video(reply.type, head):
+        raise InputError(f"{redact(config.source)}: {said}")
+    if reply.length is not None and reply.length < _LONGEST:
+        return _film(config, HttpFile(client, reply, lambda: config.read_timeout_s, config.read_timeout_s), start)
+    return _endless(config, client, reply, start)
+
+
+def _film(config: SourceConfig, file: HttpFile, start: int) -> Source:
+    """A film; where its index lies at its end, the server is asked for that, whatever it says of ranges."""
+    try:
+        return HttpFilm(config, file, start)
+    except InputError:
+        if file.seeks or file.broke or file.length is None:
+            raise
+    file.seeks = True
+    return HttpFilm(config, file, start)
+
+
+def _endless(config: SourceConfig, client: HttpClient, reply: Reply, start: int) -> Source:
+    """What comes without a length: live, unless the container tells how long it is."""
+    patience = Patience(config.read_timeout_s)
+    file = HttpFile(client, reply, lambda: config.open_timeout_s, config.open_timeout_s)
+    file.length = None
+    decoder = opened_decoder(config, file, {"analyzeduration": "500000"}, patience=patience)
+    if decoder.tells_length:
+        decoder.close()
+        return _film(config, file, start)
+    file.waits_s = lambda: min(_LONGEST_WAIT_S, patience.left_s)
+    return NetworkCamera(decoder, patience, playout(config, bursts=False), file)
+
+
+def _playlist(config: SourceConfig, head: bytes, start: int) -> Source:
+    """HLS or DASH, which FFmpeg fetches: a film if the playlist has an end."""
+    target = _TARGET.search(head)
+    silence_s = max(config.read_timeout_s, _TARGETS * (float(target[1]) if target else _USUAL_TARGET_S))
+    patience = Patience(silence_s)
+    options = {"rw_timeout": str(round(1e6 * config.read_timeout_s)), "seg_max_retry": "3"}
+    decoder = opened_decoder(config, config.source, options, (config.open_timeout_s, silence_s), patience)
+    if decoder.tells_length:
+        decoder.close()
+        return PlaylistFilm(config, options, start)
+    return NetworkCamera(decoder, patience, playout(config, bursts=True))

@@ -1,0 +1,24 @@
+"""Decodes one image from memory: a file of a folder, a camera's snapshot, a part of an MJPEG stream."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from capture.picture import Undecodable
+
+
+def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
+    """The picture, (H, W, 3) uint8 BGR, upright as its EXIF data say; raises Undecodable.
+
+    Decoded from memory, because cv2.imread takes half a JPEG for a whole one and greys the rest.
+    """
+    if not len(data):
+        raise Undecodable(name, "it is empty")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # more pixels than OpenCV takes
+        raise Undecodable(name, "too large an image") from None
+    if image is None:
+        raise Undecodable(name, "not a whole image")
+    return image
