@@ -30,6 +30,7 @@ class Known:
         self.status: Status | None = None
         self.persons = Persons()
         self.decided: Counter[tuple[str, str, str]] = Counter()  # events by stream, rule and label
+        self._began_ns = time.monotonic_ns()
         self._past: deque[Status] = deque()
         self._quality: dict[str, Quality] = {}
         self._events: deque[tuple[int, dict[str, Any], bytes]] = deque(maxlen=EVENTS)
@@ -45,7 +46,12 @@ class Known:
     @property
     def age_s(self) -> float:
         """For how long the supervisor has said nothing."""
-        return (time.monotonic_ns() - self.status.now_ns) / 1e9 if self.status else float("inf")
+        return (time.monotonic_ns() - (self.status.now_ns if self.status else self._began_ns)) / 1e9
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether what the supervisor told is of a past in which things may have been otherwise."""
+        return self.age_s > SILENT_S
 
     def hear(self, message: bytes) -> None:
         """The supervisor told how the run stands."""
@@ -90,6 +96,8 @@ class Known:
 
     def fps(self, name: str) -> float:
         """Shown frames per second, lately."""
+        if self.is_silent:
+            return 0.0
         return self._rate(lambda status: status.streams[name].shown if name in status.streams else 0)
 
     def recent_ages(self, name: str) -> np.ndarray:
@@ -106,18 +114,25 @@ class Known:
     def quality(self, name: str) -> str:
         """Of the connection to a camera, in words; empty for a file."""
         stream = self.streams[name]
-        if not stream.live or name not in self._quality or stream.state not in ("flowing", "away"):
+        if self.is_silent or not stream.live or name not in self._quality or stream.state not in ("flowing", "away"):
             return ""
         return self._quality[name].words(0.0 if stream.paced_fps else stream.nominal_fps)
 
     def as_json(self) -> dict[str, Any]:
         """All that a page shows beside the pictures and the events."""
         status = self.status
+        silent_s = round(self.age_s, 1) if self.is_silent else 0
         if status is None:
-            return {"phase": "starting", "streams": [], "stages": [], "persons": self.persons.series(time.time())}
+            return {
+                "phase": "starting",
+                "silent_s": silent_s,
+                "streams": [],
+                "stages": [],
+                "persons": self.persons.series(time.time()),
+            }
         return {
             "phase": status.phase,
-            "silent_s": round(self.age_s, 1) if self.age_s > SILENT_S else 0,
+            "silent_s": silent_s,
             "started": status.started,
             "limited_by": status.limited_by,
             "facts": {
@@ -130,23 +145,23 @@ class Known:
 
     def _stream(self, name: str, stream: StreamStatus) -> dict[str, Any]:
         now_ns = time.monotonic_ns()
-        ages = self.recent_ages(name)
+        ages = np.zeros(1) if self.is_silent else self.recent_ages(name)
         return {
             "name": name,
             "source": stream.source,
-            "state": stream.state,
+            "state": "unknown" if self.is_silent else stream.state,
             "live": stream.live,
             "fps": round(self.fps(name), 1),
             "age_ms": {f"p{p}": percentile_ms(ages, p) for p in (50, 95)},
             "quality": self.quality(name),
-            "why": explain(stream, now_ns) if stream.state != "flowing" else [],
+            "why": explain(stream, now_ns) if stream.state != "flowing" and not self.is_silent else [],
             "reconnects": stream.reconnects,
             "paced_fps": round(stream.paced_fps, 1),
             "captured": stream.captured,
             "shown": stream.shown,
             "dropped": stream.dropped,
             "in_flight": stream.in_flight,
-            "persons": self.persons.now(name),
+            "persons": self.persons.now(name, time.time()),
         }
 
     def _stage(self, name: str, stage: StageStatus) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
@@ -40,7 +41,7 @@ class _Run(Collector):
         status = self._known.status
         if status is not None:
             yield from _run(status)
-            yield from _streams(status)
+            yield from _streams(status, self._known.is_silent)
             yield from _stages(status)
             yield from _processes(status)
             yield from _persons(self._known)
@@ -68,7 +69,7 @@ def _run(status: Status) -> Iterator[Family]:
     yield gauge("start_time_seconds", "Unix time at which the sources were started", [((), status.started)])
 
 
-def _streams(status: Status) -> Iterator[Family]:
+def _streams(status: Status, is_silent: bool) -> Iterator[Family]:
     streams = status.streams.items()
     about = "Pictures taken from the source"
     yield counter("frames_captured", about, [((name,), s.captured) for name, s in streams], "stream")
@@ -84,7 +85,7 @@ def _streams(status: Status) -> Iterator[Family]:
         ages.add_metric([name], buckets, total_s)
     yield ages
     yield counter("faces", "Faces in the frames that were shown", [((name,), s.faces) for name, s in streams], "stream")
-    up = [((name,), float(s.state == "flowing")) for name, s in streams]
+    up = [((name,), float(s.state == "flowing" and not is_silent)) for name, s in streams]
     yield gauge("stream_up", "1 while pictures come from the source", up, "stream")
     about = "How often the source came back after it was away"
     yield counter("stream_reconnects", about, [((name,), s.reconnects) for name, s in streams], "stream")
@@ -120,7 +121,7 @@ def _persons(known: Known) -> Iterator[Family]:
     persons = [
         ((stream, label), float(count))
         for stream in known.streams
-        for label, count in known.persons.now(stream).items()
+        for label, count in known.persons.now(stream, time.time()).items()
     ]
     yield gauge("persons", "Followed persons seen in the last ten seconds, by label", persons, "stream", "label")
     happened = [((stream, rule, label or ""), float(count)) for (stream, rule, label), count in known.decided.items()]

@@ -14,8 +14,10 @@ class Persons:
     >>> persons = Persons()
     >>> persons.saw(100.0, {"door": {1: "mask", 2: "no_mask"}})
     >>> persons.saw(101.0, {"door": {1: "mask", 2: "mask"}, "hall": {1: "unsure"}})
-    >>> persons.series(105.0)["steps"][-1]
-    [100, {'mask': 2, 'unsure': 1}]
+    >>> persons.series(115.0)
+    {'step_s': 10, 'now': 110, 'steps': [[100, {'mask': 2, 'unsure': 1}]]}
+    >>> persons.now("door", 105.0), persons.now("door", 115.0)
+    ({'mask': 2}, {})
     """
 
     def __init__(self) -> None:
@@ -34,10 +36,14 @@ class Persons:
 
     def series(self, unix_s: float) -> dict[str, object]:
         """Persons by label in each step: [Unix time, {label: persons}], oldest first; steps without anybody count."""
-        since = int(unix_s) // STEP_S * STEP_S - (STEPS - 1) * STEP_S
+        now = int(unix_s) // STEP_S * STEP_S
+        since = now - (STEPS - 1) * STEP_S
         steps = [[step, dict(Counter(sorted(seen.values())))] for step, seen in self._steps if step >= since]
-        return {"step_s": STEP_S, "steps": steps}
+        return {"step_s": STEP_S, "now": now, "steps": steps}
 
-    def now(self, stream: str) -> dict[str, int]:
+    def now(self, stream: str, unix_s: float) -> dict[str, int]:
         """Persons by label in a stream, in the last ten seconds."""
-        return dict(Counter(label for (name, _), (_, label) in self._lately.items() if name == stream))
+        lately = [
+            label for (name, _), (at_s, label) in self._lately.items() if name == stream and unix_s - at_s <= STEP_S
+        ]
+        return dict(Counter(lately))

@@ -83,7 +83,13 @@ def test_events_the_chart_and_the_keyboard(maskstream, page, port):
     assert page.complaints == []
 
 
+SLOW_DECODER = """(() => { const decode = createImageBitmap; window.createImageBitmap = async (blob) => {
+    const picture = await decode(blob); await new Promise((done) => setTimeout(done, 700)); return picture; }; })()"""
+
+
 def test_a_page_that_lost_the_server_says_so_and_comes_back(maskstream, page, port):
+    """A picture that was still being decoded when the server went is not shown afterwards."""
+    page.add_init_script(SLOW_DECODER)
     line = ("--source", "demo", "--realtime", "--loop", "--sink", "web", "--port", port)
     first = maskstream(*line)
     first.until(lambda: "web: ready" in first.stderr)
@@ -92,6 +98,10 @@ def test_a_page_that_lost_the_server_says_so_and_comes_back(maskstream, page, po
     first.signal(signal.SIGKILL)
     until(lambda: page.locator("#lost").is_visible())
     assert not seqs(page)
+    page.wait_for_timeout(1000)
+    assert not seqs(page)
+    assert page.locator(".tile .figures").inner_text() == page.locator(".tile .persons").inner_text() == ""
+    assert page.locator("#summary").inner_text() == "no connection"
     second = maskstream(*line)
     second.until(lambda: "web: ready" in second.stderr)
     until(lambda: seqs(page))

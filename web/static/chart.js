@@ -20,12 +20,12 @@ export function drawChart(box, persons) {
   svg.setAttribute("viewBox", `0 0 ${COLUMNS} 100`);
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("role", "img");
-  const newest = persons.steps.at(-1)?.[0] ?? 0;
-  let said = "nobody was seen";
+  const newest = persons.now;
+  let said = "nobody was seen lately";
   for (const [step, counts] of persons.steps) {
     const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
     let top = 100;
-    if (total) said = labels.map((label) => `${Math.round((100 * (counts[label] ?? 0)) / total)} % ${label.replaceAll("_", " ")}`).join(", ");
+    if (total && step > newest - 60) said = labels.map((label) => `${Math.round((100 * (counts[label] ?? 0)) / total)} % ${label.replaceAll("_", " ")}`).join(", ");
     for (const label of labels) {
       const height = total ? (100 * (counts[label] ?? 0)) / total : 0;
       if (!height) continue;
@@ -43,7 +43,7 @@ export function drawChart(box, persons) {
 export function drawLegend(list, persons) {
   const labels = labelsOf(persons);
   const totals = {};
-  for (const [, counts] of persons.steps.slice(-6)) for (const [label, count] of Object.entries(counts)) totals[label] = (totals[label] ?? 0) + count;
+  for (const [step, counts] of persons.steps) if (step > persons.now - 60) for (const [label, count] of Object.entries(counts)) totals[label] = (totals[label] ?? 0) + count;
   const all = Object.values(totals).reduce((sum, count) => sum + count, 0);
   list.replaceChildren(...labels.map((label) => {
     const item = document.createElement("li"), dot = document.createElement("i");

@@ -5,38 +5,58 @@ import { connectForm } from "./controls.js";
 import { addEvents } from "./events.js";
 import { Tiles } from "./tiles.js";
 
-const SILENT_MS = 5000; // without a word for so long the connection is taken for lost
+const STALE_MS = 2500; // the server says something each second: after so long what is shown is old
+const SILENT_MS = 5000; // and after so long the connection is taken for lost
 const RETRY_MS = [500, 5000];
 const text = (id, words) => { document.getElementById(id).textContent = words; };
 
-let socket = null, heardAt = 0, retryMs = RETRY_MS[0];
+let socket = null, heardAt = 0, retryMs = RETRY_MS[0], isTold = false;
 const say = (message) => { if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message)); };
 const tiles = new Tiles(document.getElementById("tiles"), (names) => say({ watch: names }));
 
 function connect() {
-  const address = new URL("/live", location.href);
+  const address = new URL("live", document.baseURI); // relative: a proxy may show the page below a path
   address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  socket = new WebSocket(address);
+  const mine = socket = new WebSocket(address);
+  let isOpen = false;
   socket.binaryType = "arraybuffer";
   heardAt = Date.now();
-  socket.onopen = () => { events.clear(); };
+  socket.onopen = () => { isOpen = true; events.clear(); };
   socket.onmessage = ({ data }) => {
+    if (socket !== mine) return; // given up: what it still brings is old
     heardAt = Date.now();
     retryMs = RETRY_MS[0];
     document.getElementById("lost").hidden = true;
-    if (typeof data === "string") told(JSON.parse(data)); else pictured(data);
+    document.body.classList.remove("old");
+    if (typeof data === "string") told(JSON.parse(data)); else pictured(data, mine);
   };
-  socket.onclose = lost;
+  socket.onclose = () => { if (socket === mine) lost(isOpen); };
 }
 
-function lost() {
+function lost(wasOpen) {
   socket = null;
-  const box = document.getElementById("lost");
-  box.hidden = false;
-  box.textContent = "The server cannot be reached: what you see is old. Trying again …";
-  tiles.lost();
+  old("The server cannot be reached: what you see is old. Trying again …");
+  if (!wasOpen) explainRefusal();
   setTimeout(connect, retryMs);
   retryMs = Math.min(2 * retryMs, RETRY_MS[1]);
+}
+
+// Nothing that is shown may look like now.
+function old(words) {
+  const box = document.getElementById("lost");
+  box.hidden = false;
+  box.textContent = words;
+  document.body.classList.add("old");
+  text("summary", isTold ? "no connection" : "connecting …");
+  tiles.lost();
+}
+
+// A browser does not tell a script why a WebSocket was refused: ask by HTTP.
+async function explainRefusal() {
+  const answer = await fetch("api/events").catch(() => null);
+  if (socket?.readyState === WebSocket.OPEN || !answer) return;
+  if (answer.status === 401) location.reload(); // to the form that asks for the token
+  else if (answer.ok) old("The server answers, but refuses the live connection. Behind a proxy: it must pass WebSocket on, and web.url must name the address above.");
 }
 
 const events = {
@@ -45,6 +65,8 @@ const events = {
 };
 
 function told({ status, events: news }) {
+  isTold = true;
+  document.body.classList.toggle("old", Boolean(status.silent_s)); // the numbers are of then
   const flowing = status.streams.filter((stream) => stream.state === "flowing").length;
   text("summary", status.silent_s
     ? `no word from the pipeline for ${status.silent_s} s`
@@ -61,17 +83,21 @@ function told({ status, events: news }) {
   addEvents(events.list, news);
 }
 
-async function pictured(data) {
+async function pictured(data, from) {
   const length = new DataView(data).getUint16(0);
   const head = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 2, length)));
   try {
     await tiles.pictured(head, new Blob([new Uint8Array(data, 2 + length)], { type: "image/jpeg" }));
   } finally {
-    say({ got: head.stream }); // only now is the next one sent
+    if (socket === from) say({ got: head.stream }); // only now is the next one sent
   }
 }
 
-setInterval(() => { if (socket && Date.now() - heardAt > SILENT_MS) { socket.onclose = null; socket.close(); lost(); } }, 1000);
+setInterval(() => {
+  const silentMs = socket ? Date.now() - heardAt : 0;
+  if (silentMs > SILENT_MS) { const silent = socket; lost(silent.readyState === WebSocket.OPEN); silent.close(); }
+  else if (silentMs > STALE_MS && isTold) old(`Nothing heard from the server for ${Math.round(silentMs / 1000)} s: what you see is old.`);
+}, 500);
 document.addEventListener("visibilitychange", () => tiles.watch());
 connectForm(document.getElementById("add"));
 connect();

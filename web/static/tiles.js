@@ -19,13 +19,26 @@ export class Tiles {
     const large = this.box.querySelector(".large");
     const shown = document.hidden ? [] : [...this.tiles.values()].filter((tile) => large ? tile === large : tile.isSeen);
     const names = shown.map((tile) => tile.dataset.stream);
-    this.watched = names.join("\n");
+    this.watched = new Set(names);
+    // nobody brings pictures of the others: what they show is not of now when they are seen again
+    for (const tile of this.tiles.values()) if (!shown.includes(tile) && tile.isFlowing) this.cover(tile, ["waiting for a picture"]);
     this.onWatch(names);
   }
 
+  // Whatever is known of the streams is old.
   lost() {
     this.watched = null;
-    for (const tile of this.tiles.values()) this.explain(tile, ["no connection to the server"]);
+    for (const tile of this.tiles.values()) {
+      this.cover(tile, ["no connection to the server"]);
+      for (const part of ["state", "quality", "figures", "persons"]) tile.querySelector(`.${part}`).textContent = "";
+      tile.setAttribute("aria-label", `${tile.dataset.stream}: no connection to the server`);
+    }
+  }
+
+  // Words in place of the picture; one that is still being decoded does not take them away again.
+  cover(tile, lines) {
+    tile.pictures = (tile.pictures ?? 0) + 1;
+    this.explain(tile, lines);
   }
 
   told(streams) {
@@ -55,7 +68,7 @@ export class Tiles {
       if (event.target.matches(".remove")) change("DELETE", path);
     });
     tile.addEventListener("click", () => this.enlarge(tile.classList.contains("large") ? null : tile));
-    this.explain(tile, ["waiting for a picture"]);
+    this.cover(tile, ["waiting for a picture"]);
     this.tiles.set(name, tile);
     this.box.append(tile);
     this.seen.observe(tile);
@@ -79,8 +92,8 @@ export class Tiles {
     const persons = Object.entries(stream.persons).map(([label, count]) => `${count} ${label.replaceAll("_", " ")}`);
     put("persons", persons.join(", ") || "nobody seen", "");
     tile.setAttribute("aria-label", `${stream.name}: ${stream.state}, ${stream.fps} frames per second`);
-    if (stream.state !== "flowing") this.explain(tile, stream.why.length ? stream.why : [stream.state]);
-    tile.isFlowing = stream.state === "flowing";
+    tile.isFlowing = ["flowing", "unknown"].includes(stream.state); // unknown: the overlay may well go on
+    if (!tile.isFlowing) this.cover(tile, stream.why.length ? stream.why : [stream.state]);
   }
 
   explain(tile, lines) {
@@ -95,9 +108,11 @@ export class Tiles {
 
   async pictured(head, blob) {
     const tile = this.tiles.get(head.stream);
-    if (!tile) return;
-    if (!head.real) { if (tile.isFlowing) this.explain(tile, ["no picture comes"]); return; }
+    if (!tile || !this.watched?.has(head.stream)) return;
+    if (!head.real) { if (tile.isFlowing) this.cover(tile, ["no picture comes"]); return; }
+    const pictures = tile.pictures;
     const picture = await createImageBitmap(blob);
+    if (tile.pictures !== pictures) { picture.close(); return; } // meanwhile it has become old
     const canvas = tile.querySelector("canvas");
     if (canvas.width !== picture.width || canvas.height !== picture.height) {
       canvas.width = picture.width;
