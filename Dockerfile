@@ -18,7 +18,7 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=4)"]
+    CMD ["python", "-m", "web.alive"]
 # Beyond loopback everything asks for the token: MASKSTREAM_TOKEN, or the one in the log.
 ENTRYPOINT ["maskstream"]
 CMD ["run", "--source", "demo", "--realtime", "--loop", "--sink", "web", "--host", "0.0.0.0", "--log", "json"]

@@ -56,8 +56,10 @@ from transport.progress import Progress, print_ledger
 from transport.stage import Aside, Stage
 from transport.supervisor import Supervisor
 from transport.trace import check_trace
+from web.address import public_addresses
 from web.commands import streams_command
 from web.serve import serve
+from web.tls import check_tls
 from web.token import with_token
 
 signal.signal(signal.SIGINT, ON_INTERRUPT)
@@ -133,6 +135,10 @@ def run(
     token: Annotated[
         str | None, typer.Option(help="its secret, also MASKSTREAM_TOKEN; one is made and shown if not given")
     ] = None,
+    tls_cert: Annotated[str | None, typer.Option(help="its certificate, PEM: it speaks TLS", metavar="FILE")] = None,
+    tls_key: Annotated[
+        str | None, typer.Option(help="the certificate's key, PEM, if in a file of its own", metavar="FILE")
+    ] = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="run on when one of several sources fails")] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="any option: section.key=value; repeatable")
@@ -171,7 +177,7 @@ def run(
         "detect": _given(detector=detector, model=detector_model, every=1 if every_frame else None),
         "classify": _given(model=model, classes=_names(classes), device=device),
         "overlay": _given(sinks=sink, corner=corner, max_age_ms=max_age_ms, segment=segment),
-        "web": _given(host=host, port=port, token=token),
+        "web": _given(host=host, port=port, token=token, tls_cert=tls_cert, tls_key=tls_key),
         "run": _given(keep_going=keep_going or None),
     }
     options = load_config(config, settings or (), flags, look_up=not print_config)
@@ -187,6 +193,8 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
     """The pipeline from its start to its ledger."""
     options, refused = _checked(options)
     if "web" in (options.overlay.sinks or default_sinks()):
+        public_addresses(options.web)
+        check_tls(options.web)
         options = replace(options, web=with_token(options.web, lambda line: typer.echo(line, err=True)))
     progress = LogLines() if log_lines else Progress()
     notify = Notify()

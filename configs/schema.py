@@ -163,6 +163,17 @@ class WebConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         float, option("/readyz says no while live frames are older than this when drawn (95 %), ms", gt=0)
     ] = 1000.0
     viewers: Annotated[int, option("pages and live streams that are served at once", ge=1, le=1000)] = 32
+    url: Annotated[
+        str,
+        option(
+            "behind a proxy: the address that browsers have of the page, as https://cams.example/mask/; several with "
+            "blanks between; then everybody is asked for the token"
+        ),
+    ] = ""
+    tls_cert: Annotated[
+        str, option("certificate (chain) to speak TLS, PEM file; it is read again when it changes; empty: no TLS")
+    ] = ""
+    tls_key: Annotated[str, option("private key of tls_cert, PEM file; empty: it is in tls_cert")] = ""
 
 
 class TraceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import urllib.error
 import urllib.request
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from configs.console import console
 from configs.errors import Failure, InputError
 from configs.redact import learn, learn_secret
 from configs.references import escaped, resolve
-from web.where import find_page
+from web.where import Page, find_page
 
 ACTIONS = ("list", "add", "remove", "pause", "resume")
 TIMEOUT_S = 15.0
@@ -44,21 +45,20 @@ def streams_command(
     if bool(what) == (action == "list"):
         raise InputError(f"streams {action}: " + ("takes nothing more" if what else "of what?"))
     url, token, what = (_looked_up(name, text) for name, text in (("--url", url), ("--token", token), (action, what)))
-    url, token = (url, token or os.environ.get("MASKSTREAM_TOKEN", "")) if url else find_page()
-    learn_secret(token)
-    path = "/api/streams"
+    page = Page(url, token or os.environ.get("MASKSTREAM_TOKEN", "")) if url else find_page()
+    learn_secret(page.token)
     if action == "list":
-        _print(_ask("GET", url + path, token), as_json)
+        _print(_ask(page, "GET"), as_json)
         return
     if action == "add":
         given = {"name": name, "realtime": realtime, "loop": loop}
         source = os.path.abspath(what) if os.path.exists(what) else what  # the run may stand in another folder
         body = {"source": escaped(source)} | {key: value for key, value in given.items() if value}
-        answer = _ask("POST", url + path, token, body)
+        answer = _ask(page, "POST", body=body)
     elif action == "remove":
-        answer = _ask("DELETE", f"{url}{path}/{quote(what, safe='')}", token)
+        answer = _ask(page, "DELETE", f"/{quote(what, safe='')}")
     else:
-        answer = _ask("POST", f"{url}{path}/{quote(what, safe='')}/{action}", token, {})
+        answer = _ask(page, "POST", f"/{quote(what, safe='')}/{action}", {})
     typer.echo(json.dumps(answer) if as_json else f"{answer['stream']}: {action}")
 
 
@@ -72,17 +72,20 @@ def _looked_up(what: str, text: str) -> str:
     return found
 
 
-def _ask(method: str, url: str, token: str, body: dict[str, Any] | None = None) -> Any:
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    if not url.startswith(("http://", "https://")):
-        raise InputError(f"--url {url}: write it as http://HOST:PORT")
+def _ask(page: Page, method: str, path: str = "", body: dict[str, Any] | None = None) -> Any:
+    headers = {"Authorization": f"Bearer {page.token}", "Content-Type": "application/json"}
+    if not page.url.startswith(("http://", "https://")):
+        raise InputError(f"--url {page.url}: write it as http://HOST:PORT")
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, headers if token else {}, method=method)
+    url = f"{page.url.rstrip('/')}/api/streams{path}"
+    request = urllib.request.Request(url, data, headers if page.token else {}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+        with page.open(request, TIMEOUT_S) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         text = error.read(4096).decode(errors="replace").strip()
+        if "Location" in error.headers:  # not followed: the token is for the address that was given
+            raise InputError(f"the page is elsewhere: try --url {error.headers['Location']}") from None
         if error.code == 401:
             raise InputError("the page wants its token: --token, or MASKSTREAM_TOKEN") from None
         if text.startswith("{"):
@@ -90,7 +93,12 @@ def _ask(method: str, url: str, token: str, body: dict[str, Any] | None = None) 
         raise InputError(text or f"{error.code} {error.reason}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise Failure(f"the page at {url.split('/api')[0]} cannot be reached ({reason})") from None
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise InputError(
+                f"the certificate of {page.url} is not trusted ({reason.verify_message}): "
+                "SSL_CERT_FILE=FILE names one that is"
+            ) from None
+        raise Failure(f"the page at {page.url} cannot be reached ({reason})") from None
 
 
 def _print(found: list[dict[str, Any]], as_json: bool) -> None:

@@ -5,6 +5,13 @@ from __future__ import annotations
 from transport.ledger import percentile_ms
 from web.known import SILENT_S, Known
 
+HUNG_S = 10.0  # it speaks twice a second, and once more often than that on a box with work for ten
+
+
+def silence(known: Known) -> float:
+    """For how long the supervisor has said nothing, if that is so long that it hangs; else 0. Seconds."""
+    return known.age_s if known.age_s > HUNG_S else 0.0
+
 
 def troubles(known: Known, age_budget_ms: float) -> list[str]:
     """What keeps the run from being ready; nothing: it is. One reason a line, each names who."""

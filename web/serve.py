@@ -15,13 +15,15 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from configs.schema import WebConfig
 from transport.stage import StageContext
-from web.access import HEADERS, Access, is_loopback
+from web.access import Access, Handler
+from web.address import local_url, public_addresses, shown_url
 from web.door import BODY_BYTES, KEEP_ALIVE_S, Door
-from web.health import troubles
+from web.health import silence, troubles
 from web.known import Known
 from web.metrics import CONTENT_TYPE, figures
 from web.pictures import Pictures
 from web.streams import Changes
+from web.tls import Certificate
 from web.viewers import Viewers
 from web.where import write_where
 
@@ -58,9 +60,9 @@ async def _serve(config: WebConfig, context: StageContext) -> None:
         changes = Changes(sockets, f"ipc://{folder}/control", known)
         site = Site(config, known, pictures, changes)
         await site.open()
-        write_where(Path(folder), site.url, config.token)
-        context.facts["url"] = site.url
-        log.info("the page is at %s", site.url)
+        write_where(Path(folder), local_url(config), config.token)
+        context.facts["url"] = shown_url(config)
+        log.info("the page is at %s", shown_url(config))
         listening = asyncio.create_task(_listen(link, known, pictures, changes))
         try:
             while not known.streams and not listening.done() and not context.stopping():
@@ -96,55 +98,71 @@ class Site:
 
     def __init__(self, config: WebConfig, known: Known, pictures: Pictures, changes: Changes) -> None:
         self._config, self._known = config, known
-        access = Access(config.token, config.host)
+        self._certificate = Certificate(config) if config.tls_cert else None
         self._viewers = viewers = Viewers(pictures, known, config.viewers)
+        access = Access(config, {self._page}, {self._alive, self._static, _to_folder})
         app = web.Application(client_max_size=BODY_BYTES)
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=0.5
         )
         self._door = Door(self._runner)
         app.middlewares.extend([self._door.note, access.guard])
-        app.add_routes(
-            [
-                web.get("/", lambda request: _static("index.html")),
-                web.get("/static/{name}", lambda request: _static(request.match_info["name"])),
-                web.post("/login", access.login),
-                web.get("/live", viewers.websocket),
-                web.get("/stream/{name}.mjpg", viewers.mjpeg),
-                web.get("/snapshot/{name}.jpg", viewers.snapshot),
-                web.get("/events/{id}.jpg", self._event_picture),
-                web.get("/api/status", self._status),
-                web.get("/api/events", self._events),
-                web.get("/api/streams", changes.list),
-                web.post("/api/streams", changes.add),
-                web.delete("/api/streams/{name}", changes.remove),
-                web.post("/api/streams/{name}/{action:pause|resume}", changes.change),
-                web.get("/healthz", self._healthy),
-                web.get("/readyz", self._ready),
-                web.get("/metrics", self._metrics),
-            ]
-        )
-
-    @property
-    def url(self) -> str:
-        """Where a browser on this machine finds it."""
-        host = self._config.host if is_loopback(self._config.host) else "127.0.0.1"
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._config.port}"
+        app.on_response_prepare.append(access.add_headers)
+        routes: list[tuple[str, str, Handler]] = [
+            ("GET", "/", self._page),
+            ("GET", "/static/{name}", self._static),
+            ("POST", "/login", access.login),
+            ("GET", "/live", viewers.websocket),
+            ("GET", "/stream/{name}.mjpg", viewers.mjpeg),
+            ("GET", "/snapshot/{name}.jpg", viewers.snapshot),
+            ("GET", "/events/{id}.jpg", self._event_picture),
+            ("GET", "/api/status", self._status),
+            ("GET", "/api/events", self._events),
+            ("GET", "/api/streams", changes.list),
+            ("POST", "/api/streams", changes.add),
+            ("DELETE", "/api/streams/{name}", changes.remove),
+            ("POST", "/api/streams/{name}/{action:pause|resume}", changes.change),
+            ("GET", "/livez", self._alive),
+            ("GET", "/healthz", self._alive),
+            ("GET", "/readyz", self._ready),
+            ("GET", "/metrics", self._metrics),
+        ]
+        for prefix in sorted({"", *(address.prefix for address in public_addresses(config))}):  # proxies may cut it off
+            for method, path, handler in routes:
+                app.add_routes(
+                    [web.get(prefix + path, handler) if method == "GET" else web.route(method, prefix + path, handler)]
+                )
+            if prefix:
+                app.add_routes([web.get(prefix, _to_folder)])
 
     async def open(self) -> None:
         await self._runner.setup()
-        await self._door.open(self._config.host, self._config.port)
+        context = self._certificate.context if self._certificate else None
+        await self._door.open(self._config.host, self._config.port, context)
+        if self._certificate:
+            self._renewing = asyncio.create_task(self._certificate.renew())
 
     async def close(self) -> None:
+        if self._certificate:
+            self._renewing.cancel()
         await self._door.close()
         await self._runner.cleanup()
+
+    async def _page(self, request: web.Request) -> web.Response:
+        return _file("index.html")
+
+    async def _static(self, request: web.Request) -> web.Response:
+        return _file(request.match_info["name"])
 
     async def _status(self, request: web.Request) -> web.Response:
         """What the page knows, for scripts."""
         return web.json_response(self._known.as_json())
 
-    async def _healthy(self, request: web.Request) -> web.Response:
-        """This process lives."""
+    async def _alive(self, request: web.Request) -> web.Response:
+        """The run lives: this process answers, and the supervisor is heard; if not, to start it again helps."""
+        silent_s = silence(self._known)
+        if silent_s:
+            return web.Response(status=503, text=f"the supervisor has said nothing for {silent_s:.0f} s\n")
         return web.Response(text="ok\n")
 
     async def _ready(self, request: web.Request) -> web.Response:
@@ -167,12 +185,19 @@ class Site:
         return web.Response(body=jpeg, content_type="image/jpeg")
 
 
+async def _to_folder(request: web.Request) -> web.Response:
+    """`https://cams.example/mask` to `/mask/`: the page's links begin there."""
+    folder = request.raw_path.partition("?")[0].rpartition("/")[2]
+    query = f"?{request.query_string}" if request.query_string else ""
+    return web.Response(status=308, headers={"Location": f"{folder}/{query}"})
+
+
 _FILES = {file.name: file.read_bytes() for file in files("web").joinpath("static").iterdir()}
 
 
-async def _static(name: str) -> web.Response:
+def _file(name: str) -> web.Response:
     """A file of the page; they are few, and read at the start: no path of the disk is ever made of a request."""
     if name not in _FILES:
         raise web.HTTPNotFound(text="not found\n")
     kind = TYPES.get(name[name.rfind(".") :], "application/octet-stream")
-    return web.Response(body=_FILES[name], content_type=kind, charset="utf-8", headers=HEADERS)
+    return web.Response(body=_FILES[name], content_type=kind, charset="utf-8")

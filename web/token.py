@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from configs.errors import InputError
 from configs.redact import learn_secret
 from configs.schema import WebConfig
-from web.access import is_loopback
+from web.address import is_loopback, shown_url
 
 SHORTEST = 8  # characters of a token that somebody thought of
 
@@ -24,8 +24,8 @@ def with_token(config: WebConfig, show: Callable[[str], None]) -> WebConfig:
     learn_secret(token)
     if not token:
         token = secrets.token_urlsafe(18)
-        if is_loopback(config.host):
+        if is_loopback(config.host) and not config.url:
             show(f"token for changes at the page, made for this run: {token}")
         else:
-            show(f"the page asks for a token, made for this run: http://{config.host}:{config.port}/?token={token}")
+            show(f"the page asks for a token, made for this run: {shown_url(config)}?token={token}")
     return replace(config, token=token)

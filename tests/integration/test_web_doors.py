@@ -76,7 +76,7 @@ def test_beyond_loopback_nobody_enters_without_the_token(served):
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert ask(port, "/snapshot/demo.jpg", Authorization=f"Bearer {TOKEN}")[0] == 200
     code, headers, _ = ask(port, f"/?token={TOKEN}")
-    assert (code, headers["Location"]) == (303, "/")
+    assert (code, headers["Location"]) == (303, "./")
     cookie = headers["Set-Cookie"].split(";")[0]
     assert TOKEN not in cookie
     assert "HttpOnly" in headers["Set-Cookie"]

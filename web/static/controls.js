@@ -1,13 +1,13 @@
 // Changes of the streams. They need the token, which is asked for once and kept by the browser as a cookie.
 async function ask(method, path, body) {
-  const send = () => fetch(`/api/streams${path}`, {
+  const send = () => fetch(`api/streams${path}`, {
     method, headers: { "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body),
   });
   let answer = await send();
   if (answer.status === 401) {
     const token = prompt("Changes need the token of this run. It was shown when the run was started, or given to it.");
     if (!token) return null;
-    const entered = await fetch("/login", { method: "POST", body: new URLSearchParams({ token }) });
+    const entered = await fetch("login", { method: "POST", body: new URLSearchParams({ token }) });
     if (!entered.ok) throw new Error("that is not the token");
     answer = await send();
   }
