@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
+from capture.extent import Extent
 from capture.patience import Patience
 from capture.picture import NotYet, Room, SourceLost
+from capture.upright import SQUARE, write_upright
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream
@@ -25,20 +28,29 @@ if TYPE_CHECKING:
     from capture.http_file import HttpFile
 
 USUAL_FPS = 25.0  # taken where a stream does not tell its rate
-_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, -90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, -180: cv2.ROTATE_180}
+_TS_PACKET = 188  # bytes
 
 
 class NoVideo(Exception):
     """What was opened has no pictures in it."""
 
 
+@dataclass(slots=True)
+class _Origin:
+    """What a picture keeps of the packet it came in."""
+
+    corrupt: bool
+    byte: int  # where it lies in the file
+    pixel_shape: Fraction = SQUARE
+
+
 class Decoder:
     """The first video track of a file or stream, opened.
 
-    `fps` is the nominal rate, `duration_s` what the container says of itself (None if it says nothing), `damaged`
-    the number of packets that could not be decoded so far, `tells_length` whether the container knows where it ends.
-    A live source brings `patience`, and `timeouts_s` to open and to read. Raises av.error.FFmpegError, whose text
-    contains the address with its password, or NoVideo.
+    `fps` is the nominal rate, `damaged` the number of packets that could not be decoded so far, `extent` how much of
+    what is promised was read, `tells_length` whether the container knows where it ends. `jumps`: the clock of this
+    kind of container begins anew where a recorder does. A live source brings `patience`, and `timeouts_s` to open and
+    to read. Raises av.error.FFmpegError, whose text contains the address with its password, or NoVideo.
     """
 
     def __init__(
@@ -49,22 +61,40 @@ class Decoder:
         patience: Patience | None = None,
     ) -> None:
         import av
+        from av.format import Flags
 
         av.logging.set_level(None)  # FFmpeg's own lines name the address with its password
         self._patience = patience
         self._read_timeout_s = timeouts_s[1] if timeouts_s else math.inf
-        self._container = av.open(address, "r", options=options or {}, timeout=timeouts_s)
+        self._address, self._options, self._timeouts_s = address, options or {}, timeouts_s
+        self._container = av.open(address, "r", options=self._options, timeout=timeouts_s)
+        self._others: dict[int, int] = {}  # other tracks of pictures: id and first byte
+        self._beside: set[int] = set()  # those of them that are no later part of this one
+        self._shown_to_byte = self._followed_from = 0
+        self._take_track()
+        self.fps = float(self._track.average_rate or self._track.guessed_rate or USUAL_FPS)
+        self.jumps = Flags.ts_discont in Flags(self._container.format.flags)
+        self.extent = Extent(self._container, self._track)
+        self.tells_length = _tells_length(self._container, self._track)
+        self.damaged = 0
+
+    def _take_track(self, after: int | None = None) -> None:
+        """Set up the first track of pictures; behind the end of one a new one, and none that ran beside it.
+
+        Closes the container where there is none.
+        """
         tracks = [track for track in self._container.streams.video if not _is_cover(track)]
+        tracks = [track for track in tracks if track.id not in self._beside]
+        tracks.sort(key=lambda track: track.id == after)  # what is left of the old one may still be listed
         if not tracks:
             self._container.close()
             raise NoVideo
         self._track = tracks[0]
         self._track.thread_type = "SLICE"  # frame threads hold pictures back
         self._track.codec_context.thread_count = 1
-        self.fps = float(self._track.average_rate or self._track.guessed_rate or USUAL_FPS)
-        self.duration_s = _duration_s(self._container, self._track)
-        self.tells_length = _tells_length(self._container, self._track)
-        self.damaged = 0
+        self._track.codec_context.copy_opaque = True
+        self._pixel_shape: Fraction = self._track.sample_aspect_ratio or SQUARE
+        self._coded_shape: Fraction | None = None  # what the first picture itself said of its pixels
 
     def frames(self) -> Iterator[VideoFrame]:
         """The decoded pictures in the order they are shown. Packets that cannot be decoded are passed over.
@@ -72,11 +102,16 @@ class Decoder:
         Ends at the end, and where a file turns out to be cut off. Of a live source it raises SourceLost where the
         stream breaks or has had no picture for too long, and NotYet where it may only be slow: ask for frames again.
         """
+        yield from self._frames_of_track()
+        while self._patience is None and self._follow():
+            yield from self._frames_of_track()
+
+    def _frames_of_track(self) -> Iterator[VideoFrame]:
         import av
 
         asked_s = time.monotonic()
         try:
-            for packet in self._container.demux():
+            for packet in self._packets():
                 frames = self._decode(packet) if packet.stream_index == self._track.index else []
                 if self._patience:
                     self._watch(self._patience, frames)
@@ -89,7 +124,24 @@ class Decoder:
                     raise NotYet from None
                 raise SourceLost(_silence(self._patience) if silent else why(error)) from None
             self.damaged += 1
-            yield from self._decode(None)  # the pictures that it still holds for their order
+        yield from self._decode(self._last_packet())
+
+    def _packets(self) -> Iterator[Packet]:
+        """The packets of all streams that were there when it was opened.
+
+        PyAV 18 leaves out those of streams that appear later, and at the end raises IndexError for them.
+        """
+        packets = self._container.demux()
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, IndexError):
+                return
+            if packet.size:  # those at the end are empty
+                self.extent.read(packet)
+                if packet.stream_index != self._track.index and packet.stream.type == "video":
+                    self._others.setdefault(packet.stream.id, packet.pos or 0)
+                yield packet
 
     @staticmethod
     def _watch(patience: Patience, frames: list[VideoFrame]) -> None:
@@ -98,31 +150,84 @@ class Decoder:
         elif not patience.left_s:  # sound only, or all damaged
             raise SourceLost(_silence(patience))
 
-    def _decode(self, packet: Packet | None) -> list[VideoFrame]:
+    def _last_packet(self) -> Packet:
+        """An empty one: the decoder gives the pictures that it still holds for their order."""
         import av
 
+        packet = av.Packet()
+        if self._track.time_base:
+            packet.time_base = self._track.time_base  # without a packet, as decode(None), their times are NaN
+        return packet
+
+    def _decode(self, packet: Packet) -> list[VideoFrame]:
+        import av
+
+        packet.opaque = origin = _Origin(packet.is_corrupt, packet.pos or 0)
         try:
-            return self._track.decode(packet)
+            frames = self._track.decode(packet)
         except av.error.FFmpegError:
             self.damaged += 1
             return []
+        origin.pixel_shape = self._pixel_shape_now()
+        for frame in frames:
+            self._note(frame)
+        return frames
+
+    def _note(self, frame: VideoFrame) -> None:
+        """Keep in mind how far pictures are shown, and which others lie before that: these are no part to come."""
+        self.extent.shown(frame.time)
+        byte = frame.opaque.byte if isinstance(frame.opaque, _Origin) else 0
+        self._shown_to_byte = max(self._shown_to_byte, byte)
+        self._beside |= {track for track, begins in self._others.items() if begins < byte}
+
+    def _pixel_shape_now(self) -> Fraction:
+        """Width by height of a pixel: as the container says, until the pictures themselves say something new."""
+        coded = self._track.codec_context.sample_aspect_ratio or SQUARE
+        if self._coded_shape is None:
+            self._coded_shape = coded
+        return self._pixel_shape if coded == self._coded_shape else coded
+
+    def _follow(self) -> bool:
+        """Go on behind the last picture of an MPEG-TS file whose recorder began anew there, with other PIDs.
+
+        FFmpeg's own `merge_pmt_versions` finds some of them only, and ends in a corrupted heap where the new streams
+        are in another order.
+        """
+        import av
+
+        begin = self._shown_to_byte + _TS_PACKET
+        seeks = isinstance(self._address, str) or self._address.seekable()
+        if self._container.format.name != "mpegts" or not seeks or begin <= self._followed_from:
+            return False
+        self._followed_from, old = begin, self._track.id
+        self._container.close()
+        if not isinstance(self._address, str):
+            self._address.seek(0)
+        try:
+            options = self._options | {"skip_initial_bytes": str(begin)}
+            self._container = av.open(self._address, "r", options=options, timeout=self._timeouts_s)
+            self._take_track(after=old)
+        except (av.error.FFmpegError, NoVideo):
+            return False
+        return True
 
     def close(self) -> None:
         self._container.close()
 
 
 def write_bgr(frame: VideoFrame, room: Room) -> np.ndarray:
-    """Write a picture as BGR into the room, upright: turned as a phone's clip asks for. Gives what the room gave."""
-    bgr = frame.to_ndarray(format="bgr24", threads=1)  # a view; copied once, into the room
-    turn = _TURNS.get(frame.rotation)
-    height, width = bgr.shape[:2]
-    if turn is None:
-        slot = room(height, width)
-        np.copyto(slot, bgr)
-    else:
-        slot = room(height, width) if turn == cv2.ROTATE_180 else room(width, height)
-        cv2.rotate(bgr, turn, dst=slot)
-    return slot
+    """Write a picture as BGR into the room, as a player shows it. Gives what the room gave."""
+    origin = frame.opaque
+    return write_upright(frame, origin.pixel_shape if isinstance(origin, _Origin) else SQUARE, room)
+
+
+def is_corrupt(frame: VideoFrame) -> bool:
+    """Whether the decoder marks the picture, or the container its packet, as damaged.
+
+    Pictures that are predicted from a damaged one are as wrong, up to the next key frame, and FFmpeg marks few of them.
+    """
+    origin = frame.opaque
+    return bool(frame.is_corrupt) or (isinstance(origin, _Origin) and origin.corrupt)
 
 
 def broke_off(error: Exception, since_s: float, timeout_s: float) -> bool:
@@ -156,13 +261,6 @@ def _is_cover(track: VideoStream) -> bool:
     from av.stream import Disposition
 
     return bool(track.disposition & Disposition.attached_pic)
-
-
-def _duration_s(container: InputContainer, track: VideoStream) -> float | None:
-    """Of the track where the container knows it (mp4), else of the whole (mkv)."""
-    if track.duration and track.time_base:
-        return float(track.duration * track.time_base)
-    return container.duration / 1e6 if container.duration else None
 
 
 def _tells_length(container: InputContainer, track: VideoStream) -> bool:

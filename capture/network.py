@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from capture.decoder import Decoder, NoVideo, broke_off, why, write_bgr
+from capture.decoder import Decoder, NoVideo, broke_off, is_corrupt, why, write_bgr
 from capture.http_file import HttpFile
 from capture.patience import Patience
 from capture.picture import NotYet, Picture, Room, Source, SourceLost
@@ -40,7 +40,7 @@ class NetworkCamera(Source):
         self._patience.begin()
         try:
             for frame in self._frames:
-                return Picture(write_bgr(frame, room), self._due_ns(frame))
+                return Picture(write_bgr(frame, room), self._due_ns(frame), corrupt=is_corrupt(frame))
         except NotYet:
             self._frames = self._decoder.frames()
             raise

@@ -16,12 +16,14 @@ class Picture(NamedTuple):
 
     `captured_ns` is when the picture was taken, or is due, by `time.monotonic_ns()`. Where that lies ahead, the capture
     stage holds the picture back until then, and hears meanwhile that the run stops.
+    `corrupt`: the decoder marks it as damaged.
     """
 
     image: np.ndarray
     captured_ns: int
     media_ms: float | None = None
     name: str = ""
+    corrupt: bool = False
 
 
 class SourceLost(Exception):

@@ -62,7 +62,7 @@ def _frames(
 ) -> Iterator[Frame]:
     """Numbered frames of a source over all its reconnections; with `every` each waits for its ticket first."""
     mirrored = kind_of(config.source) == "webcam" if config.mirror is None else config.mirror
-    delays, connected_s, broken = _delays(), time.monotonic(), 0
+    delays, connected_s, broken, told = _delays(), time.monotonic(), 0, False
     while True:
         if tickets.stopping():
             raise Stopping
@@ -94,7 +94,10 @@ def _frames(
             cv2.flip(picture.image, 1, dst=picture.image)
         _hold_back(picture, tickets)
         captured_ns = min(picture.captured_ns, time.monotonic_ns())
-        frame = tickets.number(picture.image, captured_ns, picture.media_ms, picture.name, source.live)
+        frame = tickets.number(picture.image, captured_ns, picture.media_ms, picture.name, source.live, picture.corrupt)
+        if picture.corrupt and not told:
+            told = True
+            log.warning("%s: some pictures are damaged; they are shown, but nothing is decided by them", tickets.stream)
         yield tickets.fly(frame) if every else frame
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capture.decoder import Decoder, NoVideo, why, write_bgr
+from capture.decoder import Decoder, NoVideo, is_corrupt, why, write_bgr
 from capture.picture import Picture, Room, Source
 from configs.errors import InputError
 
@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("capture")
 
-_SHORT_S = 1.0  # a file that ends this much before its own duration was cut off; sound may outlast pictures a little
+_SHORT_S = 1.0  # a file of which this much less can be shown than it promises is said to be cut off
+# A step of the timestamps that is longer is no gap but a jump of the clock; where clocks begin anew as FFmpeg has it.
+_JUMP_S, _JUMP_WHERE_CLOCKS_BEGIN_ANEW_S = 3600.0, 10.0
 
 
 class VideoFile(Source):
     """A video file, opened at picture number `start`; with `loop` it begins again at its end, for ever.
 
-    `media_ms` starts at 0, always grows, and goes on growing over the seam of a loop. A file that is damaged or cut
-    off plays to where it can, and says so once. Raises InputError if it is no video.
+    `media_ms` starts at 0, always grows, and goes on growing over the seam of a loop. Where the film's own clock jumps
+    the next picture follows as any other. A file that is damaged or cut off plays to where it can, and says so once.
+    Raises InputError if it is no video.
     """
 
     live = False
@@ -49,7 +52,7 @@ class VideoFile(Source):
         if following is None:
             return None
         frame, media_ms = following
-        return Picture(write_bgr(frame, room), time.monotonic_ns(), media_ms)
+        return Picture(write_bgr(frame, room), time.monotonic_ns(), media_ms, corrupt=is_corrupt(frame))
 
     def close(self) -> None:
         self._decoder.close()
@@ -76,27 +79,31 @@ class VideoFile(Source):
             self._decoder = self._open()
 
     def _positions(self) -> Iterator[tuple[VideoFrame, float]]:
-        """Pictures with the time since the first one, ms. Time stamps that are missing or go back are bridged."""
+        """Pictures with the time since the first one, ms. Timestamps that are missing, go back or jump are bridged."""
         step_ms = 1000 / self.fps
+        longest_ms = 1000 * (_JUMP_WHERE_CLOCKS_BEGIN_ANEW_S if self._decoder.jumps else _JUMP_S)
         zero_ms, position_ms = None, -step_ms  # the time stamp of position 0, the position of the picture before
         for frame in self._decoder.frames():
             if frame.time is None:
                 position_ms += step_ms
             else:
                 stamp_ms = frame.time * 1000
-                if zero_ms is None or stamp_ms - zero_ms <= position_ms:
+                if zero_ms is None or not 0 < stamp_ms - zero_ms - position_ms <= longest_ms:
                     zero_ms = stamp_ms - position_ms - step_ms
                 position_ms = stamp_ms - zero_ms
             yield frame, position_ms
 
     def _warn_if_cut_off(self, count: int, played_ms: float) -> None:
-        played_s, whole_s, damaged = played_ms / 1000, self._decoder.duration_s, self._decoder.damaged
-        if self._warned or not (damaged or (whole_s and whole_s - played_s > _SHORT_S)):
+        extent, damaged = self._decoder.extent, self._decoder.damaged
+        lost_s = max(extent.lead_s, extent.missing_s)
+        if self._warned or not (damaged or lost_s > _SHORT_S):
             return
         self._warned = True
+        played_s = played_ms / 1000
+        whole_s = extent.lead_s + played_s + extent.missing_s
         log.warning(
-            "%s is damaged or cut off: %d pictures, %.1f s of %s, %d damaged packets passed over",
-            self._path, count, played_s, f"{whole_s:.1f} s" if whole_s else "an unknown length", damaged,
+            "%s is damaged or cut off: %d pictures, %.1f s of %.1f s, %d damaged packets passed over",
+            self._path, count, played_s, whole_s, damaged,
         )  # fmt: skip
 
     def _open(self) -> Decoder:

@@ -30,7 +30,7 @@ def classify(config: ClassifyConfig, batches: Batches, context: StageContext) ->
 
     A followed face is asked about when it is new, then every `refresh_ms`, sooner while the answers are not clear.
     Live frames never wait: their crops are classified in a thread beside them, and until the first answer a face
-    has no prediction.
+    has no prediction. In a picture that is marked as damaged no face is asked about.
     """
     backend = open_backend(config)
     model = model_file(config).name
@@ -77,7 +77,7 @@ class Persons:
         for frame, persons in zip(frames, people, strict=True):
             for face, person in zip(frame.faces, persons, strict=True):
                 crop = crop_face(frame.image, face.box, self._backend.preprocessing.margin)
-                if not person.due(time_ms(frame), self._config.refresh_ms, crop):
+                if frame.corrupt or not person.due(time_ms(frame), self._config.refresh_ms, crop):
                     continue
                 ask = Ask(crop, person, time_ms(frame))
                 if frame.live and face.track is not None:

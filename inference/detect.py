@@ -84,7 +84,7 @@ class Watch:
 
     def look_ahead(self, frame: Frame) -> Future[Found] | None:
         """Begin the search that a frame of a file will need when its turn comes; the frames come in order."""
-        if frame.live and self._config.every != 1:
+        if (frame.live and self._config.every != 1) or self._is_let_be(frame):
             return None
         alone = self._config.every == 1 or bool(frame.name)
         if not alone and not self._due(frame):
@@ -95,6 +95,9 @@ class Watch:
 
     def see(self, frame: Frame, found: Future[Found] | None) -> tuple[tuple[Face, ...], tuple[Face, ...]]:
         """The faces of this frame, the one after the last; and, if asked for, what else may be one."""
+        if self._is_let_be(frame):
+            picture = self._search.shrink(frame)
+            return faces_of(self._tracker, picture), faces_of(self._doubtful, picture)
         if self._config.every == 1 or frame.name:  # pictures of a folder have nothing to do with each other
             assert found is not None
             picture, faces, doubtful = found.result()
@@ -114,6 +117,10 @@ class Watch:
             elif lost:
                 self._take(self._search.begin(self._newest_picture, None).result(), picture, extra=True)
         return faces_of(self._tracker, picture), faces_of(self._doubtful, picture)
+
+    def _is_let_be(self, frame: Frame) -> bool:
+        """Whether faces just stay where they are: in a damaged picture none is looked for, except to hide it."""
+        return frame.corrupt and not self._config.doubtful
 
     def _follow(self, picture: Shrunken) -> bool:
         """Carry all faces into the picture after the last; whether one was lost."""

@@ -84,7 +84,7 @@ class Show:
         picture = annotate(frame.image, frame.faces, corner) if drawn else frame.image
         for sink in self._sinks:
             sink.show(frame, picture, age_ms)
-        for event, face in self._watch.see(frame, frame.image) if self._watch else ():
+        for event, face in self._watch.see(frame, frame.image) if self._watch and not frame.corrupt else ():
             for sink in self._sinks:
                 sink.happened(event, face)
 

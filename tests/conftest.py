@@ -57,23 +57,28 @@ class Clips:
         codec: str = "libx264",
         turned: int = 0,
         times_ms: list[int] | None = None,
+        pixel_shape: Fraction | None = None,
+        pixels: str = "yuv420p",
         container: dict[str, str] | None = None,
         **options: str,
     ) -> Path:
         """A video of size (width, height).
 
         `times_ms` places the pictures where the rate is not even, `turned` is the rotation that a player must make,
-        degrees against the clock; `container` and `options` are FFmpeg's for the container and the encoder.
+        degrees against the clock, `pixel_shape` the width of a pixel by its height, `pixels` FFmpeg's name of how they
+        are stored; `container` and `options` are its for the container and the encoder.
         """
         import av
 
         path = self._folder / name
         with av.open(str(path), "w", options=container or {}) as output:
             track = output.add_stream(codec, rate=fps)
-            track.width, track.height, track.pix_fmt = *size, "yuv420p"
+            track.width, track.height, track.pix_fmt = *size, pixels
             track.thread_count = 1
             track.options = ({"preset": "ultrafast"} if codec == "libx264" else {}) | options
             track.codec_context.time_base = Fraction(1, 1000) if times_ms else Fraction(1, fps)
+            if pixel_shape:
+                track.codec_context.sample_aspect_ratio = pixel_shape
             if turned:
                 track.set_display_rotation(turned)
             for index in range(count):

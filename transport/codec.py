@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from transport.frame import Face, Frame
 
-VERSION = b"\x04"
+VERSION = b"\x05"
 MAX_SIDE_PX = 1 << 16
 
 
@@ -130,6 +130,7 @@ class _FrameHeader(Struct, frozen=True, tag="frame"):
     media_ms: float | None
     name: str
     live: bool
+    corrupt: bool
     doubtful: tuple[Face, ...]
     slot: int | None
 
@@ -160,6 +161,7 @@ def encode(message: Message, with_pixels: bool = False) -> list[Any]:
         media_ms=message.media_ms,
         name=message.name,
         live=message.live,
+        corrupt=message.corrupt,
         doubtful=message.doubtful,
         slot=None if carried else message.slot,
     )
@@ -197,6 +199,7 @@ def decode(parts: Sequence[Any], pixels: Pixels | None = None) -> Message | None
         media_ms=message.media_ms,
         name=message.name,
         live=message.live,
+        corrupt=message.corrupt,
         doubtful=message.doubtful,
         slot=message.slot,
     )

@@ -66,6 +66,7 @@ class Frame:
     `media_ms` is the position in a video file, None for cameras and pictures.
     `name` is the file name of a picture from a folder, else empty.
     `live` says that newer pictures replace older ones: nothing may wait for long. Of a file each frame counts.
+    `corrupt` says that the decoder marks the picture as damaged: it is shown, and nothing is decided by it.
     `doubtful` are places that may be faces, found only where faces are to be hidden; nobody counts or classifies them.
     `slot` is where the pixels lie in the stream's shared memory, None where they came in the message.
 
@@ -81,6 +82,7 @@ class Frame:
     media_ms: float | None = None
     name: str = ""
     live: bool = False
+    corrupt: bool = False
     doubtful: tuple[Face, ...] = ()
     slot: int | None = None
 

@@ -14,6 +14,7 @@ from transport.pool import AGE_STEP, FLYING, OUTCOMES, PENDING, STATES, Pool
 class Ledger:
     """The account of one stream at one moment. `ages` counts shown frames by age (transport/pool.py).
 
+    `corrupt` is how many of the captured pictures the decoder marks as damaged; they are shown like any other.
     `paced_fps` is the rate that the governor holds the source to, 0 while it does not.
     """
 
@@ -22,6 +23,7 @@ class Ledger:
     dropped: dict[str, int] = field(default_factory=dict)
     in_flight: int = 0
     faces: int = 0
+    corrupt: int = 0
     state: str = "opening"
     span_s: float = 0.0
     paced_fps: float = 0.0
@@ -45,6 +47,7 @@ class Ledger:
             "dropped": self.dropped,
             "in_flight": self.in_flight,
             "faces": self.faces,
+            "corrupt": self.corrupt,
             "fps": round(self.fps, 2),
             "paced_fps": round(self.paced_fps, 2) or None,
             "age_ms": {f"p{p}": percentile_ms(self.ages, p) for p in (50, 95, 99)},
@@ -62,6 +65,7 @@ def read_ledger(pool: Pool) -> Ledger:
         dropped={name: count for name, count in counts.items() if count and name not in ("", "shown")},
         in_flight=int(np.count_nonzero((slots["state"] == FLYING) | (slots["state"] == PENDING))),
         faces=int(header["faces"]),
+        corrupt=int(header["corrupt"]),
         state=STATES[int(header["state"])],
         span_s=span_ns / 1e9,
         paced_fps=float(header["paced_fps"]),

@@ -37,6 +37,7 @@ class LogLines:
                 "state": ledger.state,
                 "captured": ledger.captured,
                 "shown": ledger.shown,
+                "corrupt": ledger.corrupt,
                 "dropped": ledger.dropped,
                 "in_flight": ledger.in_flight,
                 "age_ms_p95": percentile_ms(ledger.ages, 95),

@@ -32,6 +32,7 @@ _HEADER = np.dtype(
         ("captured", "u8"),
         ("counts", "u8", len(OUTCOMES)),
         ("faces", "u8"),
+        ("corrupt", "u8"),
         ("paced_fps", "f8"),
         ("finished", "u8"),
         ("first_shown_ns", "u8"),

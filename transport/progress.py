@@ -85,7 +85,8 @@ def print_ledger(ledgers: dict[str, Ledger], limited_by: str | None = None) -> N
     """The account of the run on standard output: captured = shown + dropped by reason + in flight."""
     table = Table(title="ledger", title_justify="left")
     reasons = sorted({reason for ledger in ledgers.values() for reason in ledger.dropped})
-    columns = ["captured", "shown", *reasons, "in flight", "frames/s", "age p50", "p95", "p99"]
+    corrupt = ["corrupt"] if any(ledger.corrupt for ledger in ledgers.values()) else []
+    columns = ["captured", "shown", *corrupt, *reasons, "in flight", "frames/s", "age p50", "p95", "p99"]
     table.add_column("stream", overflow="fold")
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
@@ -93,6 +94,7 @@ def print_ledger(ledgers: dict[str, Ledger], limited_by: str | None = None) -> N
         counts = [
             ledger.captured,
             ledger.shown,
+            *(ledger.corrupt for _ in corrupt),
             *(ledger.dropped.get(reason, 0) for reason in reasons),
             ledger.in_flight,
         ]

@@ -33,6 +33,7 @@ class StreamStatus(Struct, frozen=True):
     dropped: dict[str, int]
     in_flight: int
     faces: int
+    corrupt: int
     fps: float
     paced_fps: float
     nominal_fps: float
@@ -114,6 +115,7 @@ def _stream(supervisor: Supervisor, stream: str) -> StreamStatus:
         dropped=ledger.dropped,
         in_flight=ledger.in_flight,
         faces=ledger.faces,
+        corrupt=ledger.corrupt,
         fps=ledger.fps,
         paced_fps=ledger.paced_fps,
         nominal_fps=float(capture.facts.get("fps", 0)),

@@ -104,7 +104,13 @@ class Tickets:
         return pool.pixels(self._writing, height, width)
 
     def number(
-        self, image: np.ndarray, captured_ns: int, media_ms: float | None = None, name: str = "", live: bool = False
+        self,
+        image: np.ndarray,
+        captured_ns: int,
+        media_ms: float | None = None,
+        name: str = "",
+        live: bool = False,
+        corrupt: bool = False,
     ) -> Frame:
         """The picture just written into the room, as a frame: it is captured now, and pending."""
         with self._changed:
@@ -114,10 +120,13 @@ class Tickets:
             row = self._pool.slots[slot : slot + 1]
             row["seq"], row["outcome"], row["state"] = seq, 0, PENDING
             self._pool.header["captured"] = seq + 1
+            self._pool.header["corrupt"] += corrupt
             self._changed.notify_all()
         self._trace.captured(seq, captured_ns)
         image.setflags(write=False)
-        return Frame(self.stream, seq, captured_ns, image, media_ms=media_ms, name=name, live=live, slot=slot)
+        return Frame(
+            self.stream, seq, captured_ns, image, media_ms=media_ms, name=name, live=live, corrupt=corrupt, slot=slot
+        )
 
     def fly(self, frame: Frame) -> Frame:
         """Mark a pending frame as under way, right before it is sent."""

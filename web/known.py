@@ -159,6 +159,7 @@ class Known:
             "paced_fps": round(stream.paced_fps, 1),
             "captured": stream.captured,
             "shown": stream.shown,
+            "corrupt": stream.corrupt,
             "dropped": stream.dropped,
             "in_flight": stream.in_flight,
             "persons": self.persons.now(name, time.time()),

@@ -75,6 +75,8 @@ def _streams(status: Status, is_silent: bool) -> Iterator[Family]:
     yield counter("frames_captured", about, [((name,), s.captured) for name, s in streams], "stream")
     about = "Frames that were drawn and given to the sinks"
     yield counter("frames_shown", about, [((name,), s.shown) for name, s in streams], "stream")
+    about = "Captured pictures that the decoder marks as damaged; they are shown, and nothing is decided by them"
+    yield counter("frames_corrupt", about, [((name,), s.corrupt) for name, s in streams], "stream")
     dropped = [((name, reason), count) for name, s in streams for reason, count in s.dropped.items()]
     yield counter("frames_dropped", "Frames that were not shown, by reason", dropped, "stream", "reason")
     about = "Frames on their way through the stages: the queue, bounded by the tickets"

@@ -21,6 +21,7 @@ from transport.frame import Face, Frame
 class JsonlSink(Sink):
     """One line per shown frame, in order, complete in the file as soon as the frame is shown.
 
+    `corrupt` is there, and true, where the decoder marks the picture as damaged: then nothing was looked for in it.
     `faces` is empty when no face was found, which is not the same as no mask; `label` is null for a face that
     was not classified yet, `unsure` for one whose answers do not agree. `box` is [x, y, width, height] in pixels of
     the frame. `track` is the same number while a face is followed, null where nothing is; `label_age_ms` tells how
@@ -64,6 +65,8 @@ def line(frame: Frame, age_ms: float) -> bytes:
         "height": height,
         "faces": [_face(face) for face in frame.faces],
     }
+    if frame.corrupt:
+        record["corrupt"] = True
     return msgspec.json.encode(record) + b"\n"
 
 

@@ -27,6 +27,10 @@ log = logging.getLogger("overlay")
 TIME_BASE = Fraction(1, 60000)
 PICTURE_MS = 500.0  # how long a picture from a folder is seen
 FIRST_STEP_MS = 40.0  # taken for the time between frames while only one is known
+USUAL_STEP_MS = 1000.0  # a longer one is a pause, and says nothing of the next
+# A frame of an MP4 lasts 2**31 - 1 units at most, here 9 h 56 min. Of a longer one FFmpeg makes 1 unit, and 1 unit of
+# each frame behind it: all that came after 10 h without a camera lay within a millisecond.
+LONGEST_STEP_MS = 9.9 * 3.6e6
 
 # One fragment per frame, written out at once: a killed recorder leaves a file that plays, without its last frame.
 # `hybrid_fragmented` (FFmpeg 7.1) turns it into an ordinary MP4 with one index when it is closed.
@@ -172,7 +176,8 @@ def recorded_packets(path: Path) -> Iterator[av.Packet]:
 
 class Clock:
     """Where a frame stands in the video, ms: a file's frames at their own times, a camera's at the time of capture,
-    pictures at two per second. Always later than the frame before: a file that starts over goes on in the video.
+    pictures at two per second. Always later than the frame before, by 9.9 hours at most: a file that starts over
+    goes on in the video, and a longer pause is cut to that.
 
     >>> clock = Clock()
     >>> picture = np.zeros((2, 2, 3), np.uint8)
@@ -195,7 +200,7 @@ class Clock:
 
     def take_over(self, place_ms: float) -> None:
         """A frame stands there."""
-        if self._last_ms is not None:
+        if self._last_ms is not None and place_ms - self._last_ms <= USUAL_STEP_MS:
             self._step_ms = place_ms - self._last_ms
         self._last_ms = place_ms
 
@@ -205,10 +210,11 @@ class Clock:
             # A video that goes on has the file's own times already; a camera's clock says nothing about them.
             self._offset_ms = 0.0 if self._last_ms is not None and frame.media_ms is not None else -time_ms
         place_ms = time_ms + self._offset_ms
-        if self._last_ms is not None and place_ms - self._last_ms < 1:
-            self._offset_ms += self._last_ms + self._step_ms - place_ms
-            place_ms = self._last_ms + self._step_ms
-        return place_ms
+        if self._last_ms is None or 1 <= place_ms - self._last_ms <= LONGEST_STEP_MS:
+            return place_ms
+        step_ms = self._step_ms if place_ms - self._last_ms < 1 else LONGEST_STEP_MS
+        self._offset_ms += self._last_ms + step_ms - place_ms
+        return self._last_ms + step_ms
 
 
 def fit(picture: np.ndarray, width: int, height: int) -> np.ndarray:

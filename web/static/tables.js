@@ -10,8 +10,9 @@ function fill(table, heads, rows) {
 
 export function drawLedger(table, streams) {
   const reasons = [...new Set(streams.flatMap((stream) => Object.keys(stream.dropped)))].sort();
-  fill(table, ["stream", "captured", "shown", ...reasons, "in flight", "reconnects"], streams.map((stream) => [
-    stream.name, stream.captured, stream.shown, ...reasons.map((reason) => stream.dropped[reason] ?? 0), stream.in_flight, stream.reconnects,
+  const corrupt = streams.some((stream) => stream.corrupt) ? ["corrupt"] : [];
+  fill(table, ["stream", "captured", "shown", ...corrupt, ...reasons, "in flight", "reconnects"], streams.map((stream) => [
+    stream.name, stream.captured, stream.shown, ...corrupt.map(() => stream.corrupt), ...reasons.map((reason) => stream.dropped[reason] ?? 0), stream.in_flight, stream.reconnects,
   ]));
 }
 

@@ -64,7 +64,7 @@ class Desk:
     def room(self, height, width):
         return np.zeros((height, width, 3), np.uint8)
 
-    def number(self, image, captured_ns, media_ms=None, name="", live=False):
+    def number(self, image, captured_ns, media_ms=None, name="", live=False, corrupt=False):
         self.captured += 1
         return Frame("s", self.captured - 1, captured_ns, image, media_ms=media_ms, name=name, live=live)
 

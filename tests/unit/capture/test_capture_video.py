@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import subprocess
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -219,3 +220,179 @@ def test_real_clips_have_as_many_pictures_as_ffprobe_counts(room):
             positions_ms = [picture.media_ms for picture in iter(lambda: video.read(room), None)]
         assert (path.name, len(positions_ms)) == (path.name, ffprobe_count(path))
         assert grows(positions_ms)
+
+
+def joined(name, *parts):
+    path = parts[0].with_name(name)
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+def with_sound(path, sound_s, video, first="pictures"):
+    """A video of the pictures of another one and of silence that lasts so long."""
+    codec, kind = ("mp2", np.int16) if path.suffix == ".ts" else ("aac", np.float32)
+    with av.open(str(path), "w") as output:
+        if first == "sound":
+            sound = output.add_stream(codec, rate=48000, layout="mono")
+        with av.open(str(video)) as source:
+            pictures = output.add_stream_from_template(source.streams.video[0])
+            if first != "sound":
+                sound = output.add_stream(codec, rate=48000, layout="mono")
+            for packet in source.demux(video=0):
+                if packet.size:
+                    packet.stream = pictures
+                    output.mux(packet)
+        for start in range(0, round(sound_s * 48000), 1152):
+            samples = np.zeros((1, 1152), kind)
+            frame = av.AudioFrame.from_ndarray(samples, format="s16" if kind is np.int16 else "fltp", layout="mono")
+            frame.rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+            output.mux(sound.encode(frame))
+        output.mux(sound.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("first", ["pictures", "sound"])
+def test_sound_that_begins_later_does_no_harm(clip, room, first):
+    silent = clip("silent.ts", count=200)
+    path = joined("late.ts", silent, with_sound(silent.with_name("loud.ts"), 1.0, silent, first))
+    indices, positions_ms = play(VideoFile(path), room, clip)  # the sound may have the id that the pictures had
+    assert indices[:198] == list(range(198))
+    assert indices[-200:] == list(range(200))
+    assert grows(positions_ms)
+
+
+def test_a_stream_that_is_in_no_header_does_no_harm(clip, room):
+    path = with_sound(clip("loud.flv").with_name("late.flv"), 9.0, clip("long.flv", count=200))
+    data, tags, at = path.read_bytes(), [], 13
+    while at < len(data):
+        size = 15 + int.from_bytes(data[at + 1 : at + 4])
+        tags.append(data[at : at + size])
+        at += size
+    late = [tag for tag in tags if tag[0] == 9 or (tag[0] == 8 and int.from_bytes(tag[4:7]) > 6500)]
+    path.write_bytes(data[:4] + b"\1" + data[5:13] + b"".join(late))  # no header of the film, sound after 6.5 s
+    with av.open(str(path)) as container:
+        assert not container.streams.audio
+    assert play(VideoFile(path), room, clip)[0] == list(range(200))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"mpegts_start_pid": "512"},
+        {"mpegts_start_pid": "512", "mpegts_pmt_start_pid": "768"},
+        {"mpegts_start_pid": "512", "mpegts_pmt_start_pid": "768", "mpegts_service_id": "7"},
+    ],
+    ids=["pid", "pid and pmt", "pid, pmt and program"],
+)
+def test_pictures_that_go_on_under_another_pid_are_followed(clip, room, other):
+    parts = [clip("1.ts", count=20), clip("2.ts", count=20, container=other)]
+    parts.append(clip("3.ts", count=20, container={"mpegts_start_pid": "900", "mpegts_pmt_start_pid": "901"}))
+    indices, positions_ms = play(VideoFile(joined("restarted.ts", *parts)), room, clip)
+    assert indices == [*range(20)] * 3
+    assert grows(positions_ms)
+    assert positions_ms[-1] < 3000
+
+
+def test_pictures_that_run_beside_the_first_ones_are_not_taken_for_their_end(clip, room):
+    short, long = clip("short.ts", count=20), clip("long.ts", count=50)
+    both = short.with_name("both.ts")
+    with av.open(str(both), "w") as output, av.open(str(short)) as one, av.open(str(long)) as other:
+        tracks = [output.add_stream_from_template(source.streams.video[0]) for source in (one, other)]
+        packets = []
+        for track, source in zip(tracks, (one, other), strict=True):
+            for packet in source.demux(video=0):
+                if packet.size:
+                    packet.stream = track
+                    packets.append(packet)
+        for packet in sorted(packets, key=lambda packet: packet.dts):
+            output.mux(packet)
+    assert play(VideoFile(both), room, clip)[0] == list(range(20))
+
+
+def shifted(clip, name, start_s, count=20, **options):
+    """A clip whose clock stands at `start_s` when it begins."""
+    return clip(name, count=count, container={"output_ts_offset": str(start_s)}, **options)
+
+
+@pytest.mark.parametrize("starts_s", [(0, 40000), (40000, 0), (0, 11), (90000, 10, 60000)])
+def test_a_clock_that_jumps_makes_no_still(clip, room, starts_s):
+    parts = [shifted(clip, f"{number}.ts", start_s) for number, start_s in enumerate(starts_s)]
+    indices, positions_ms = play(VideoFile(joined("jumps.ts", *parts)), room, clip)
+    assert indices == [*range(20)] * len(parts)
+    assert grows(positions_ms)
+    assert max(later - earlier for earlier, later in itertools.pairwise(positions_ms)) < 200
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_gap_stays_one_and_hours_are_a_jump(clip, room, name):
+    def last_ms(gap_ms):
+        return play(VideoFile(clip(name, count=3, times_ms=[0, 40, 40 + gap_ms])), room, clip)[1][-1]
+
+    assert last_ms(70_000) == pytest.approx(70_040, abs=1)
+    assert last_ms(3_500_000) == pytest.approx(3_500_040, abs=1)
+    assert last_ms(40_000_000) < 30_000_000
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.mov", "a.ts", "a.flv", "a.webm"])
+def test_a_whole_film_is_not_called_cut_off_wherever_it_begins_and_ends(clip, room, caplog, name):
+    codec = "libvpx" if name == "a.webm" else "libx264"
+    late = shifted(clip, name, 3600, count=60, codec=codec)
+    play(VideoFile(late), room, clip)
+    if name != "a.webm":
+        play(VideoFile(with_sound(late.with_name(f"loud-{name}"), 9.0, late)), room, clip)
+    assert not caplog.records
+
+
+def test_whole_films_of_other_kinds_are_not_called_cut_off(clip, room, caplog):
+    kinds = {
+        "fragments.mp4": {"movflags": "frag_keyframe+empty_moov"},
+        "live.webm": {"live": "1"},
+        "uneven.mp4": {},
+        "a.gif": {},
+    }
+    for name, container in kinds.items():
+        codec = {"live.webm": "libvpx", "a.gif": "gif"}.get(name, "libx264")
+        times_ms = [0, 40, 3000, 3040, 9000] if name == "uneven.mp4" else None
+        pixels = "rgb8" if name == "a.gif" else "yuv420p"
+        path = clip(name, count=5, codec=codec, container=container, times_ms=times_ms, pixels=pixels)
+        play(VideoFile(path), room, clip)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("name", "start_s"), [("a.mkv", 0), ("a.mkv", 3600), ("a.mp4", 0), ("a.flv", 2)])
+def test_a_film_that_is_cut_off_is_called_that_wherever_it_begins(clip, room, caplog, name, start_s):
+    container = {"movflags": "faststart"} if name == "a.mp4" else {}
+    path = clip(name, count=100, container=container | {"output_ts_offset": str(start_s)})
+    os.truncate(path, path.stat().st_size * 5 // 10)
+    play(VideoFile(path), room, clip)
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert " is damaged or cut off: " in warning
+    assert " s of 4.0 s" in warning
+
+
+def test_a_film_that_begins_between_key_frames_says_how_much_of_it_cannot_be_shown(clip, room, caplog):
+    path = clip("a.ts", count=100, g="50")
+    data = path.read_bytes()
+    half = data[len(data) // 8 // 188 * 188 :]
+    path.write_bytes(data[: 3 * 188] + half)
+    indices, _ = play(VideoFile(path), room, clip)
+    assert indices == list(range(50, 100))
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert "50 pictures, 2.0 s of " in warning
+
+
+def test_what_the_decoder_marks_as_damaged_is_told_and_the_rest_is_not(clip, room):
+    path = clip("lossy.ts", count=60, g="20", size=(640, 480), crf="1")
+    data = path.read_bytes()
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    inner = [n for n, packet in enumerate(packets) if packet[1] & 0x5F == 1 and packet[2] == 0]  # of id 256, no start
+    lost = inner[len(inner) // 2]
+    path.write_bytes(b"".join(packets[:lost] + packets[lost + 1 :]))
+    with VideoFile(path) as video:
+        pictures = [(picture.media_ms, picture.corrupt) for picture in iter(lambda: video.read(room), None)]
+    assert len(pictures) == 60
+    corrupt = [number for number, (_, corrupt) in enumerate(pictures) if corrupt]
+    assert len(corrupt) in (1, 2)
+    assert 20 <= corrupt[0] < 40
+    with VideoFile(clip("good.ts", count=60, g="20")) as video:
+        assert not any(picture.corrupt for picture in iter(lambda: video.read(room), None))

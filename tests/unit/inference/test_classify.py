@@ -138,6 +138,16 @@ def test_a_followed_face_is_classified_anew_only_when_it_is_due():
     assert max(face.prediction.age_ms for frame in out for face in frame.faces) == 560
 
 
+def test_a_face_in_a_damaged_picture_is_not_asked_about_and_keeps_what_was_said():
+    backend = RedOrBlue()
+    with ThreadPoolExecutor(1) as beside:
+        persons = Persons(backend, ClassifyConfig(), beside)
+        [good] = persons.predicted([followed(0, RED)])
+        out = [*persons.predicted([replace(followed(seq, BLUE), corrupt=True) for seq in range(1, 20)])]
+    assert backend.passes == [1]
+    assert [labels_of(frame) for frame in (good, *out)] == [["red"]] * 20
+
+
 def test_a_face_that_changes_is_called_otherwise_within_a_second():
     with ThreadPoolExecutor(1) as beside:
         persons = Persons(RedOrBlue(), ClassifyConfig(), beside)

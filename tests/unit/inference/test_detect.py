@@ -251,3 +251,23 @@ def test_live_streams_share_the_time_for_searches(takes_s, hiding, least, most, 
     by_camera = [searched.count(grey) for grey in range(5)]
     assert min(by_camera) >= least, by_camera
     assert sum(by_camera) <= 5 * most, by_camera
+
+
+def test_in_a_damaged_picture_faces_stay_where_they_are_and_none_is_looked_for():
+    scene, context = DemoScene(), StageContext()
+    batches = film(scene, 336, 340)
+    torn = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+    damaged = [[replace(frame, image=torn, corrupt=True) for frame in batch] for batch in film(scene, 340, 360)]
+    *_, before = list(detect(DetectConfig(), [*batches, *damaged, *film(scene, 344, 345)], context))[:4]
+    out = list(detect(DetectConfig(), [*batches, *damaged, *film(scene, 344, 345)], context))
+    assert [frame.faces for frame in out[4:24]] == [before.faces] * 20
+    assert len(before.faces) == 3
+    assert [face.track for face in out[-1].faces] == [face.track for face in before.faces]
+
+
+@pytest.mark.parametrize("every", ["auto", 1])
+def test_a_damaged_picture_is_searched_where_faces_are_to_be_hidden(frames, every):
+    damaged = replace(frames[2], corrupt=True, media_ms=0.0)
+    assert [len(out.faces) for out in detect(DetectConfig(every=every), [[damaged]], StageContext())] == [0]
+    hiding = DetectConfig(every=every, doubtful=True)
+    assert [len(out.faces) for out in detect(hiding, [[damaged]], StageContext())] == [3]

@@ -142,6 +142,12 @@ def test_jsonl_has_one_line_per_frame_in_order(tmp_path):
     assert lines[2]["faces"] == [{"box": [1, 2, 30.5, 40]} | unknown]
 
 
+def test_jsonl_tells_of_damaged_pictures_only(tmp_path):
+    show_all(JsonlSink(str(tmp_path / "out.jsonl")), [frame(0), frame(1, corrupt=True)])
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line.get("corrupt") for line in lines] == [None, True]
+
+
 def test_jsonl_tells_the_time_of_capture_in_utc(tmp_path):
     old = Frame("door", 0, time.monotonic_ns() - 5_000_000_000, np.zeros((2, 2, 3), np.uint8))
     show_all(JsonlSink(str(tmp_path / "out.jsonl")), [old])

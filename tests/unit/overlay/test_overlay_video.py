@@ -109,6 +109,27 @@ def test_time_in_the_video_never_goes_back():
     assert places == pytest.approx([0, 40, 80, 120, 160, 200])
 
 
+@pytest.mark.parametrize("hours", [9.8, 9.95, 10, 100])
+def test_behind_a_pause_of_hours_frames_play_at_their_rate(tmp_path, hours):
+    pause_ns = round(hours * 3.6e12)
+    times_ns = [seq * 40_000_000 + (pause_ns if seq >= 3 else 0) for seq in range(6)]
+    times_ns += [time_ns + 2 * pause_ns for time_ns in times_ns]
+    record(tmp_path / "o.mp4", [frame(seq, captured_ns=ns, live=True) for seq, ns in enumerate(times_ns)])
+    with av.open(str(tmp_path / "o.mp4")) as container:
+        times_s = [packet.pts * float(packet.time_base) for packet in container.demux(video=0) if packet.size]
+    steps_s = np.diff(times_s)
+    pause_s = min(hours, 9.9) * 3600
+    usual, paused = np.delete(steps_s, [2, 5, 8]), steps_s[[2, 5, 8]]
+    assert usual == pytest.approx(0.04, abs=1e-3)
+    assert paused == pytest.approx(pause_s, abs=0.3)
+
+
+def test_a_pause_does_not_set_the_rate_of_what_starts_over():
+    clock = Clock()
+    places = [clock.place(frame(0, media_ms=ms)) for ms in (0.0, 40.0, 3_600_000.0, 0.0, 40.0)]
+    assert places == pytest.approx([0, 40, 3_600_000, 3_600_040, 3_600_080])
+
+
 def test_a_restarted_recorder_keeps_what_was_recorded_before(tmp_path):
     """The second life may even find another picture size; frames lost between the two leave a gap in time."""
     path = tmp_path / "out.mp4"

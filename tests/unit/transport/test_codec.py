@@ -36,6 +36,7 @@ def frame(**changes):
             "media_ms": 40.0,
             "name": "é.png",
             "live": True,
+            "corrupt": True,
             "doubtful": (Face(Box(3, 0, 2, 2), track=9),),
         }
         | changes
@@ -51,7 +52,7 @@ def test_a_frame_with_its_pixels_comes_back_the_same():
     assert np.array_equal(out.image, frame().image)
     assert (out.stream, out.seq, out.captured_ns, out.faces) == ("door", 7, 123, frame().faces)
     assert (out.media_ms, out.name, out.live, out.slot) == (40.0, "é.png", True, None)
-    assert out.doubtful == frame().doubtful
+    assert (out.corrupt, out.doubtful) == (True, frame().doubtful)
 
 
 def test_received_pixels_are_read_only():

@@ -90,6 +90,21 @@ def test_the_ledger_balances_after_every_step(tickets, wire, segment):
     assert account.faces == 1
 
 
+def test_pictures_that_are_marked_as_damaged_are_counted_across_lives(tickets, wire, segment):
+    for corrupt in (False, True, True):
+        frame = tickets.fly(tickets.number(tickets.room(4, 6), 0, corrupt=corrupt))
+        assert frame.corrupt == corrupt
+        wire.back.append(returned(frame))
+        tickets.collect(0)
+    again = life(segment, wire)
+    assert again.number(again.room(4, 6), 0, corrupt=True).corrupt
+    with Pool(segment) as pool:
+        ledger = read_ledger(pool)
+    assert (ledger.captured, ledger.shown, ledger.corrupt) == (4, 3, 3)
+    assert ledger.balanced
+    assert ledger.as_json()["corrupt"] == 3
+
+
 def test_a_ticket_that_comes_back_twice_counts_once(tickets, wire, segment):
     frame = capture_one(tickets)
     wire.back += [returned(frame), returned(frame, "stale")]
