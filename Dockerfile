@@ -1,10 +1,11 @@
 # CPU, light: no torch. docker build -t maskstream . && docker run --rm -p 127.0.0.1:8080:8080 maskstream
 FROM python:3.12-slim-bookworm
 
-# what OpenCV's wheel needs of the system; unpinned, for the fixes of the release that the base image is of
+# what OpenCV's wheel needs of the system, and what labels beyond ASCII are drawn with (Latin, Greek, Cyrillic, Arabic,
+# Hebrew; fonts-noto-cjk, 90 MB, has Chinese, Japanese and Korean); unpinned, for the fixes of the base image's release
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libxcb1 libgl1 libglib2.0-0 \
+    && apt-get install -y --no-install-recommends libxcb1 libgl1 libglib2.0-0 fonts-dejavu-core libfribidi0 \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/maskstream

@@ -23,6 +23,7 @@ from capture.sources import tickets_of
 from capture.webcam import Webcam
 from configs.console import console
 from configs.errors import InputError
+from configs.fonts import SCRIPTS, advice, font_for, joins_letters
 from configs.load import load_config
 from configs.schema import PipelineConfig, SourceConfig
 from inference.backends import model_file, open_backend
@@ -31,7 +32,7 @@ from overlay.display import has_display
 from transport.cores import usable_cores
 from transport.run_folder import run_folder
 
-NEEDED = ("numpy", "opencv-python", "onnxruntime", "pyzmq", "av", "aiohttp")
+NEEDED = ("numpy", "opencv-python", "onnxruntime", "pyzmq", "av", "aiohttp", "pillow")
 TRAINING = ("torch", "torchvision", "onnx")
 LARGEST_PICTURE = 1920 * 1080 * 3  # bytes; what a stream's memory is reckoned for
 LEAST_DISK_GB = 1.0
@@ -102,6 +103,7 @@ def examine(options: PipelineConfig) -> Iterator[Finding]:
     yield disk()
     yield sockets()
     yield port(options.web.host, options.web.port)
+    yield fonts_found(options.classify.classes)
     yield display()
     yield from cameras()
 
@@ -239,6 +241,27 @@ def port(host: str, number: int) -> Finding:
             text = f"{host}:{number} cannot be listened on: {error.strerror}"
             return Finding("warning", "page", text, "is a run going on? else choose another one: --port")
     return Finding("ok", "page", f"{host}:{number} is free")
+
+
+def fonts_found(texts: Sequence[str] = ()) -> Finding:
+    """What labels beyond ASCII are drawn with, and the scripts that no font here has; `texts` are the class names."""
+    found = {script: font_for(sample) for script, sample in SCRIPTS.items()}
+    there: dict[str, list[str]] = {}
+    for script, choice in found.items():
+        if not choice.missing:
+            there.setdefault(choice.path, []).append(script)
+    said = "; ".join(f"{', '.join(scripts)} by {path}" for path, scripts in there.items())
+    lacking = [script for script, choice in found.items() if choice.missing]
+    said += f"{'; ' if said else ''}none for {', '.join(lacking)}: drawn as ?" if lacking else ""
+    missing = frozenset().union(*(font_for(text).missing for text in texts))
+    if missing:
+        letters = " ".join(sorted(missing))
+        return Finding("warning", "fonts", f"{said}; the class names have {letters}", advice(missing))
+    if not there:
+        return Finding("warning", "fonts", "none: labels beyond ASCII are drawn as ?", advice(frozenset("ä")))
+    if not joins_letters():
+        return Finding("warning", "fonts", f"{said}; Arabic letters are not joined", "apt-get install libfribidi0")
+    return Finding("ok", "fonts", said)
 
 
 def display() -> Finding:

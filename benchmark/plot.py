@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.pipeline import RealTime
+from configs.lettering import letter_plot
 from configs.whole_file import write_whole
 
 
@@ -28,4 +29,5 @@ def save_plot(run: RealTime, title: str, path: Path) -> None:
     rate.set_yticks(range(len(names)), names, fontsize=8)
     rate.invert_yaxis()
     rate.set(xlabel="frames/s", title="each stream")
+    letter_plot(figure)
     write_whole(path, lambda part: figure.savefig(part, format="png", dpi=110))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from msgspec.structs import replace as replace_fields
 
+from configs.lettering import say_undrawable
 from configs.schema import ClassifyConfig
 from inference.backends import Backend, model_file, open_backend
 from inference.person import Person
@@ -35,6 +36,7 @@ def classify(config: ClassifyConfig, batches: Batches, context: StageContext) ->
     backend = open_backend(config)
     model = model_file(config).name
     context.facts.update(model=model, provider=backend.provider, classes=", ".join(backend.classes))
+    say_undrawable("the class names", backend.classes)
     log.info("%s by %s, classes %s", model, backend.provider, ", ".join(backend.classes))
     with ThreadPoolExecutor(1, "beside", give_way) as beside:
         persons = Persons(backend, config, beside)

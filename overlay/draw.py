@@ -6,12 +6,12 @@ Colours are BGR. Nothing here changes the picture it is given.
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from configs.lettering import drawable, mask
 from transport.frame import UNSURE, Box, Face, Prediction
 
 Colour = tuple[int, int, int]
@@ -44,6 +44,7 @@ OTHER_COLOURS: tuple[Colour, ...] = (
 # Its letters have double strokes, easy to read one pixel wide: SIMPLEX two wide takes 124 us a label, this 27.
 FONT = cv2.FONT_HERSHEY_DUPLEX
 SMALLEST_SCALE = 0.35  # below it the letters of this font run together
+SMALLEST_OTHER_SCALE = 0.42  # of other letters, drawn by Pillow: 12 px, below which Chinese cannot be read
 
 
 def annotate(picture: np.ndarray, faces: tuple[Face, ...], corner: str = "") -> np.ndarray:
@@ -132,7 +133,10 @@ def _draw_box(drawn: np.ndarray, box: Box, colour: Colour) -> Rectangle:
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A line of text with the size it takes in the picture, its margin included, px."""
+    """A line of text with the size it takes in the picture, its margin included, px.
+
+    `letters` are the grey values of text beyond ASCII; None where OpenCV draws it.
+    """
 
     words: str
     scale: float
@@ -140,13 +144,16 @@ class _Text:
     margin: int
     width: int
     height: int
+    letters: np.ndarray | None = None
 
     @classmethod
     def fitting(cls, words: str, picture: np.ndarray, size: float = 1.0) -> _Text:
         """As large as the picture's shorter side asks for, smaller where it would not fit into its width."""
-        # The fonts of OpenCV hold ASCII only and print two question marks for one other letter.
-        words = unicodedata.normalize("NFKD", words).encode("ascii", "ignore").decode() or "?"
-        scale = size * max(SMALLEST_SCALE, min(picture.shape[:2]) / 1000)
+        if not words.isascii():  # the fonts of OpenCV hold no more and print two question marks for another letter
+            words = drawable(words)
+        words = words or "?"
+        smallest = SMALLEST_SCALE if words.isascii() else SMALLEST_OTHER_SCALE
+        scale = size * max(smallest, min(picture.shape[:2]) / 1000)
         text = cls._sized(words, scale)
         if text.width > picture.shape[1]:
             text = cls._sized(words, scale * picture.shape[1] / text.width * 0.98)
@@ -156,6 +163,10 @@ class _Text:
     def _sized(cls, words: str, scale: float) -> _Text:
         line = max(1, round(1.3 * scale))
         margin = max(2, round(7 * scale))
+        if not words.isascii():
+            letters = mask(words, round(scale, 3))
+            height, width = letters.shape
+            return cls(words, scale, line, margin, width + 2 * margin, height + 2 * margin, letters)
         (width, ascent), descent = cv2.getTextSize(words, FONT, scale, line)
         return cls(words, scale, line, margin, width + 2 * margin, ascent + descent + 2 * margin)
 
@@ -201,10 +212,22 @@ def _write(drawn: np.ndarray, text: _Text, corner: tuple[int, int], background: 
     x, y = corner
     area = x, y, x + text.width, y + text.height
     cv2.rectangle(drawn, (x, y), (area[2] - 1, area[3] - 1), background, cv2.FILLED)
+    if text.letters is not None:
+        _stamp(drawn, text.letters, (x + text.margin, y + text.margin), background)
+        return area
     (_, ascent), _ = cv2.getTextSize(text.words, FONT, text.scale, text.line)
     start = x + text.margin, y + text.margin + ascent
     cv2.putText(drawn, text.words, start, FONT, text.scale, _ink(background), text.line, cv2.LINE_AA)
     return area
+
+
+def _stamp(drawn: np.ndarray, letters: np.ndarray, corner: tuple[int, int], background: Colour) -> None:
+    """Ink the letters, (H, W) uint8, into a plain background from `corner` on; what lies outside is cut off."""
+    x, y = corner
+    inside = letters[max(-y, 0) : max(drawn.shape[0] - y, 0), max(-x, 0) : max(drawn.shape[1] - x, 0)]
+    shares = np.arange(256)[:, None] / 255
+    shades = np.rint(shares * _ink(background) + (1 - shares) * background).astype(np.uint8)
+    drawn[max(y, 0) :, max(x, 0) :][: inside.shape[0], : inside.shape[1]] = shades[inside]
 
 
 def _ink(background: Colour) -> Colour:

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from configs.lettering import drawable, mask
 from configs.whole_file import write_bytes
 from train.sightings import Sighting
 from transport.frame import Box
@@ -37,10 +38,20 @@ class Tile:
         first = (round((box.x - left) * scale), round((box.y - top) * scale))
         last = (round((box.x + box.width - left) * scale), round((box.y + box.height - top) * scale))
         cv2.rectangle(self.pixels, first, last, colour, 1, cv2.LINE_AA)
-        cv2.putText(self.pixels, words, (4, TILE_PX - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 3, cv2.LINE_AA)
-        cv2.putText(
-            self.pixels, words, (4, TILE_PX - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA
-        )
+        write(self.pixels, words)
+
+
+def write(pixels: np.ndarray, words: str) -> None:
+    """Words at the foot of a tile, white on what is dark, into (TILE_PX, TILE_PX, 3) uint8 BGR."""
+    if not words.isascii():
+        words = drawable(words)
+    if words.isascii():
+        for colour, line in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+            cv2.putText(pixels, words, (4, TILE_PX - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, line, cv2.LINE_AA)
+        return
+    letters = mask(words, 0.42)[:, : TILE_PX - 8]
+    height, width = letters.shape
+    pixels[TILE_PX - 4 - height : TILE_PX - 4, 4 : 4 + width] = letters[..., None]
 
 
 class Album:

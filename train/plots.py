@@ -5,6 +5,7 @@ All are PNG files on white, in the colours of Okabe and Ito, which people with a
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 
 from configs.errors import InputError
+from configs.lettering import letter_plot
 from train.metrics import Calibration, Scores
 
 if TYPE_CHECKING:
@@ -196,4 +198,7 @@ def new_figure(width_inch: float, height_inch: float) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, format="png")
+    letter_plot(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # letter_plot has said so, once
+        figure.savefig(path, format="png")

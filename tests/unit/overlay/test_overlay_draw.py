@@ -115,12 +115,6 @@ def test_labels_of_neighbours_do_not_cover_each_other():
         assert (together == colour).all(axis=2).sum() >= 0.97 * (alone == colour).all(axis=2).sum()
 
 
-def test_words_are_written_in_letters_the_font_has():
-    plain = annotate(black(640, 480), (), "Tur")
-    assert np.array_equal(annotate(black(640, 480), (), "Tür"), plain)
-    assert annotate(black(640, 480), (), "门").any()
-
-
 def test_a_crowd_is_drawn():
     faces = tuple(face(Box(x, y, 30, 36)) for x in range(0, 640, 64) for y in range(0, 480, 60))
     assert (annotate(black(640, 480), faces) == GREEN).all(axis=2).any()

@@ -55,7 +55,7 @@ def with_box(*bbox):
         (COCO | {"annotations": []}, "annotations.json: names no photographs with faces"),
         (with_box(4, 5, 0, 12), "without a size: .*0.0, 12.0"),
         (with_box(4, 5, 6), "annotations.json: not COCO's annotations"),
-        (COCO | {"images": [{"id": 7, "file_name": "b.png"}]}, "b.png: not a picture"),
+        (COCO | {"images": [{"id": 7, "file_name": "b.png"}]}, "b.png: cannot be used: no such file"),
     ],
 )
 def test_what_cannot_be_read_is_named(folder, coco, line):
@@ -66,7 +66,7 @@ def test_what_cannot_be_read_is_named(folder, coco, line):
 
 def test_a_file_that_is_no_picture_is_named(folder):
     (folder / "images" / "a.png").write_text("no picture")
-    with pytest.raises(InputError, match=r"a\.png: not a picture"):
+    with pytest.raises(InputError, match=r"a\.png: cannot be used: not a whole image"):
         read_arrays(written(folder, COCO))
 
 
