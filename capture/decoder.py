@@ -19,7 +19,7 @@ import numpy as np
 from capture.extent import Extent
 from capture.patience import Patience
 from capture.picture import NotYet, Room, SourceLost
-from capture.upright import SQUARE, write_upright
+from capture.upright import AS_IT_IS, SQUARE, Turn, turn_of, write_upright
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream
@@ -42,6 +42,7 @@ class _Origin:
     corrupt: bool
     byte: int  # where it lies in the file
     pixel_shape: Fraction = SQUARE
+    turn: Turn = AS_IT_IS
 
 
 class Decoder:
@@ -95,6 +96,7 @@ class Decoder:
         self._track.codec_context.copy_opaque = True
         self._pixel_shape: Fraction = self._track.sample_aspect_ratio or SQUARE
         self._coded_shape: Fraction | None = None  # what the first picture itself said of its pixels
+        self._turn: tuple[int, Turn] | None = None  # of the newest picture: its rotation, and all of it
 
     def frames(self) -> Iterator[VideoFrame]:
         """The decoded pictures in the order they are shown. Packets that cannot be decoded are passed over.
@@ -174,11 +176,18 @@ class Decoder:
         return frames
 
     def _note(self, frame: VideoFrame) -> None:
-        """Keep in mind how far pictures are shown, and which others lie before that: these are no part to come."""
+        """Keep in mind how far pictures are shown, and which others lie before that: these are no part to come.
+
+        How a picture is turned is read anew where its rotation changes.
+        """
         self.extent.shown(frame.time)
-        byte = frame.opaque.byte if isinstance(frame.opaque, _Origin) else 0
-        self._shown_to_byte = max(self._shown_to_byte, byte)
-        self._beside |= {track for track, begins in self._others.items() if begins < byte}
+        if self._turn is None or self._turn[0] != frame.rotation:
+            self._turn = frame.rotation, turn_of(frame)
+        origin = frame.opaque
+        if isinstance(origin, _Origin):
+            origin.turn = self._turn[1]
+            self._shown_to_byte = max(self._shown_to_byte, origin.byte)
+            self._beside |= {track for track, begins in self._others.items() if begins < origin.byte}
 
     def _pixel_shape_now(self) -> Fraction:
         """Width by height of a pixel: as the container says, until the pictures themselves say something new."""
@@ -218,7 +227,9 @@ class Decoder:
 def write_bgr(frame: VideoFrame, room: Room) -> np.ndarray:
     """Write a picture as BGR into the room, as a player shows it. Gives what the room gave."""
     origin = frame.opaque
-    return write_upright(frame, origin.pixel_shape if isinstance(origin, _Origin) else SQUARE, room)
+    if not isinstance(origin, _Origin):  # a decoder that does not hand it on
+        return write_upright(frame, SQUARE, turn_of(frame), room)
+    return write_upright(frame, origin.pixel_shape, origin.turn, room)
 
 
 def is_corrupt(frame: VideoFrame) -> bool:

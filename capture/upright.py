@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,14 +20,24 @@ _LEAST_SQUARE = 5  # pixels that are said to be longer than this many times thei
 SQUARE = Fraction(1)
 
 
-def write_upright(frame: VideoFrame, pixel_shape: Fraction, room: Room) -> np.ndarray:
-    """Write a picture as BGR into the room, turned and mirrored as its display matrix says. Gives what the room gave.
+class Turn(NamedTuple):
+    """Whether the picture is to be transposed, and then what OpenCV calls the flip (0: top and bottom, 1, -1: both)."""
+
+    transposed: bool = False
+    flip: int | None = None
+
+
+AS_IT_IS = Turn()
+
+
+def write_upright(frame: VideoFrame, pixel_shape: Fraction, turn: Turn, room: Room) -> np.ndarray:
+    """Write a picture as BGR into the room. Gives what the room gave.
 
     `pixel_shape` is the width of a pixel by its height. It is about the picture as it is coded, before it is turned.
     """
+    transposed, flip = turn
     width, height = shown_size(frame.width, frame.height, pixel_shape)
     bgr = frame.to_ndarray(format="bgr24", width=width, height=height, threads=1)  # copied once, into the room
-    transposed, flip = _turn_of(frame)
     slot = room(width, height) if transposed else room(height, width)
     if transposed:
         cv2.transpose(bgr, dst=slot)
@@ -54,19 +64,19 @@ def shown_size(width: int, height: int, pixel_shape: Fraction) -> tuple[int, int
     return (wide, height) if wide <= WIDEST_PX else (width, max(1, round(height / pixel_shape)))
 
 
-def _turn_of(frame: VideoFrame) -> tuple[bool, int | None]:
-    """Whether the picture is to be transposed, and then what OpenCV calls the flip (0: top and bottom, 1, -1: both).
+def turn_of(frame: VideoFrame) -> Turn:
+    """How a picture is to be turned and mirrored. Do not ask for each: side data keeps a frame until the next gc.
 
     The display matrix [a b u, c d v, x y w] takes (x, y) to (ax + cy, bx + dy). PyAV's own `rotation` is an angle: it
     takes a mirror for a turn, or for nothing.
     """
     data = frame.side_data.get(_matrix_kind())  # type: ignore[call-overload]
     if data is None:
-        return False, None
+        return AS_IT_IS
     a, b, _, c, d, *_ = np.frombuffer(data, np.int32).tolist()
     transposed = abs(b) + abs(c) > abs(a) + abs(d)
     flip_x, flip_y = (c < 0, b < 0) if transposed else (a < 0, d < 0)
-    return transposed, {(True, True): -1, (True, False): 1, (False, True): 0}.get((flip_x, flip_y))
+    return Turn(transposed, {(True, True): -1, (True, False): 1, (False, True): 0}.get((flip_x, flip_y)))
 
 
 @cache
