@@ -67,10 +67,11 @@ class Access:
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Every request goes through here first."""
-        self._refuse_strangers(request)
         asked = request.match_info.handler
         changes = request.method not in ("GET", "HEAD")
-        if asked == self.login or (asked in self._open_to_all and not changes):
+        is_open = asked in self._open_to_all and not changes
+        self._refuse_strangers(request, is_open)
+        if asked == self.login or is_open:
             return await handler(request)
         if changes or not self._is_near(request):
             if "token" in request.query and asked in self._entries:
@@ -92,8 +93,12 @@ class Access:
             return False
         return request.version >= HttpVersion11 and not any(name in request.headers for name in FORWARDED)
 
-    def _refuse_strangers(self, request: web.Request) -> None:
-        """Pages of other sites, in a browser that can reach us, may neither look nor change."""
+    def _refuse_strangers(self, request: web.Request, is_open: bool) -> None:
+        """Pages of other sites, in a browser that can reach us, may neither look nor change.
+
+        A script of the page is asked for with `Origin`, too, and must come, to say that web.url is wrong: what is the
+        same for everybody may be had, but a page of another site cannot read it (Cross-Origin-Resource-Policy).
+        """
         host = request.headers.get("Host", "")
         parts = split(f"//{host}")
         name = (parts.hostname if parts else None) or ""
@@ -102,7 +107,7 @@ class Access:
         if self._is_loopback and not is_loopback(name) and not is_public:  # a name that was made to point here
             self._tell_of_stranger(f"Host: {host}")
             raise web.HTTPForbidden(text=f"ask for this server by a loopback address; {_PROXY}\n")
-        if origin is not None and not any(origin == address.origin for address in self._addresses):
+        if origin is not None and not is_open and not any(origin == address.origin for address in self._addresses):
             asked = split(origin)
             is_same = asked is not None and asked.netloc == host and not (self._is_tls and asked.scheme != "https")
             if is_public or not is_same:

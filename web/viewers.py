@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from web.known import Known
 from web.pictures import Picture, Pictures
@@ -38,7 +38,7 @@ class Viewers:
     def _seat(self) -> Iterator[None]:
         if self.count >= self._limit:
             self.refused += 1
-            raise web.HTTPServiceUnavailable(text="all seats are taken: try again later\n", headers=_LATER)
+            raise web.HTTPServiceUnavailable(text="all seats are taken, others are looking\n", headers=_LATER)
         self.count += 1
         try:
             yield
@@ -86,12 +86,15 @@ class Viewers:
 
     async def websocket(self, request: web.Request) -> web.WebSocketResponse:
         """A page: it says which streams it wants and which picture it has got; it is told all the rest."""
-        with self._seat():
-            page = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES, heartbeat=PATIENCE_S, compress=False)
-            _narrow(request.transport)
+        page = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES, heartbeat=PATIENCE_S, compress=False)
+        try:
+            with self._seat():
+                _narrow(request.transport)
+                await page.prepare(request)
+                await _Page(page, request.transport, self._pictures, self._known).serve()
+        except web.HTTPServiceUnavailable as full:  # an HTTP status is not shown to a script; a reason is
             await page.prepare(request)
-            seat = _Page(page, request.transport, self._pictures, self._known)
-            await seat.serve()
+            await page.close(code=WSCloseCode.TRY_AGAIN_LATER, message=(full.text or "").strip().encode())
         return page
 
 

@@ -11,7 +11,11 @@ import urllib.request
 
 import psutil
 import pytest
+from browser import page, seqs
 from conftest import _free_port
+from test_web_page import until
+
+__all__ = ["page"]
 
 TOKEN = "a-token-of-the-test"
 DEMO = ("--source", "demo", "--realtime", "--loop", "--sink", "web")
@@ -141,15 +145,18 @@ def test_a_silent_connection_is_let_go(served):
         assert link.recv(1) == b""
 
 
-def test_there_are_only_so_many_seats(served):
+def test_there_are_only_so_many_seats(served, page):
     _, port = served("--set", "web.viewers=2")
     seats = [urllib.request.urlopen(f"http://127.0.0.1:{port}/stream/demo.mjpg", timeout=10) for _ in range(2)]
     assert ask(port, "/stream/demo.mjpg")[0] == 503
+    page.goto(f"http://127.0.0.1:{port}/", wait_until="commit")
+    until(lambda: "all seats are taken" in page.locator("#lost").inner_text())
     seats[0].close()
     deadline = time.monotonic() + 10
     while ask(port, "/snapshot/demo.jpg")[0] == 503:
         assert time.monotonic() < deadline
         time.sleep(0.2)
+    until(lambda: seqs(page))
 
 
 def test_a_port_that_is_taken_is_one_line(maskstream):

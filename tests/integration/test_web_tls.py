@@ -1,9 +1,11 @@
 """TLS of the page's own, and a supervisor that hangs: whoever looks is told, and whoever restarts, too."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -40,6 +42,8 @@ def test_the_page_speaks_tls_and_says_when_the_supervisor_hangs(maskstream, page
     assert b" 400 " in (answer := raw(port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
     assert b"https" in answer
     raw(port, b"\x16\x03\x01 nonsense")
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+    silent[1].sendall(b"\x16\x03\x01")
     page.goto(f"https://127.0.0.1:{port}/", wait_until="commit")
     until(lambda: seqs(page))
 
@@ -66,6 +70,9 @@ def test_the_page_speaks_tls_and_says_when_the_supervisor_hangs(maskstream, page
         until(lambda: ssl.get_server_certificate(("127.0.0.1", port)) != first)
     finally:
         run.signal(signal.SIGCONT)
+    for link in silent:
+        with link, contextlib.suppress(ConnectionError):
+            assert link.recv(1) == b"", "one that says nothing is let go after 10 s"
     until(lambda: f":{port}" not in alive())
     until(lambda: page.locator(".tile .state").inner_text() == "flowing")
     assert "the renewed certificate" in run.stderr

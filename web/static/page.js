@@ -30,12 +30,12 @@ function connect() {
     document.body.classList.remove("old");
     if (typeof data === "string") told(JSON.parse(data)); else pictured(data, mine);
   };
-  socket.onclose = () => { if (socket === mine) lost(isOpen); };
+  socket.onclose = ({ reason }) => { if (socket === mine) lost(isOpen, reason); };
 }
 
-function lost(wasOpen) {
+function lost(wasOpen, reason) {
   socket = null;
-  old("The server cannot be reached: what you see is old. Trying again …");
+  old(`The server ${reason ? `says: ${reason}.` : "cannot be reached: what you see is old."} Trying again …`);
   if (!wasOpen) explainRefusal();
   setTimeout(connect, retryMs);
   retryMs = Math.min(2 * retryMs, RETRY_MS[1]);

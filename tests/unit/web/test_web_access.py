@@ -120,6 +120,12 @@ def test_pages_of_the_public_addresses_and_of_no_other_may_ask(origin, code):
         assert codes(BEHIND, ("GET", "/api", headers), ("POST", "/api", headers)) == [code, code], host
 
 
+def test_the_scripts_of_the_page_come_so_that_it_can_say_what_is_wrong():
+    unknown = {"Host": "127.0.0.1:8080", "Origin": "https://other.example"}
+    assert codes(BEHIND, ("GET", "/livez", unknown), ("POST", "/livez", unknown | BEARER)) == [200, 403]
+    assert codes(BEHIND, ("GET", "/livez", unknown | {"Sec-Fetch-Site": "cross-site"})) == [403]
+
+
 def test_the_page_directly_on_this_machine_still_works_behind_a_proxy():
     headers = NEAR | {"Origin": "http://127.0.0.1:8080"}
     assert codes(BEHIND, ("GET", "/api", headers), ("GET", "/api", headers | BEARER)) == [401, 200]
