@@ -68,7 +68,11 @@ class Address:
         head = "/".join(HIDDEN if _tells(segment, secrets) and not keep(segment) else segment for segment in self.head)
         fragment = f"#{HIDDEN}" if self.fragment.strip("#") else self.fragment
         user, colon, password = self.login.partition(":")
-        login = f"{self.login if keep(password if colon else user) else HIDDEN}@" if self.login else ""
+        login = (
+            f"{self.login if keep(password if colon else user) else HIDDEN}{'@' * bool(self.host)}"
+            if self.login
+            else ""
+        )
         return f"{self.prefix}{login}{self.host}{head}{_pairs(self.tail, keep)[0]}{fragment}"
 
     @property
@@ -87,9 +91,6 @@ class Address:
         """User, password, values of the query and what else is not shown, as written; no empty ones."""
         user, _, password = self.login.partition(":")
         found = [user, password, *_pairs(self.tail)[1], self.fragment.lstrip("#")]
-        for segment in self.head:
-            if ":" in segment:  # rtsp://HOST/0/USER:PASSWORD/main
-                found += [segment, *segment.split(":", 1)]
         if any(character in self.login for character in "/?#"):  # which of two readings is meant is not known
             found += [self.login, *re.split(r"[/?#@:]", self.login)]
         return tuple(dict.fromkeys(part for part in found if part))
@@ -108,27 +109,54 @@ def take_apart(text: str) -> Address | None:
         prefix += separator
     else:
         # A scheme was forgotten or mistyped: admin:pw@192.0.2.1/live, rtsp:/admin:pw@..., cam/video.cgi?user=a&pwd=b
-        at, query = text.rfind("@"), text.find("?")
-        if not (":" in text[: max(0, at)] or (query >= 0 and "=" in text[query:])) or os.path.lexists(text[:4096]):
+        last, query = text.rfind("@"), text.find("?")
+        if not (":" in text[: max(0, last)] or (query >= 0 and "=" in text[query:])) or os.path.lexists(text[:4096]):
             return None
         found = _SCHEMELESS.match(text)
         prefix = found[0] if found else ""
         rest = text[len(prefix) :]
-    at = rest.rfind("@")
-    login, rest = rest[: max(0, at)], rest[at + 1 :]
-    if at >= 0 and not login:
+    login, at, host, rest = _login_and_host(rest)
+    if at and not login:
         prefix += "@"  # udp://@239.0.0.1:1234 has no user
     rest, sharp, fragment = rest.partition("#")
-    end = min((place for place in map(rest.find, "/?") if place >= 0), default=len(rest))
-    host, rest = rest[:end], rest[end:]
     path = rest.partition("?")[0]
-    pair = re.search(r"/[^/=]*=", path)
     cut = len(path)
-    if pair:  # pairs in the path; what stands before the first one is still its name: /video.cgi;user=a
-        named = re.match(r"/[^=&;,]*(?=[&;,])", path[pair.start() :])
-        cut = pair.start() + (named.end() if named else 0)
-    head = tuple(path[:cut].split("/"))
-    return Address(prefix, login, host, head, rest[cut:], sharp + fragment)
+    if secret := re.search(r"/[^/=:@]*[=:@]", path):  # a pair, or USER:PASSWORD: from here on all is taken for secret
+        named = re.match(r"/[^=:@&;,]*(?=[&;,])", path[secret.start() :])  # but for a name before: /video.cgi;user=a
+        cut = secret.start() + (named.end() if named else 0)
+    return Address(prefix, login, host, tuple(path[:cut].split("/")), rest[cut:], sharp + fragment)
+
+
+def _login_and_host(rest: str) -> tuple[str, str, str, str]:
+    """Of what follows a scheme: the login, the @ behind it, host with port, and all that follows.
+
+    Where an @ stands behind what RFC 3986 takes for the host, somebody wrote a password with `/`, `?` or `#` in it, or
+    the @ is one of the path or query. Which it is, is told by what looks like a host; if nothing tells it, all of it is
+    taken for a login.
+    """
+    end = min((place for place in map(rest.find, "/?#") if place >= 0), default=len(rest))
+    login, at, host = rest[:end].rpartition("@")
+    name, port = _host_and_port(host)
+    sound = name is not None and (port is None or port.isdecimal())
+    last = rest.rfind("@")
+    if last < end:
+        return (login, at, host, rest[end:]) if sound else (rest[:end], "@", "", rest[end:])  # rtsp://USER:PASSWORD
+    is_dotted = port is None and _DOTTED.fullmatch(host) and "#" not in rest[:last]
+    if sound and (is_dotted or _SURE_HOST.fullmatch(name or "")):
+        return login, at, host, rest[end:]
+    has_pair = re.search(r"[/?&;][\w-]+=", rest[end:last]) is not None
+    after = rest[last + 1 :]
+    end = min((place for place in map(after.find, "/?#") if place >= 0), default=len(after))
+    likely = _LIKELY_HOST if sound else _ANY_HOST
+    if likely.fullmatch(after[:end]) and not (sound and has_pair):
+        return rest[:last], "@", after[:end], after[end:]
+    return rest, "@", "", ""
+
+
+_DOTTED = re.compile(r"[\w-]+(\.[\w-]+)+", re.ASCII)
+_SURE_HOST = re.compile(r"\d+\.\d+\.\d+\.\d+|\[.*\]|localhost")
+_LIKELY_HOST = re.compile(r"(\d+\.\d+\.\d+\.\d+|\[[\w:.%]+\]|localhost|[\w-]+(\.[\w-]+)+)(:\d+)?|[\w-]+:\d+")
+_ANY_HOST = re.compile(r"(\[[\w:.%]+\]|[\w.-]+)(:\d+)?")
 
 
 def _pairs(text: str, keep: Callable[[str], bool] = lambda part: False) -> tuple[str, list[str]]:
@@ -143,8 +171,9 @@ def _pairs(text: str, keep: Callable[[str], bool] = lambda part: False) -> tuple
             shown.append(f"{key}={HIDDEN}")
             hidden.append(value)
         else:
-            shown.append(HIDDEN)
-            hidden += [piece, value]
+            shown.append("/" * piece.startswith("/") + HIDDEN)
+            user, _, password = piece.lstrip("/").partition("/")[0].partition(":")
+            hidden += [piece.strip("/"), value, *([user, password] if password else [])]
     return "".join(shown), [part for part in hidden if part]
 
 
@@ -192,15 +221,15 @@ def check_address(text: str) -> None:
     if address is None or not separator or "@" in prefix:
         return
     end = min((place for place in map(rest.find, "/?#") if place >= 0), default=len(rest))
-    authority, at = rest[:end], rest.rfind("@")
-    host, port = _host_and_port(authority.rpartition("@")[2])
+    host, port = _host_and_port(rest[:end].rpartition("@")[2])
     sound = host is not None and (port is None or (port.isdecimal() and 0 < int(port) <= MAX_PORT))
-    in_pair = bool(re.search(r"[?&;][^=#]*=[^#]*$", rest[:at]))  # of a query: ?mail=me@example.org
-    ends_early = not sound or port == "" or "#" in rest[:at] or (not in_pair and _is_host(address.host, host))
-    if at > end and ends_early:
-        wrong = [f"{sign} as {_ESCAPED[sign]}" for sign in "#/?" if sign in rest[:at]]
+    # Without a host it is not known what is meant: it may be right, or nothing answers by that name
+    if any(sign in address.login for sign in "/?#") and (not sound or address.host or "#" in address.login):
+        wrong = [f"{sign} as {_ESCAPED[sign]}" for sign in "#/?" if sign in address.login]
         raise InputError(f"{address.shown}: in a user or password write {' and '.join(wrong)}")
-    if not sound and port:
+    if host is None:
+        raise InputError(f"{address.shown}: what stands for its host is none")
+    if port and not sound:
         raise InputError(f"{address.shown}: the port must be a number from 1 to {MAX_PORT}")
     if not host and prefix.lower().startswith(("rtsp", "http", "rtmp", "mqtt", "webhook")):
         raise InputError(f"{address.shown}: names no host: write it as {prefix}://HOST/PATH")
@@ -210,12 +239,6 @@ def _host_and_port(text: str) -> tuple[str | None, str | None]:
     """Host and port of `host:port`; the host is None where it can be none, the port where none is given."""
     found = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:\[\]\"'<>\\^`{|}]*)(?::(.*))?", text, re.DOTALL)
     return (found[1], found[2]) if found else (None, text.rpartition(":")[2] if ":" in text else None)
-
-
-def _is_host(after: str, before: str | None) -> bool:
-    """Of rtsp://admin:12/34@192.0.2.1/live: what stands behind the @ is a host, what stands before it is not."""
-    plain = before is not None and "." not in before and before != "localhost" and not before.startswith("[")
-    return plain and bool(re.fullmatch(r"(\[[\w:.%]+\]|localhost|[\w-]+(\.[\w-]+)+|[\w.-]+(?=:\d))(:\d+)?", after))
 
 
 def written(text: str) -> str:

@@ -20,7 +20,7 @@ import msgspec
 from configs.address import HIDDEN, NAMES, take_apart, written
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_PLACEHOLDER = "USER:PASSWORD@"  # how our own messages say that a user and password may stand there
+_PLACEHOLDER = re.compile(r"[\w+.-]+://(USER:PASSWORD@)?HOST(:PORT)?(?=/|$)")  # how our own messages say what to write
 _SHORTEST = 3  # characters of a secret that is hidden outside its address
 _ANYWHERE = 8  # and of one that is hidden also within a longer word
 # Hidden in their address only: who takes one of these for a password would have our own words blotted out.
@@ -175,6 +175,4 @@ def _has_begun_a_login(address: str, rest: str) -> bool:
 
 def _shown(text: str) -> str:
     address = take_apart(text)
-    if address is None or f"{address.login}@" == _PLACEHOLDER:
-        return text
-    return address.shown
+    return text if address is None or _PLACEHOLDER.match(text) else address.shown

@@ -77,7 +77,7 @@ def test_files_folders_and_the_demo_open(clip, folder):
         ("rtsp://door:s3cret@door.local/live", "live"),
         ("rtsp://live:live@live/live", "network"),
         ("rtsp://me:door-live@door/live", "network"),
-        ("rtsp://door/0/me:s3cret/main", "door-0-main"),
+        ("rtsp://door/0/me:s3cret/main", "door-0"),
         ("me:s3cret@door/live", "door-live"),
         ("udp://@:1234", "network"),
         ("x" * 300 + ".mp4", "x" * 64),
