@@ -7,6 +7,9 @@ import numpy as np
 
 from capture.picture import Undecodable
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it prints up to six lines about a broken image
+PNG, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+
 
 def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
     """The picture, (H, W, 3) uint8 BGR, upright as its EXIF data say; raises Undecodable.
@@ -15,6 +18,8 @@ def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
     """
     if not len(data):
         raise Undecodable(name, "it is empty")
+    if bytes(data[: len(PNG)]) == PNG and bytes(data).rfind(PNG_END) < 0:  # libpng prints a line of its own about it
+        raise Undecodable(name, "not a whole image")
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # more pixels than OpenCV takes

@@ -69,6 +69,17 @@ def test_a_broken_image_is_named_and_the_next_one_comes(tmp_path, room):
     assert folder.read(room) is None
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp", ".gif", ".avif", ".jp2", ".tif"])
+def test_a_cut_off_image_of_any_kind_is_broken_and_nothing_else_is_printed(tmp_path, room, suffix, capfd):
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    whole = cv2.imencode(suffix, noise)[1].tobytes()
+    for share in (0.3, 0.6, 0.95):
+        (tmp_path / f"a{suffix}").write_bytes(whole[: round(share * len(whole))])
+        with pytest.raises(Undecodable, match="not a whole image"):
+            ImageFolder(tmp_path).read(room)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_an_image_that_vanished_is_undecodable(tmp_path, room):
     cv2.imwrite(str(tmp_path / "a.png"), RED)
     folder = ImageFolder(tmp_path)

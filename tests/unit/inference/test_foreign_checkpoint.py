@@ -104,6 +104,7 @@ def test_a_pickled_module_is_never_loaded_and_the_line_says_how_to_save_it(tmp_p
         load_checkpoint(tmp_path / "m.pth", NAMES)
 
 
+@pytest.mark.filterwarnings("ignore:.*is deprecated")
 def test_programs_are_named(tmp_path, network):
     program = torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2))
     program.save(str(tmp_path / "m.pt"))

@@ -47,7 +47,7 @@ def test_the_box_of_a_ready_crop_is_what_the_crop_was_cut_around(tmp_path):
 
 def test_a_picture_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "chd_2.jpg").write_text("hello")
-    with pytest.raises(InputError, match=r"chd_2\.jpg: cannot be read"):
+    with pytest.raises(InputError, match=r"chd_2\.jpg: cannot be used: not a whole image"):
         whole_crop(tmp_path / "chd_2.jpg", 1, "chd")
 
 
