@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream
     from av.container import InputContainer
 
-    from capture.http_file import HttpFile
+    from capture.http_file import HttpFile, HttpParts
 
 USUAL_FPS = 25.0  # taken where a stream does not tell its rate
 _TS_PACKET = 188  # bytes
@@ -51,7 +51,8 @@ class Decoder:
     `fps` is the nominal rate, `damaged` the number of packets that could not be decoded so far, `extent` how much of
     what is promised was read, `tells_length` whether the container knows where it ends. `jumps`: the clock of this
     kind of container begins anew where a recorder does. A live source brings `patience`, and `timeouts_s` to open and
-    to read. Raises av.error.FFmpegError, whose text contains the address with its password, or NoVideo.
+    to read; `parts` opens what a playlist names. Raises av.error.FFmpegError, whose text contains the address with its
+    password, or NoVideo.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Decoder:
         options: dict[str, str] | None = None,
         timeouts_s: tuple[float, float] | None = None,
         patience: Patience | None = None,
+        parts: HttpParts | None = None,
     ) -> None:
         import av
         from av.format import Flags
@@ -68,7 +70,7 @@ class Decoder:
         self._patience = patience
         self._read_timeout_s = timeouts_s[1] if timeouts_s else math.inf
         self._address, self._options, self._timeouts_s = address, options or {}, timeouts_s
-        self._container = av.open(address, "r", options=self._options, timeout=timeouts_s)
+        self._container = av.open(address, "r", options=self._options, timeout=timeouts_s, io_open=parts)
         self._others: dict[int, int] = {}  # other tracks of pictures: id and first byte
         self._beside: set[int] = set()  # those of them that are no later part of this one
         self._shown_to_byte = self._followed_from = 0

@@ -60,13 +60,15 @@ class Unspoken(Exception):
 class Reply:
     """The answer to a GET, its body not read yet.
 
-    `type` is the media type in lower case, empty if it says none; `length` that of the body, where it is told.
+    `type` is the media type in lower case, empty if it says none; `length` that of the body, where it is told; `url`
+    where it comes from.
     """
 
     def __init__(self, client: HttpClient, response: aiohttp.ClientResponse) -> None:
         self._client, self._response = client, response
         self.status = response.status
         self.headers = response.headers
+        self.url = str(response.url)  # behind all redirections
         self.type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
         self.length = response.content_length
         self._unread = b""
@@ -120,11 +122,12 @@ class HttpClient:
         self._digest = (aiohttp.DigestAuthMiddleware(*self._login),) if self._login else ()
         self._url = url.with_user(None)
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(lambda *_: None)  # else it prints at the end of a run: a session is not closed
         self._session = self.run(self._start(), timeout_s)
 
     async def _start(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=False, limit=1),
+            connector=aiohttp.TCPConnector(ssl=False),
             timeout=aiohttp.ClientTimeout(total=None),
             headers={"User-Agent": "maskstream", "Accept": "*/*", "Accept-Encoding": "identity"},
         )
@@ -136,10 +139,10 @@ class HttpClient:
         except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, ConnectionError) as error:
             raise Broken(_broken(error)) from None
 
-    def get(self, headers: dict[str, str] | None = None) -> Reply:
-        """Its answer. Raises NoAnswer where there is none or a refusal, Unspoken where it is no HTTP."""
+    def get(self, headers: dict[str, str] | None = None, url: str = "") -> Reply:
+        """Its answer, or that of `url`. Raises NoAnswer for none and refusals, Unspoken where it is no HTTP."""
         try:
-            response = self.run(self._ask(headers or {}), self._timeout_s)
+            response = self.run(self._ask(URL(url) if url else self._url, headers or {}), self._timeout_s)
         except (aiohttp.ClientError, TimeoutError, Broken) as error:
             if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.TooManyRedirects):
                 raise Unspoken from None
@@ -175,26 +178,27 @@ class HttpClient:
             return SAYS.get(response.status, said)
         return why_unauthorized(challenges, self._login is not None, _DIGESTS) or SAYS[401]
 
-    async def _ask(self, headers: dict[str, str]) -> aiohttp.ClientResponse:
+    async def _ask(self, url: URL, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        login = self._basic if url.host == self._url.host else {}
         try:
-            response = await self._get(headers | self._basic, self._digest)
+            response = await self._get(url, headers | login, self._digest)
         except aiohttp.ClientError as error:
             if type(error) is not aiohttp.ClientError:  # what a Digest that it does not know raises
                 raise
-            response = await self._get(headers)
+            response = await self._get(url, headers)
         if response.status == 401 and self._login and not self._basic and response.url.host == self._url.host:
             challenges = response.headers.getall("WWW-Authenticate", [])
             if any(challenge.lower().startswith("basic") for challenge in challenges):
                 response.release()
                 said = base64.b64encode(":".join(self._login).encode()).decode()
                 self._basic = {"Authorization": f"Basic {said}"}
-                response = await self._get(headers | self._basic)
+                response = await self._get(url, headers | self._basic)
         return response
 
     async def _get(
-        self, headers: dict[str, str], logins: Sequence[aiohttp.ClientMiddlewareType] = ()
+        self, url: URL, headers: dict[str, str], logins: Sequence[aiohttp.ClientMiddlewareType] = ()
     ) -> aiohttp.ClientResponse:
-        return await self._session.get(self._url, headers=headers, middlewares=logins, max_redirects=_REDIRECTS)
+        return await self._session.get(url, headers=headers, middlewares=logins, max_redirects=_REDIRECTS)
 
     def close(self) -> None:
         if not self._loop.is_closed():

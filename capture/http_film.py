@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 from capture.decoder import Decoder
-from capture.http_file import HttpFile
+from capture.http_file import HttpFile, HttpParts
 from capture.network import opened_decoder
-from capture.picture import SourceLost
+from capture.picture import Picture, Room, SourceLost
 from capture.video import VideoFile
 from configs.errors import InputError
 from configs.redact import redact
 from configs.schema import SourceConfig
+
+log = logging.getLogger("capture")
 
 
 class HttpFilm(VideoFile):
@@ -39,11 +43,29 @@ class HttpFilm(VideoFile):
 
 
 class PlaylistFilm(VideoFile):
-    """A film whose playlist (HLS, DASH) FFmpeg fetches."""
+    """A film in segments (HLS, DASH). Raises SourceLost where it breaks off, as HttpFilm does."""
 
-    def __init__(self, config: SourceConfig, options: dict[str, str], start: int) -> None:
-        self._config, self._options = config, options
+    def __init__(
+        self, config: SourceConfig, url: str, parts: HttpParts | None, options: dict[str, str], start: int
+    ) -> None:
+        self._config, self._url, self._parts, self._options = config, url, parts, options
+        self._told = False
         super().__init__(redact(config.source), config.loop, start)
 
+    def read(self, room: Room) -> Picture | None:
+        """The next picture, or None at the end. FFmpeg passes over a segment that broke off: the film is lost then."""
+        picture = super().read(room)
+        if self._parts and self._parts.broke:
+            raise SourceLost(self._parts.broke)
+        if self._parts and self._parts.missing and not self._told:
+            self._told = True
+            log.warning("%s: the server does not have all segments of the film", self._path)
+        return picture
+
     def _open(self) -> Decoder:
-        return opened_decoder(self._config, self._config.source, self._options)
+        return opened_decoder(self._config, self._url, self._options, parts=self._parts)
+
+    def close(self) -> None:
+        super().close()
+        if self._parts:
+            self._parts.close()

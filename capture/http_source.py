@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from capture.http_client import Broken, HttpClient, Reply, Unspoken
-from capture.http_file import HttpFile
+from capture.http_file import HttpFile, HttpParts
 from capture.http_film import HttpFilm, PlaylistFilm
 from capture.mjpeg import MjpegCamera
 from capture.network import NetworkCamera, open_camera, opened_decoder, playout
@@ -21,6 +21,7 @@ _HEAD = 2048  # bytes that tell what it is
 _IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"BM", b"GIF8")  # how JPEG, PNG, WebP, BMP and GIF begin
 _LONGEST = 2**40  # bytes; servers of endless streams that must tell a length tell one beyond it
 _LONGEST_WAIT_S = 45.0  # for bytes, within FFmpeg: a stage that is busy with one picture for 60 s counts as hanging
+_OWN_HTTP = {"http_persistent": "0", "http_multiple": "0"}  # what FFmpeg can do with connections of its own only
 _TARGET = re.compile(rb"#EXT-X-TARGETDURATION:(\d+)")
 _USUAL_TARGET_S = 6.0  # of an HLS segment, where the first answer does not tell it
 _TARGETS = 3  # so many of them without a picture mean that nothing comes any more
@@ -57,8 +58,8 @@ def _open(config: SourceConfig, client: HttpClient, reply: Reply, start: int) ->
             raise InputError(f"{redact(config.source)}: {reply.type or 'it'} is no image that is read here")
         return SnapshotCamera(client, reply, config.fps, config.read_timeout_s)
     if head.lstrip(b"\xef\xbb\xbf").startswith(b"#EXTM3U") or b"<MPD" in head:
-        client.close()
-        return _playlist(config, head, start)
+        reply.close()
+        return _playlist(config, client, reply.url, head, start)
     if said := why_no_video(reply.type, head):
         raise InputError(f"{redact(config.source)}: {said}")
     if reply.length is not None and reply.length < _LONGEST:
@@ -81,7 +82,7 @@ def _endless(config: SourceConfig, client: HttpClient, reply: Reply, start: int)
     """What comes without a length: live, unless the container tells how long it is."""
     patience = Patience(config.read_timeout_s)
     file = HttpFile(client, reply, lambda: config.open_timeout_s, config.open_timeout_s)
-    file.length = None
+    file.length, file.resumes = None, False
     decoder = opened_decoder(config, file, {"analyzeduration": "500000"}, patience=patience)
     if decoder.tells_length:
         decoder.close()
@@ -90,14 +91,28 @@ def _endless(config: SourceConfig, client: HttpClient, reply: Reply, start: int)
     return NetworkCamera(decoder, patience, playout(config, bursts=False), file)
 
 
-def _playlist(config: SourceConfig, head: bytes, start: int) -> Source:
-    """HLS or DASH, which FFmpeg fetches: a film if the playlist has an end."""
+def _playlist(config: SourceConfig, client: HttpClient, url: str, head: bytes, start: int) -> Source:
+    """HLS or DASH. FFmpeg reads its segments through our client, which takes up again what breaks."""
     target = _TARGET.search(head)
     silence_s = max(config.read_timeout_s, _TARGETS * (float(target[1]) if target else _USUAL_TARGET_S))
-    patience = Patience(silence_s)
+    parts = HttpParts(client, config.read_timeout_s)
+    try:
+        return _opened_playlist(config, url, parts, _OWN_HTTP, silence_s, start)
+    except InputError:
+        if not parts.unknown:
+            raise
+    client.close()
     options = {"rw_timeout": str(round(1e6 * config.read_timeout_s)), "seg_max_retry": "3"}
-    decoder = opened_decoder(config, config.source, options, (config.open_timeout_s, silence_s), patience)
+    return _opened_playlist(config, config.source, None, options, silence_s, start)
+
+
+def _opened_playlist(
+    config: SourceConfig, url: str, parts: HttpParts | None, options: dict[str, str], silence_s: float, start: int
+) -> Source:
+    """A film if the playlist has an end."""
+    patience = Patience(silence_s)
+    decoder = opened_decoder(config, url, options, (config.open_timeout_s, silence_s), patience, parts)
     if decoder.tells_length:
         decoder.close()
-        return PlaylistFilm(config, options, start)
-    return NetworkCamera(decoder, patience, playout(config, bursts=True))
+        return PlaylistFilm(config, url, parts, options, start)
+    return NetworkCamera(decoder, patience, playout(config, bursts=True), parts)

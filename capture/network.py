@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from capture.decoder import Decoder, NoVideo, broke_off, is_corrupt, why, write_bgr
-from capture.http_file import HttpFile
+from capture.http_file import HttpFile, HttpParts
 from capture.patience import Patience
 from capture.picture import NotYet, Picture, Room, Source, SourceLost
 from capture.playout import TOLERANCE_S, Playout
@@ -29,9 +29,13 @@ class NetworkCamera(Source):
     live = True
 
     def __init__(
-        self, decoder: Decoder, patience: Patience, playout: Playout | None = None, file: HttpFile | None = None
+        self,
+        decoder: Decoder,
+        patience: Patience,
+        playout: Playout | None = None,
+        body: HttpFile | HttpParts | None = None,
     ) -> None:
-        self._decoder, self._patience, self._playout, self._file = decoder, patience, playout, file
+        self._decoder, self._patience, self._playout, self._body = decoder, patience, playout, body
         self.fps = decoder.fps
         self._frames = self._decoder.frames()
 
@@ -44,8 +48,13 @@ class NetworkCamera(Source):
         except NotYet:
             self._frames = self._decoder.frames()
             raise
-        broke = self._file.broke if self._file else None
-        raise SourceLost(broke or "the stream ended")  # a killed server looks just like that
+        except SourceLost as lost:
+            raise SourceLost(self._broke or str(lost)) from None
+        raise SourceLost(self._broke or "the stream ended")  # a killed server looks just like that
+
+    @property
+    def _broke(self) -> str | None:
+        return self._body.broke if self._body else None
 
     def _due_ns(self, frame: VideoFrame) -> int:
         now_ns = time.monotonic_ns()
@@ -55,8 +64,8 @@ class NetworkCamera(Source):
 
     def close(self) -> None:
         self._decoder.close()
-        if self._file:
-            self._file.close()
+        if self._body:
+            self._body.close()
 
 
 def open_camera(config: SourceConfig) -> NetworkCamera:
@@ -74,23 +83,24 @@ def opened_decoder(
     options: dict[str, str],
     timeouts_s: tuple[float, float] | None = None,
     patience: Patience | None = None,
+    parts: HttpParts | None = None,
 ) -> Decoder:
     """FFmpeg's reading of an address or of what is sent. Raises InputError, without the password."""
     import av
 
+    body = address if isinstance(address, HttpFile) else parts
     began_s = time.monotonic()
     try:
-        return Decoder(address, options, timeouts_s, patience)
+        return Decoder(address, options, timeouts_s, patience, parts)
     except av.error.FFmpegError as error:
-        if isinstance(address, HttpFile):
-            reason = address.broke or why(error)
+        if body:
+            reason = body.broke or why(error)
         elif timeouts_s and broke_off(error, began_s, config.open_timeout_s):
             reason = f"no answer within {config.open_timeout_s:g} s"
         else:
-            reason = why_refused(address, error, config.open_timeout_s)
+            reason = why_refused(config.source, error, config.open_timeout_s)
     except NoVideo:
-        is_file = isinstance(address, HttpFile)
-        reason = "it sends no video" if is_file else why_refused(str(address), None, config.open_timeout_s)
+        reason = "it sends no video" if body else why_refused(config.source, None, config.open_timeout_s)
     raise InputError(f"{redact(config.source)}: {reason}") from None
 
 

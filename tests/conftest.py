@@ -89,6 +89,23 @@ class Clips:
             output.mux(track.encode(None))
         return path
 
+    def segments(self, count: int = 100, **options: str) -> dict[str, bytes]:
+        """The same video as HLS: `film.m3u8` and MPEG-TS segments of a second each; `options` are the muxer's."""
+        import av
+
+        folder = self._folder / f"hls{len(list(self._folder.iterdir()))}"
+        folder.mkdir()
+        options = {"hls_time": "1", "hls_list_size": "0"} | options
+        playlist = str(folder / "film.m3u8")
+        with av.open(str(self(count=count, g="25"))) as video, av.open(playlist, "w", "hls", options) as output:
+            track = output.add_stream_from_template(video.streams.video[0])
+            for packet in video.demux(video=0):
+                if packet.size:
+                    packet.stream = track
+                    output.mux(packet)
+        paths = sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name))  # film2.ts before film10.ts
+        return {path.name: path.read_bytes() for path in paths}
+
     @staticmethod
     def picture(index: int, size: tuple[int, int] = (320, 240)) -> np.ndarray:
         """Picture `index`: (H, W, 3) uint8, blue below the blocks."""

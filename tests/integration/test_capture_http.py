@@ -6,7 +6,6 @@ import re
 import signal
 import time
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -18,47 +17,30 @@ from configs.schema import SourceConfig
 QUICK = ("--sink", "jsonl:o.jsonl", "--sink", "null", "--json")
 
 
-def segments(clip, folder, count=400):
-    """A film cut into MPEG-TS segments of 1 s, 25 pictures/s: {name: bytes}."""
-    source = clip(count=count, g="25")
-    with (
-        av.open(str(source)) as film,
-        av.open(str(folder / "s.m3u8"), "w", format="hls", options={"hls_time": "1", "hls_list_size": "0"}) as output,
-    ):
-        track = output.add_stream_from_template(film.streams.video[0])
-        for packet in film.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = track
-                output.mux(packet)
-    return {
-        path.name: path.read_bytes()
-        for path in sorted(folder.glob("*.ts"), key=lambda path: (len(path.name), path.name))
-    }
-
-
 class LiveHls:
     """Answers with a playlist that grows by a segment a second, and keeps five."""
 
-    def __init__(self, parts, ended=False):
-        self.parts, self.began_s, self.ended = parts, time.monotonic() - 4, ended
+    def __init__(self, files):
+        self.parts = {name: data for name, data in files.items() if name.endswith(".ts")}
+        self.began_s = 0.0
 
     def __call__(self, request):
         name = request.path.strip("/")
         if name in self.parts:
             return send(request, self.parts[name], Content_Type="video/mp2t")
-        done = len(self.parts) if self.ended else min(len(self.parts), int(time.monotonic() - self.began_s))
-        first = 0 if self.ended else max(0, done - 5)
+        self.began_s = self.began_s or time.monotonic() - 4  # there are four when it is asked for the first time
+        done = min(len(self.parts), int(time.monotonic() - self.began_s))
+        first = max(0, done - 5)
         lines = ["#EXTM3U", "#EXT-X-VERSION:3", "#EXT-X-TARGETDURATION:1", f"#EXT-X-MEDIA-SEQUENCE:{first}"]
         for part in list(self.parts)[first:done]:
             lines += ["#EXTINF:1.0,", part]
-        lines += ["#EXT-X-ENDLIST"] if self.ended else []
         return send(request, "\n".join([*lines, ""]).encode(), Content_Type="application/vnd.apple.mpegurl")
 
 
-def test_live_hls_is_shown_evenly(http_server, clip, tmp_path, maskstream):
-    server = http_server(LiveHls(segments(clip, tmp_path)))
+def test_live_hls_is_shown_evenly(http_server, clip, maskstream):
+    server = http_server(LiveHls(clip.segments(300)))
     run = maskstream("--source", f"{server.url}/live.m3u8", *QUICK)
-    run.until(lambda: len(run.lines()) >= 150)
+    run.until(lambda: len(run.lines()) >= 100)
     run.signal(signal.SIGINT)
     assert run.wait() == 0
     stream = run.report["streams"]["127.0.0.1-live.m3u8"]
@@ -69,13 +51,6 @@ def test_live_hls_is_shown_evenly(http_server, clip, tmp_path, maskstream):
     steps_ms = [1000 * (later - earlier) for earlier, later in itertools.pairwise(due_s)]
     even = sum(30 < step_ms < 50 for step_ms in steps_ms)
     assert even > 0.8 * len(steps_ms)
-
-
-def test_an_hls_film_is_every_picture_once_and_then_the_end(http_server, clip, tmp_path, room):
-    server = http_server(LiveHls(segments(clip, tmp_path, count=100), ended=True))
-    with open_source(SourceConfig(source=f"{server.url}/film.m3u8"), start=10) as film:
-        assert not film.live
-        assert [clip.index_of(picture.image) for picture in iter(lambda: film.read(room), None)] == list(range(10, 100))
 
 
 class Film:
@@ -99,17 +74,17 @@ class Film:
 
 
 def test_a_film_goes_on_after_a_break_and_after_its_capture_was_killed(http_server, clip, maskstream):
-    server = http_server(Film(clip(count=600, container={"movflags": "faststart"})))
+    server = http_server(Film(clip(count=400, container={"movflags": "faststart"})))
     run = maskstream("--source", f"{server.url}/film.mp4", *QUICK)
     run.until(lambda: len(run.lines()) >= 100)
     os.kill(run.stage("capture-127.0.0.1-film.mp4"), signal.SIGKILL)
     assert run.wait() == 0
     stream = run.report["streams"]["127.0.0.1-film.mp4"]
-    assert stream["captured"] == 600
-    assert stream["shown"] + stream["dropped"].get("lost", 0) == 600
+    assert stream["captured"] == 400
+    assert stream["shown"] + stream["dropped"].get("lost", 0) == 400
     assert [line["seq"] for line in run.lines()] == sorted({line["seq"] for line in run.lines()})
     media_ms = [line["media_ms"] for line in run.lines()]
-    assert media_ms[-1] == 599 * 40
+    assert media_ms[-1] == 399 * 40
 
 
 def test_snapshots_that_stay_away_for_a_while_are_one_absence(http_server, maskstream, tmp_path):
@@ -133,6 +108,7 @@ def test_snapshots_that_stay_away_for_a_while_are_one_absence(http_server, masks
     assert run.wait() == 0
     assert run.report["stages"]["capture"]["reconnects"] == 1
     assert "the server says 503" in run.stderr
+    assert "session" not in run.stderr
 
 
 def test_a_snapshot_camera_hears_that_the_run_stops(http_server, room):
