@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from capture.folder import images_of, read_image
-from capture.image_files import image_files, named
+from capture.folder import read_image
+from capture.image_files import SUFFIXES, image_files, named
 from capture.picture import Undecodable
 from configs.console import console, description, visible
 from configs.errors import InputError
+from configs.plural import counted
 from configs.schema import ClassifyConfig, DetectConfig, OverlayConfig
 from inference.classify import classify
 from inference.detect import detect
@@ -30,14 +31,19 @@ STREAM = "pictures"
 
 
 def classify_pictures(
-    paths: list[Path], model: ClassifyConfig, detector: DetectConfig, overlaying: OverlayConfig, whole: bool = False
+    paths: list[Path],
+    model: ClassifyConfig,
+    detector: DetectConfig,
+    overlaying: OverlayConfig,
+    whole: bool = False,
+    results: Path | None = None,
 ) -> None:
     """Say of each face in the pictures how its mask is worn: a table, and what the sinks make of it.
 
-    `whole` takes each picture for a ready crop of one face. Broken pictures are named and left out; raises
-    InputError if there is no picture, or none that can be read.
+    `whole` takes each picture for a ready crop of one face. What lies in the folder `results` is no input. Broken
+    pictures are named and left out; raises InputError if there is no picture, or none that can be read.
     """
-    files = list_pictures(paths)
+    files = list_pictures(paths, results)
     broken: dict[str, str] = {}
     out = console()
     table = Table("picture", "face", "label", "confidence", title="faces", title_justify="left")
@@ -49,28 +55,53 @@ def classify_pictures(
         for ended in overlay(overlaying, classified, StageContext()):
             add_rows(table, counts, ended.frame)
     if len(broken) == len(files):
-        raise InputError(f"none of the {len(files)} pictures can be read, first: {next(iter(broken.items()))}")
+        first = ": ".join(next(iter(broken.items())))
+        raise InputError(f"none of the pictures can be read ({len(files)}), first: {first}")
     out.print(table)
     for name, reason in broken.items():
         out.print(f"left out {visible(name)}: {reason}")
-    out.print(", ".join(f"{label}: {count}" for label, count in counts.most_common()))
+    folders = {file.parent for file in files.values()}
+    read = counted(len(files) - len(broken), "picture")
+    among = f" in {counted(len(folders), 'folder')}" if len(folders) > 1 else ""
+    out.print(f"{read}{among}; {', '.join(f'{label}: {count}' for label, count in counts.most_common())}")
 
 
-def list_pictures(paths: list[Path]) -> dict[str, Path]:
-    """The picture files by a name of their own: that of the file, with its folder's before it where two are alike."""
-    files: list[Path] = []
+def list_pictures(paths: list[Path], results: Path | None = None) -> dict[str, Path]:
+    """The picture files by a name of their own: that of the file, with its folders' before it where two are alike."""
+    files: dict[Path, None] = {}
     for path in paths:
         if not path.exists():
             raise InputError(f"{path}: no such picture or folder")
-        files += images_of(path) if path.is_dir() else [path]
-        others = image_files(path, deep=False).others if path.is_dir() else []
-        if others:
-            log.warning("%s: left out as no pictures: %s", path, named(file.name for file in others))
-    names = Counter(file.name for file in files)
-    own = {file.name if names[file.name] == 1 else f"{file.parent.name}-{file.name}": file for file in files}
-    if len(own) < len(files):
-        raise InputError("two pictures have the same name in folders of the same name: classify them one after another")
-    return own
+        files |= dict.fromkeys(pictures_below(path, results) if path.is_dir() else [path])
+    names = {file: file.name for file in files}
+    parts = 1
+    while twice := [file for file, times in names_used(names).items() if times > 1]:
+        parts += 1
+        if any(parts >= len(file.absolute().parts) for file in twice):
+            raise InputError(f"{twice[0]} and {twice[1]}: give them after one another: their names are the same")
+        names |= {file: "-".join(file.absolute().parts[-parts:]) for file in twice}
+    return {name: file for file, name in names.items()}
+
+
+def names_used(names: Mapping[Path, str]) -> dict[Path, int]:
+    """How many files have the name of each file."""
+    counts = Counter(names.values())
+    return {file: counts[name] for file, name in names.items()}
+
+
+def pictures_below(folder: Path, results: Path | None = None) -> list[Path]:
+    """All pictures below a folder: in `labeled/` with its class folders, `unlabeled/` and others.
+
+    What an earlier call drew into the folder `results` is none of them. Raises InputError if there is no picture.
+    """
+    found = image_files(folder, deep=True)
+    if found.others:
+        log.warning("%s: left out as no pictures: %s", folder, named(file.name for file in found.others))
+    drawn = results.resolve() if results else None
+    files = [file for file in found.pictures if drawn not in file.resolve().parents]
+    if not files:
+        raise InputError(f"{folder}: no pictures in this folder or below (looked for {', '.join(SUFFIXES)})")
+    return files
 
 
 def read_frames(files: Iterable[tuple[str, Path]], broken: dict[str, str]) -> Iterator[Frame]:

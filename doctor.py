@@ -33,7 +33,7 @@ from transport.cores import usable_cores
 from transport.run_folder import run_folder
 
 NEEDED = ("numpy", "opencv-python", "onnxruntime", "pyzmq", "av", "aiohttp", "pillow")
-TRAINING = ("torch", "torchvision", "onnx")
+TRAINING = ("torch", "torchvision", "onnx", "onnxscript")
 LARGEST_PICTURE = 1920 * 1080 * 3  # bytes; what a stream's memory is reckoned for
 LEAST_DISK_GB = 1.0
 WORKERS_BYTES = 300e6  # of the processes of a run with one stream, measured with the network that ships
@@ -117,7 +117,7 @@ def packages() -> Iterator[Finding]:
             "problem",
             "packages",
             "opencv-python and opencv-python-headless share one folder and overwrite each other",
-            "uninstall both, then install opencv-python again",
+            "pip uninstall opencv-python opencv-python-headless, then pip install -e . again: it brings a version 4",
         )
     missing = [name for name in TRAINING if name not in found]
     if missing:

@@ -259,7 +259,8 @@ def classify_command(
         return
     check_sinks(options.overlay.sinks, map(str, paths))
     threads = options.classify.threads or usable_cores()  # no other process needs them here
-    classify_pictures(paths, replace(options.classify, threads=threads), _detecting(options), options.overlay, whole)
+    model_options = replace(options.classify, threads=threads)
+    classify_pictures(paths, model_options, _detecting(options), options.overlay, whole, output)
 
 
 def _detecting(options: PipelineConfig) -> DetectConfig:

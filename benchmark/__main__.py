@@ -26,6 +26,7 @@ from benchmark.report import Compared, Report, markdown, print_tables
 from configs.command import run_command
 from configs.duration import milliseconds
 from configs.errors import InputError
+from configs.plural import counted
 from export.faces import choose, face_files, read_faces
 from inference.networks import require_torch
 
@@ -115,7 +116,7 @@ def benchmark(
         if model:
             crops, labels = judged_faces(film, faces)
             for figures in measure_models(model, device, crops, labels):
-                say(f"{figures.model}, {figures.threads} threads: {figures.faces_per_s:.0f} faces/s")
+                say(f"{figures.model}, {counted(figures.threads, 'thread')}: {figures.faces_per_s:.0f} faces/s")
                 report.models.append(figures)
         if find_max:
             report.find_max = find_most(film, folder, options, max_age_ms, say)

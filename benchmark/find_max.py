@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from benchmark.clip import Clip
 from benchmark.pipeline import RealTime, Say, real_time
+from configs.plural import counted
 
 SECONDS = 8.0
 MOST_STREAMS = 64
@@ -38,7 +39,7 @@ def find_max(clip: Clip, folder: Path, options: Sequence[str], max_age_ms: float
         run = real_time(clip, folder, options, streams, SECONDS)
         reason = why_not(run, clip.fps, max_age_ms)
         (failed if reason else held)[streams] = run
-        say(f"{streams} streams: {reason or 'held'}, worst p95 age {run.worst_age_ms:.0f} ms")
+        say(f"{counted(streams, 'stream')}: {reason or 'held'}, worst p95 age {run.worst_age_ms:.0f} ms")
         return not reason
 
     def holds(streams: int) -> bool:
@@ -73,7 +74,7 @@ def why_not(run: RealTime, fps: float, max_age_ms: float) -> str:
     if run.slowest_fps < LEAST_SHARE * fps:
         return f"a stream showed {run.slowest_fps:.1f} of {fps:g} frames/s"
     if run.dropped:
-        return f"{run.dropped} frames dropped"
+        return f"{counted(run.dropped, 'frame')} dropped"
     if run.worst_age_ms > max_age_ms:
         return f"p95 age {run.worst_age_ms:.0f} ms"
     return ""

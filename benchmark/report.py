@@ -17,6 +17,7 @@ from benchmark.link import LinkFigures
 from benchmark.models import ModelFigures
 from benchmark.pipeline import FlatOut, RealTime
 from configs.console import console
+from configs.plural import counted
 from transport.cores import usable_cores
 
 Row = tuple[str, str, str]  # what, figure, what it does
@@ -171,7 +172,7 @@ def pipeline_rows(report: Report) -> Iterator[Row]:
         yield "labels right", f"{scores.label_accuracy:.3f}", settled
     if real is not None:
         yield "age at the film's own rate", three(real.age_ms), f"p50 / p95 / p99; {real.dropped} dropped"
-        yield "CPU at the film's own rate", f"{real.cpu_share:.0%}", f"of {usable_cores()} cores"
+        yield "CPU at the film's own rate", f"{real.cpu_share:.0%}", f"of {counted(usable_cores(), 'core')}"
     seen = real.scores if real is not None else None
     if seen is not None:
         delays = {
@@ -187,7 +188,7 @@ def pipeline_rows(report: Report) -> Iterator[Row]:
 def compared_rows(compared: Compared) -> Iterator[Row]:
     slowest = compared.fps["original"]
     for name, fps in sorted(compared.fps.items(), key=lambda pair: pair[1]):
-        threads = f"; {compared.threads[name]} threads" if name in compared.threads else ""
+        threads = f"; {counted(compared.threads[name], 'thread')}" if name in compared.threads else ""
         yield name, f"{fps:.1f} frames/s, {fps / slowest:.1f} x", LOOPS[name] + threads
 
 
@@ -210,7 +211,8 @@ def model_rows(models: list[ModelFigures]) -> Iterator[Row]:
         batches = " / ".join(map(str, figures.ms_per_face))
         agreed = f"agrees with the first on {figures.agreement:.1%}"
         right = "" if figures.accuracy is None else f", right on {figures.accuracy:.1%}"
-        title = f"{figures.model}, {figures.provider.removesuffix('ExecutionProvider')}, {figures.threads} threads"
+        provider = figures.provider.removesuffix("ExecutionProvider")
+        title = f"{figures.model}, {provider}, {counted(figures.threads, 'thread')}"
         yield title, f"{figures.faces_per_s:.0f} faces/s", f"a face in batches of {batches}: {times}; {agreed}{right}"
 
 
@@ -233,7 +235,7 @@ def markdown(report: Report) -> str:
     """For the docs."""
     here = machine()
     versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
-    lines = [f"{here['cpu']}, {here['cores']} cores, {here['date']}; {versions}", ""]
+    lines = [f"{here['cpu']}, {counted(here['cores'], 'core')}, {here['date']}; {versions}", ""]
     for title, rows in tables(report):
         lines += [f"| {title} | | |", "|---|---:|---|", *(f"| {' | '.join(row)} |" for row in rows), ""]
     return "\n".join(lines)

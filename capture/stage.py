@@ -13,6 +13,7 @@ import cv2
 from capture.pace import Pace
 from capture.sources import NotYet, Picture, Source, SourceLost, Undecodable, kind_of, may_come_back, open_source
 from configs.errors import InputError
+from configs.plural import counted
 from configs.schema import SourceConfig
 from transport.frame import Frame
 from transport.stage import StageContext
@@ -39,7 +40,7 @@ def capture(config: SourceConfig, tickets: Tickets, context: StageContext) -> It
     context.ready()
     pictures = _frames(config, source, tickets, context, every=not newest_wins)
     yield from _newest(pictures, tickets, context, Pace(config.max_age_ms)) if newest_wins else pictures
-    log.info("%s: ended after %d pictures", tickets.stream, tickets.captured)
+    log.info("%s: ended after %s", tickets.stream, counted(tickets.captured, "picture"))
 
 
 def _open_first(config: SourceConfig, tickets: Tickets, context: StageContext) -> Source:

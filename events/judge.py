@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from configs.plural import counted
 from events.rules import Rectangle, Rule
 from transport.frame import UNSURE, Face, Frame
 
@@ -101,7 +102,7 @@ class Judge:
         """What exceeds the rule's bound, in words."""
         limit = self._rule.more_than or 0.0
         if self._rule.kind == "people":
-            return f"{len(self._persons)} persons" if len(self._persons) > limit else None
+            return counted(len(self._persons), "person") if len(self._persons) > limit else None
         decided = [
             label for label in (_label(seen.face) for seen in self._persons.values()) if label not in ("", UNSURE)
         ]

@@ -6,6 +6,7 @@ from collections import Counter
 from html import escape
 
 from configs.known_misses import LIVE_PX, MEASURED_ON, SEEN, WIDE_PX
+from configs.plural import counted
 from events.event import Event, utc
 
 COLOURS = {"mask": "#2fbf71", "no_mask": "#ff5d5d", "wrong_mask": "#5b8cff"}
@@ -39,7 +40,7 @@ def page(events: list[Event], span: str, now_s: float) -> str:
     legend = "".join(f'<i style="background:{colours[label]}"></i>{escape(_words(label))}' for label in labels)
     parts = [
         f"<h1>maskstream: the last {escape(span)}</h1>",
-        f"<p>Until {utc(now_s)} (UTC). {len(decisions)} decisions about faces seen, "
+        f"<p>Until {utc(now_s)} (UTC). {counted(len(decisions), 'decision')} about faces seen, "
         f"{len(events) - len(decisions)} other events.</p>",
         "<h2>Known limits</h2><ul>" + "".join(f"<li>{escape(limit)}</li>" for limit in LIMITS) + "</ul>",
         f"<h2>What the detectors see</h2><p>Of {escape(MEASURED_ON)}, searched {WIDE_PX} px wide and, as live "

@@ -16,6 +16,7 @@ from msgspec import structs
 
 from configs.command import run_command
 from configs.errors import Failure, InputError
+from configs.plural import counted
 from configs.whole_file import write_bytes
 from export.alone import BATCHES
 from export.detector import export_detector
@@ -26,12 +27,15 @@ from export.precision import to_fp16, to_int8
 from export.report import Report, indented, print_report, report_path
 from export.speed import ms_per_face
 from inference.backends import parse_device
-from inference.checkpoint import ModelInfo, load_checkpoint
+from inference.checkpoint import ModelInfo, has_class_names, load_checkpoint
 from inference.detector_file import is_detector
 from inference.networks import require_torch
+from inference.original import classes_of_data, there
 
 if TYPE_CHECKING:
     from torch import nn
+
+log = logging.getLogger("export")
 
 CALIBRATION_FACES = 300
 MOST_FACES = 1000  # to judge on; PyTorch takes 85 ms for each with ResNet50
@@ -82,6 +86,7 @@ def export(
       maskstream export models/NAME.pth -o NAME.int8.onnx --int8 --calibrate faces/ --faces other/
     """
     require_torch("export")
+    model = there(model)
     output = checked_output(model, output)
     if is_detector(model):
         for option, given in (
@@ -104,7 +109,7 @@ def export(
     if device == "auto":
         raise InputError("--device auto: name the device that the file is for: cpu or cuda")
     parse_device(device)
-    names = tuple(name.strip() for name in classes.split(",")) if classes else ()
+    names = tuple(name.strip() for name in classes.split(",")) if classes else names_of_data(model, faces or calibrate)
     network, info = load_checkpoint(model, names, backbone)
     calibration, judged = gather_faces(info, demand, calibrate, faces)
 
@@ -146,6 +151,17 @@ def export(
         print(msgspec.json.encode(report).decode(), flush=True)
         if not verdict.passed:
             raise Failure(f"{output}: refused: {verdict.refusal}")
+
+
+def names_of_data(model: Path, faces: Path | None) -> tuple[str, ...]:
+    """The class folders of the faces, where the checkpoint has no class names, as the original program's have none."""
+    if faces is None or not faces.is_dir() or has_class_names(model):
+        return ()
+    folders = sorted({path.parent.name for path in face_files(faces) if path.parent != faces})
+    names = classes_of_data(model, folders)
+    if names:
+        log.warning("%s: takes its class names from the folders of %s: %s", model, faces, ", ".join(names))
+    return names
 
 
 def checked_output(model: Path, output: Path | None) -> Path:
@@ -193,7 +209,7 @@ def gather_faces(
     resolution = 1 / demand.max_disagreement if demand.max_disagreement and demand.precision != "fp32" else 0
     needed = max(max(BATCHES), min(round(resolution), MOST_FACES))
     if len(unused) < needed:
-        raise InputError(f"{origin}: {len(unused)} faces to judge on are too few, at least {needed} are needed")
+        raise InputError(f"{origin}: {counted(len(unused), 'face')} to judge on: too few, at least {needed} are needed")
     return calibration, read_faces(choose(unused, MOST_FACES, balanced=False), info.classes, origin)
 
 

@@ -18,6 +18,7 @@ from capture.folder import read_image
 from capture.image_files import image_files
 from capture.picture import Undecodable
 from configs.errors import Failure, InputError
+from configs.plural import counted
 from configs.whole_file import write_bytes
 from export.alone_detector import ask_detector_alone
 from export.gate import Check, Verdict, check_form
@@ -78,7 +79,7 @@ def export_detector(model: Path, output: Path, photos: Path | None, opset: int) 
             size_kb=len(content) / 1000,
             ms_per_picture=ms_per_picture(exported, made) if verdict.passed else {},
         )
-    print_checks(verdict, f"{output}: fp32, judged on {len(pictures)} photographs of {photos}")
+    print_checks(verdict, f"{output}: fp32, judged on {counted(len(pictures), 'photograph')} of {photos}")
     if verdict.passed:
         height, width = TIMED_PX
         ms = ", ".join(f"{name} {value:.2f}" for name, value in report.ms_per_picture.items())

@@ -16,6 +16,7 @@ from capture.folder import read_image
 from capture.image_files import SUFFIXES, image_files, named
 from capture.picture import Undecodable
 from configs.errors import InputError
+from configs.plural import counted
 
 log = logging.getLogger("export")
 
@@ -82,4 +83,4 @@ def read_faces(files: Sequence[Path], classes: Collection[str], origin: Path) ->
         labels.append(path.parent.name if path.parent.name in classes else "")
     if not crops:
         raise InputError(f"{origin}: none of its pictures can be read")
-    return Faces(crops, labels, f"{len(crops)} faces of {origin}")
+    return Faces(crops, labels, f"{counted(len(crops), 'face')} of {origin}")

@@ -19,6 +19,7 @@ from inference.networks import require_torch
 from inference.onnx_errors import in_short, session_errors
 from inference.onnx_form import FLOATS, InputForm, as_rows, input_form, is_table
 from inference.onnx_graph import last_operation
+from inference.original import there
 from inference.outputs import as_logits, meaning_of, outputs_for, remark
 from inference.preprocess import Preprocessing, prepare
 
@@ -41,7 +42,7 @@ def open_backend(config: ClassifyConfig) -> Backend:
     Raises InputError for a file that is no model, for class names that are missing or do not fit, and for a
     device that is not really in use: there is no silent fall-back to the CPU.
     """
-    path = model_file(config)
+    path = there(model_file(config))
     if not path.is_file():
         raise InputError(f"{path}: no such model file")
     if path.suffix == ".onnx":

@@ -23,6 +23,7 @@ from inference.foreign_checkpoint import (
     with_counters,
 )
 from inference.networks import BACKBONES, HEAD_INPUTS, HEADS, PREPROCESSING, Backbone, build_network
+from inference.original import classes_in_name
 from inference.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -92,6 +93,15 @@ def load_checkpoint(path: Path, classes: Sequence[str] = (), backbone: str = "")
     return network.eval(), info
 
 
+def has_class_names(path: Path) -> bool:
+    """Whether class names are saved in the file, ours or another program's."""
+    content = read_content(path)
+    weights = found_weights(path, content)
+    name = recognised(weights)
+    outputs = len(weights.get(f"{HEADS[known_backbone(path, name)]}.bias", ())) if name else 0
+    return content.get("format") == FORMAT or bool(found_class_names(content, outputs)[0])
+
+
 def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
     """The state dict in a file: of a checkpoint of ours or of others, or bare."""
     content = read_content(path)
@@ -159,7 +169,8 @@ def understand_bare_weights(
 ) -> tuple[Mapping[str, Any], ModelInfo]:
     """The original project saved weights alone, others more: the keys tell the network, the user tells the classes.
 
-    Class names that other programs have saved with the weights are taken where the user gives none.
+    Class names that other programs have saved with the weights, or that are in the file's name, are taken where the
+    user gives none.
 
     It wrote three outputs for two classes, too. Then the third, which was never trained, is dropped here, so that
     probabilities are the softmax over the other two and no face is ever called by a class without a name.
@@ -174,6 +185,8 @@ def understand_bare_weights(
     if not classes:
         classes, place = found_class_names(content, len(weights.get(f"{HEADS[name]}.bias", ())))
         if not classes:
+            classes, place = classes_in_name(path), "its own name"
+        if not classes:
             raise InputError(f"{path}: holds weights without class names; give them in order: --classes a,b,c")
         log.warning("%s: takes its class names from %s: %s", path, place, ", ".join(classes))
     info = ModelInfo(tuple(classes), PREPROCESSING[name], name)
@@ -187,7 +200,10 @@ def understand_bare_weights(
         )
         return {**weights, **{key: value[:2] for key, value in head.items()}}, info
     if outputs != {len(classes)}:
-        raise InputError(f"{path}: the network has {max(outputs)} outputs, --classes gives {len(classes)} names")
+        raise InputError(
+            f"{path}: the network has {max(outputs)} outputs, but there are {len(classes)} class names: "
+            f"{', '.join(classes)}"
+        )
     return weights, info
 
 

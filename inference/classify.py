@@ -13,6 +13,7 @@ import numpy as np
 from msgspec.structs import replace as replace_fields
 
 from configs.lettering import say_undrawable
+from configs.plural import counted
 from configs.schema import ClassifyConfig
 from inference.backends import Backend, model_file, open_backend
 from inference.person import Person
@@ -46,7 +47,8 @@ def classify(config: ClassifyConfig, batches: Batches, context: StageContext) ->
             context.counts["classified"] = persons.asked
             frames_seen += len(frames)
             faces_seen += sum(len(frame.faces) for frame in frames)
-    log.info("%d faces in %d frames, %d of them classified", faces_seen, frames_seen, persons.asked)
+    seen = f"{counted(faces_seen, 'face')} in {counted(frames_seen, 'frame')}"
+    log.info("%s, %d of them classified", seen, persons.asked)
 
 
 class Ask(NamedTuple):

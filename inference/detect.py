@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 from configs.known_misses import known_misses
+from configs.plural import counted
 from configs.schema import DetectConfig
 from inference.detector import Shrunken, scaled
 from inference.search import Found, Search, confirmed
@@ -66,7 +67,7 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
                 faces += len(boxed)
                 context.counts["searched"] = search.begun
                 yield replace(frame, faces=boxed, doubtful=doubtful)
-    log.info("%d frames, %d searched, %d faces", frames, search.begun, faces)
+    log.info("%s, %d searched, %s", counted(frames, "frame"), search.begun, counted(faces, "face"))
 
 
 class Watch:

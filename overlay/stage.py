@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
+from configs.plural import counted
 from configs.redact import redact
 from configs.schema import OverlayConfig
 from events.rules import Rule, read_rules
@@ -58,7 +59,7 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
                     sink.idle(silent_s)
         for ready in veil.rest() if veil else ():
             show(ready)
-    log.info("%d frames shown, %d stale", shown, stale)
+    log.info("%s shown, %d stale", counted(shown, "frame"), stale)
 
 
 class Show:

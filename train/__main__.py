@@ -16,6 +16,7 @@ from msgspec import structs
 
 from configs.command import run_command
 from configs.errors import InputError, Stopped
+from configs.plural import counted
 from inference.checkpoint import ModelInfo, save_checkpoint
 from inference.networks import (
     PREPROCESSING,
@@ -201,7 +202,7 @@ def train(
                 data.classes,
                 labels,
                 {
-                    "left out": left_out(checked.broken, len(checked.rows) + len(checked.broken)),
+                    "left out": left_out(checked.left_out),
                     "network": f"{backbone}, {preprocessing.size} px, starts from {origin_of(backbone, weights)}",
                     "learning": learning_share(network),
                     "device": device_name(team.device),
@@ -277,7 +278,7 @@ def report_copies(checked: CheckedDataset) -> None:
     for group in copies[:MOST_NAMED]:
         log.warning("the same picture: %s", ", ".join(f"{row.file} ({row.split} {row.label})" for row in group))
     if copies:
-        log.warning("%d pictures are in more than one split or class", len(copies))
+        log.warning("in more than one split or class: %s", counted(len(copies), "picture"))
 
 
 def training_faces(data: Dataset, longest_px: int, landmark_model: Path | None) -> TrainingFaces:
@@ -298,7 +299,8 @@ def require_enough(faces: TrainingFaces, batch_size: int, team: Team) -> None:
     """Raise InputError where the batches are too small to give each process of the team a face."""
     pictures = len(faces.labels)
     if pictures // steps_of(pictures, batch_size) < team.size:
-        raise InputError(f"--batch-size {batch_size}: {pictures} pictures in such batches are too few for {team.size}")
+        there = counted(pictures, "picture")
+        raise InputError(f"--batch-size {batch_size}: {there} in such batches: too few for {team.size}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from capture.folder import read_image
 from capture.image_files import SUFFIXES, FolderFiles, image_files, left_behind, named
 from capture.picture import Undecodable
 from configs.errors import InputError
+from configs.plural import counted
 from inference.preprocess import resize_crop
 from train.split import SPLITS, ManifestRow, content_hash, divide, fingerprint
 from transport.cores import usable_cores
@@ -185,7 +186,7 @@ def say_left_out(checked: CheckedDataset, folder: Path) -> None:
     for file, reason in broken[:MOST_NAMED]:
         log.warning("%s: left out: %s", folder / file, reason)
     if len(broken) > MOST_NAMED:
-        log.warning("%d more pictures left out, because they cannot be read", len(broken) - MOST_NAMED)
+        log.warning("%s left out: cannot be read", counted(len(broken) - MOST_NAMED, "more picture"))
     say_others(checked.left_out.get(NO_PICTURE, []), folder)
 
 

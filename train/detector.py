@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from configs.command import run_command
 from configs.console import console, description
 from configs.errors import InputError, Stopped
+from configs.plural import counted
 from configs.whole_file import write_bytes
 from inference.backends import torch_device
 from inference.detector_file import MULTIPLE, DetectorInfo, save_detector
@@ -181,9 +182,9 @@ def ask_yunet(photos: Photos, model: Path) -> None:
     """Mark what may be a face and is not annotated; find landmarks where there is a class of bare faces."""
     from train.unannotated import find_landmarks, mark_unannotated
 
-    log.info("%d places may be faces that nobody annotated", mark_unannotated(photos, model))
+    log.info("may be faces that nobody annotated: %s", counted(mark_unannotated(photos, model), "place"))
     if "no_mask" in photos.classes:
-        log.info("masks will be drawn on %d bare faces", find_landmarks(photos, model))
+        log.info("masks will be drawn on %s", counted(find_landmarks(photos, model), "bare face"))
 
 
 def told(one: DetectorEpoch, epochs: int, seconds: float) -> str:

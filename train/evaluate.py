@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
+import csv
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any, Literal
@@ -23,10 +24,13 @@ from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from configs.whole_file import write_whole
 from inference.backends import Backend, open_backend, softmax
+from inference.checkpoint import has_class_names
+from inference.original import classes_of_data, there
 from inference.preprocess import prepare
 from train import plots
-from train.held_out import Picture, find_pictures
+from train.held_out import ALL, Picture, class_folders, find_pictures
 from train.metrics import Scores, accuracy_interval, calibration, confusion, score
+from train.overview import print_overview
 from transport.cores import usable_cores
 
 log = logging.getLogger("evaluate")
@@ -78,23 +82,51 @@ def evaluate(
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     if output is not None:
         plots.require_matplotlib("--output")
-    backend = open_model(model, classes, backbone, device)
+    model = there(model)
+    names = [name.strip() for name in classes.split(",")] if classes else names_of_data(model, dataset)
+    backend = open_model(model, names, backbone, device)
     scored, pictures = find_pictures(dataset, split, model)
+    folder = output or Path("results") / f"{model.stem}-{name_of_data(dataset)}-{scored}"
+    print_overview(
+        backend.classes,
+        {scored: [picture.label for picture in pictures]},
+        {
+            "data set": f"{dataset}, {'all splits' if scored == ALL else f'split {scored}'}",
+            "model": f"{model}, {backend.info.backbone or 'of unknown making'}, {backend.preprocessing.size} px",
+            "device": backend.provider,
+            "writes": f"{folder}/",
+        },
+    )
     answers = answers_of(backend, pictures, batch_size, number_workers)
     report = report_on(answers, backend)
     print_report(report)
-    name = dataset.resolve().name
-    folder = output or Path("results") / f"{model.stem}-{name}-{scored}"
-    plotted = write_plots(folder, answers, backend.classes)
+    write_predictions(folder / "predictions.csv", answers, backend.classes)
+    plotted = write_plots(folder, answers, backend.classes, f"{model.name} on {dataset}, split {scored}")
     if as_json:
         facts = {"model": str(model), "dataset": str(dataset), "split": scored, "provider": backend.provider}
         print(msgspec.json.encode(report | facts | {"plots": str(folder) if plotted else None}).decode())
 
 
-def open_model(model: Path, classes: str, backbone: str, device: str) -> Backend:
+def names_of_data(model: Path, dataset: Path) -> Sequence[str]:
+    """The class folders of the data set, where the model has no class names, as the original program's have none."""
+    if model.suffix == ".onnx" or not model.is_file() or find_spec("torch") is None or has_class_names(model):
+        return ()
+    names = classes_of_data(model, class_folders(dataset))
+    if names:
+        log.info("%s: takes its class names from the data set: %s", model, ", ".join(names))
+    return names
+
+
+def name_of_data(dataset: Path) -> str:
+    """The folder's name, or that of the folder around it where it is called `labeled`, as all of the original are."""
+    whole = dataset.resolve()
+    return whole.parent.name if whole.name == "labeled" else whole.name
+
+
+def open_model(model: Path, classes: Sequence[str], backbone: str, device: str) -> Backend:
     settings: dict[str, Any] = {"model": str(model), "device": device, "threads": usable_cores()}
     if classes:
-        settings["classes"] = [name.strip() for name in classes.split(",")]
+        settings["classes"] = list(classes)
     if backbone:
         settings["backbone"] = backbone
     try:
@@ -143,7 +175,7 @@ def answers_of(backend: Backend, pictures: Sequence[Picture], batch_size: int, n
             seconds += perf_counter() - started
             readable += [picture for picture, _ in read]
     if not readable:
-        raise InputError(f"{pictures[0].path.parent.parent}: none of its {len(pictures)} pictures can be read")
+        raise InputError(f"{pictures[0].path.parent.parent}: none of its pictures ({len(pictures)}) can be read")
     missing = [name for name in backend.classes if name not in {picture.label for picture in readable}]
     if missing:
         log.warning("there are no pictures of %s: the other classes are scored", ", ".join(missing))
@@ -213,10 +245,25 @@ def scores_by(
     return found
 
 
-def write_plots(folder: Path, answers: Answers, classes: Sequence[str]) -> bool:
+def write_predictions(path: Path, answers: Answers, classes: Sequence[str]) -> None:
+    """A line for each picture: its file, what it is, what the model said, how sure, and all probabilities."""
+    said = answers.calibrated.argmax(axis=1)
+
+    def write(partial: Path) -> None:
+        with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(("file", "true", "predicted", "confidence", *classes))
+            for picture, index, row in zip(answers.pictures, said, answers.calibrated, strict=True):
+                rounded = [f"{share:.6f}" for share in row]
+                table.writerow((picture.path, picture.label, classes[index], rounded[index], *rounded))
+
+    write_whole(path, write)
+
+
+def write_plots(folder: Path, answers: Answers, classes: Sequence[str], title: str) -> bool:
     """Confusion matrix, reliability and worst mistakes as PNG; False where matplotlib is not installed."""
-    if importlib.util.find_spec("matplotlib") is None:
-        log.warning("matplotlib is not installed: no plots are made")
+    if find_spec("matplotlib") is None:
+        log.warning("matplotlib is not installed: no plots are made; predictions.csv is in %s/", folder)
         return False
     labels, calibrated = answers.labels, answers.calibrated
     counts = confusion(calibrated, labels, classes)
@@ -226,13 +273,16 @@ def write_plots(folder: Path, answers: Answers, classes: Sequence[str]) -> bool:
         face = read_picture(answers.pictures[index])
         assert face is not None  # it was read a moment ago
         faces[index] = face
-    write_whole(folder / "confusion.png", lambda path: plots.confusion_matrix(counts, classes, path))
+    names = [picture.path.name for picture in answers.pictures]
+    write_whole(folder / "confusion.png", lambda path: plots.confusion_matrix(counts, classes, path, title))
     write_whole(folder / "reliability.png", lambda path: plots.reliability(before, after, path))
     write_whole(
         folder / "mistakes.png",
-        lambda path: plots.worst_mistakes(faces, labels, calibrated, classes, path, WORST_SHOWN),
+        lambda path: plots.worst_mistakes(
+            faces, labels, calibrated, classes, path, names=names, title=title, most=WORST_SHOWN
+        ),
     )
-    print(f"plots are in {folder}/")
+    print(f"plots and predictions.csv are in {folder}/")
     return True
 
 

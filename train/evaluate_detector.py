@@ -17,6 +17,7 @@ from configs.command import run_command
 from configs.console import console
 from configs.errors import InputError
 from configs.load import load_config
+from configs.plural import counted
 from configs.schema import ClassifyConfig, DetectConfig
 from inference.backends import Backend, open_backend
 from inference.detector import Detector
@@ -95,7 +96,8 @@ def evaluate_detector(
     tables = tables_of(scores, classes)
     print_tables(tables)
     about = [
-        f"{len(sightings)} photographs of {scenes}, searched {width} px wide. A face counts from {COUNTED_PX} px on "
+        f"{counted(len(sightings), 'photograph')} of {scenes}, searched {width} px wide. "
+        f"A face counts from {COUNTED_PX} px on "
         f"(shorter side); a box has found it where they overlap by {MATCH_IOU} (IoU).",
         "Faces in the background that nobody annotated count as false boxes.",
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.errors import InputError
-from train.dataset import find_whole, labelled, say_others
+from train.dataset import class_names, find_whole, labelled, say_others
 from train.split import SPLITS, ManifestRow, content_hash, read_manifest
 
 log = logging.getLogger("evaluate")
@@ -88,14 +88,20 @@ def of_split(pictures: list[Picture], rows: list[ManifestRow], split: str, folde
             log.warning("%s: other pictures than those of the training; of its own it has none of %s", folder, split)
     if not any(chosen):
         raise InputError(
-            f"{folder}: none of its {len(pictures)} pictures is of the split {split} of the training, "
+            f"{folder}: no picture (of {len(pictures)}) is of the split {split} of the training, "
             f"{sum('train' in names for names in splits)} were trained on; --split {ALL} scores them all the same"
         )
     trained = sum("train" in names and not kept for names, kept in zip(splits, chosen, strict=True))
     others = len(pictures) - sum(chosen) - trained
     if not all(chosen):
-        log.info("%s: left out %d pictures that were trained on, %d that are not of the split", folder, trained, others)
+        log.info("%s: left out: trained on %d, not of the split %d", folder, trained, others)
     return [picture for picture, kept in zip(pictures, chosen, strict=True) if kept]
+
+
+def class_folders(folder: Path) -> tuple[str, ...]:
+    """The names of the class folders of a data set, divided or not, in their order."""
+    root = labelled(folder)
+    return class_names(root / "train" if (root / "train").is_dir() else root)
 
 
 def with_facts(pictures: list[Picture], folder: Path) -> list[Picture]:

@@ -28,7 +28,7 @@ def finish(files: RunFiles, training: Training, checked: CheckedDataset, team: T
         probabilities = softmax(logits / np.float32(info.temperature))
         scores[name] = score(probabilities, labels, info.classes)
     # of the last split: test, or val where there is no test
-    write_pages(files, training.history, info.classes, pixels, labels, probabilities)
+    write_pages(files, training, info.classes, name, split, pixels, probabilities)
     facts = {
         "name": files.name,
         "model": str(files.model),

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from capture.image_files import named
 from configs.console import console, visible
 from configs.plural import counted
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-
-MOST_NAMED = 5  # of the files that are left out; the log names more of them, with the reason
 
 
 def print_overview(
@@ -57,17 +56,16 @@ def with_share(number: int, of: int) -> str:
     return f"{number:,} ({number / of:.0%})".replace("%", " %") if of else f"{number:,}"
 
 
-def left_out(files: Sequence[str], of: int, reason: str = "cannot be read as pictures") -> str:
-    """
-    >>> left_out(["mask/1.jpg"], 20)
-    '1 of 20 files cannot be read as pictures: mask/1.jpg'
-    >>> left_out([], 20)
+def left_out(files: Mapping[str, Sequence[str]]) -> str:
+    """What is no part of the data, by reason.
+
+    >>> left_out({"not a whole image": ["mask/1.jpg"], "no picture by its suffix": ["mask/a.txt", "mask/b.txt"]})
+    '1 file not a whole image (mask/1.jpg); 2 files no picture by its suffix (mask/a.txt, mask/b.txt)'
+    >>> left_out({})
     'nothing'
     """
-    if not files:
-        return "nothing"
-    more = f" and {len(files) - MOST_NAMED:,} more" if len(files) > MOST_NAMED else ""
-    return f"{len(files):,} of {counted(of, 'file')} {reason}: {', '.join(files[:MOST_NAMED])}{more}"
+    parts = (f"{counted(len(names), 'file')} {reason} ({named(names)})" for reason, names in files.items())
+    return "; ".join(parts) or "nothing"
 
 
 def learning_share(network: nn.Module) -> str:

@@ -5,6 +5,8 @@ All are PNG files on white, in the colours of Okabe and Ito, which people with a
 
 from __future__ import annotations
 
+import os
+import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ import numpy as np
 
 from configs.errors import InputError
 from configs.lettering import letter_plot
+from configs.plural import counted
 from train.metrics import Calibration, Scores
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8C8C8C"
 DOTS_PER_INCH = 120
 TILE_PX = 160  # side of a face on the page of mistakes: all are shown at one size
 TILES_PER_ROW = 8
+NAME_LETTERS = 28  # of a file's name that fit under a face
 
 
 class Epoch(Protocol):
@@ -42,27 +46,26 @@ class Epoch(Protocol):
     def val(self) -> Scores: ...
 
 
-def run_page(path: Path, history: Sequence[Epoch], counts: np.ndarray, classes: Sequence[str]) -> None:
-    """One page of a training run: accuracy and loss over the epochs, and the confusion matrix."""
-    figure = new_figure(16, 5)
+def run_page(
+    path: Path, title: str, history: Sequence[Epoch], best: int, counts: np.ndarray, classes: Sequence[str], split: str
+) -> None:
+    """One page of a training run: accuracy and loss over the epochs, and the confusion matrix of a split.
+
+    `best` is the epoch that was kept; the confusion is that of its weights.
+    """
+    figure = new_figure(16, 5.4)
+    figure.suptitle(title, fontsize=14)
     accuracy, loss, confusion = figure.subplots(1, 3)
-    draw_curves(accuracy, loss, history)
-    draw_confusion(confusion, counts, classes)
+    draw_curves(accuracy, loss, history, best)
+    draw_confusion(confusion, counts, classes, f"{split} split, best epoch ({best})")
     save(figure, path)
 
 
-def training_curves(history: Sequence[Epoch], path: Path) -> None:
-    """Accuracy and loss of training and validation over the epochs."""
-    figure = new_figure(11, 4.5)
-    accuracy, loss = figure.subplots(1, 2)
-    draw_curves(accuracy, loss, history)
-    save(figure, path)
-
-
-def confusion_matrix(counts: np.ndarray, classes: Sequence[str], path: Path) -> None:
+def confusion_matrix(counts: np.ndarray, classes: Sequence[str], path: Path, title: str = "") -> None:
     """(C, C) counts, rows what is true, columns what the model said; shaded by the share of the row."""
     figure = new_figure(1.2 * len(classes) + 3, 1.1 * len(classes) + 2.2)
     draw_confusion(figure.subplots(), counts, classes)
+    figure.suptitle(broken_lines(title, 40 + 12 * len(classes)), fontsize=9)
     save(figure, path)
 
 
@@ -83,27 +86,32 @@ def worst_mistakes(
     probabilities: np.ndarray,
     classes: Sequence[str],
     path: Path,
+    *,
+    names: Sequence[str],
+    title: str,
     most: int = 40,
 ) -> None:
-    """The faces (H, W, 3) uint8 BGR of which the model is wrong and most sure, the surest first.
+    """The faces (H, W, 3) uint8 BGR of which the model is wrong and most sure, the surest first, with their files.
 
-    `true_labels` is (N,), `probabilities` is (N, C). Of the faces only those that are shown are looked up.
+    `true_labels` and `names` are (N,), `probabilities` is (N, C). Of the faces only those shown are looked up.
     """
     worst = surest_mistakes(probabilities, true_labels, most)
     columns = min(max(len(worst), 1), TILES_PER_ROW)
     rows = max(-(-len(worst) // columns), 1)
-    figure = new_figure(max(1.75 * columns, 6), 2.15 * rows + 0.6)
+    figure = new_figure(max(1.75 * columns, 6), 2.3 * rows + 0.9)
     wrong = int((probabilities.argmax(axis=1) != true_labels).sum())
     shown = f", the {len(worst)} it is surest of" if len(worst) < wrong else ""
-    figure.suptitle(f"{wrong} mistakes in {len(true_labels)} pictures{shown}", fontsize=13)
+    said = f"{counted(wrong, 'mistake')} in {counted(len(true_labels), 'picture')}{shown}"
+    figure.suptitle(f"{broken_lines(title, 12 * max(columns, 4))}\n{said}", fontsize=12)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
     for axes, index in zip(grid, worst, strict=False):
         axes.imshow(cv2.resize(crops_bgr[index], (TILE_PX, TILE_PX))[..., ::-1])
-        said = int(probabilities[index].argmax())
-        text = f"is {classes[true_labels[index]]}\nsaid {classes[said]} {probabilities[index, said]:.0%}"
+        choice = int(probabilities[index].argmax())
+        text = f"is {classes[true_labels[index]]}\nsaid {classes[choice]} {probabilities[index, choice]:.0%}"
         axes.set_title(text, fontsize=9, linespacing=1.2)
+        axes.text(0.5, -0.03, shortened(names[index]), fontsize=6.5, ha="center", va="top", transform=axes.transAxes)
     save(figure, path)
 
 
@@ -137,7 +145,23 @@ def surest_mistakes(probabilities: np.ndarray, labels: np.ndarray, most: int) ->
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:most]
 
 
-def draw_curves(accuracy: Axes, loss: Axes, history: Sequence[Epoch]) -> None:
+def broken_lines(text: str, width: int) -> str:
+    """The text in lines of at most `width` letters: a title does not wrap by itself, it is cut off."""
+    return "\n".join(textwrap.wrap(text, width, break_on_hyphens=False))
+
+
+def shortened(name: str) -> str:
+    """A file's name as it fits under a face: its beginning and its end. Bytes that are no UTF-8 are replaced.
+
+    >>> shortened("amvd_maksssksksss109_0 (second copy).jpg")
+    'amvd_maksssksk…ond copy).jpg'
+    """
+    whole = os.fsencode(name).decode(errors="replace")
+    return whole if len(whole) <= NAME_LETTERS else f"{whole[: NAME_LETTERS // 2]}…{whole[-NAME_LETTERS // 2 + 1 :]}"
+
+
+def draw_curves(accuracy: Axes, loss: Axes, history: Sequence[Epoch], best: int) -> None:
+    """All runs have the same scale of accuracy, so that two pictures can be laid side by side."""
     from matplotlib.ticker import MaxNLocator
 
     epochs = [one.epoch for one in history]
@@ -150,13 +174,16 @@ def draw_curves(accuracy: Axes, loss: Axes, history: Sequence[Epoch]) -> None:
         axes.plot(epochs, validation, "s--", color=ORANGE, markersize=4, label="validation")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.axvline(best, color=GREY, linestyle=":", label=f"best epoch: {best}")
         axes.grid(alpha=0.3)
         axes.legend()
+    accuracy.set_ylim(0, 1.01)
     accuracy.set_title("accuracy")
+    loss.set_ylim(bottom=0)
     loss.set_title("loss")
 
 
-def draw_confusion(axes: Axes, counts: np.ndarray, classes: Sequence[str]) -> None:
+def draw_confusion(axes: Axes, counts: np.ndarray, classes: Sequence[str], of: str = "") -> None:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
@@ -166,7 +193,7 @@ def draw_confusion(axes: Axes, counts: np.ndarray, classes: Sequence[str]) -> No
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xlabel("the model said")
     axes.set_ylabel("true")
-    axes.set_title(f"confusion, {counts.sum()} pictures")
+    axes.set_title(f"confusion{of and ', '}{of}, {counted(int(counts.sum()), 'picture')}")
 
 
 def draw_reliability(axes: Axes, calibration: Calibration, title: str) -> None:

@@ -19,10 +19,10 @@ from configs.console import console
 from configs.errors import InputError
 from configs.whole_file import write_whole
 from inference.networks import Backbone, RetrainMode
-from train.dataset import CheckedDataset, Dataset
+from train.dataset import CheckedDataset, Dataset, Split
 from train.metrics import Scores, confusion
 from train.split import copies_across
-from train.training import EpochResult, Recipe
+from train.training import EpochResult, Recipe, Training
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -128,20 +128,33 @@ def data_facts(checked: CheckedDataset) -> dict[str, Any]:
 
 def write_pages(
     files: RunFiles,
-    history: Sequence[EpochResult],
+    training: Training,
     classes: Sequence[str],
+    split: str,
+    faces: Split,
     pixels: np.ndarray,
-    labels: np.ndarray,
     probabilities: np.ndarray,
 ) -> None:
     """A page of curves and confusion matrix, and one of the faces (N, H, W, 3) uint8 BGR it is most wrong about."""
     from train import plots
 
-    counts = confusion(probabilities, labels, classes)
-    write_whole(files.result("png"), lambda partial: plots.run_page(partial, history, counts, classes))
+    best = training.best.epoch
+    counts = confusion(probabilities, faces.labels, classes)
+    write_whole(
+        files.result("png"),
+        lambda partial: plots.run_page(partial, files.name, training.history, best, counts, classes, split),
+    )
     write_whole(
         files.result("mistakes.png"),
-        lambda partial: plots.worst_mistakes(list(pixels), labels, probabilities, classes, partial),
+        lambda partial: plots.worst_mistakes(
+            list(pixels),
+            faces.labels,
+            probabilities,
+            classes,
+            partial,
+            names=[path.name for path in faces.files],
+            title=f"{files.name}, {split} split",
+        ),
     )
 
 

@@ -31,13 +31,10 @@ COLUMNS = (
     "macro F1",
 )
 NOT_RUN = "not run here"
-ORIGINAL_ROWS = (  # what the original project tabulates
-    ("BasicCNN", "from scratch", 0.001),
-    ("BasicCNN", "from scratch", 0.0001),
-    ("ResNet", "not_retrain", None),
-    ("ResNet", "retrain", None),
-)
-ORIGINAL_CLASSES = (2, 3)
+ORIGINAL_MODELS = (("ResNet", "not_retrain"), ("ResNet", "retrain"), ("BasicCNN", "from scratch"))
+ORIGINAL_CLASSES, ORIGINAL_RATES = (2, 3), (0.001, 0.0001)
+ORIGINAL_BATCH, ORIGINAL_EPOCHS = 64, 60
+"""What the original project tabulates: twelve rows, each model with each number of classes and learning rate."""
 
 
 class RunSettings(Struct, frozen=True):
@@ -88,7 +85,8 @@ def results(
         Path | None, typer.Option("--output", "-o", help="Markdown file to write; else the table is printed.")
     ] = None,
     original: Annotated[
-        bool, typer.Option("--original", help="Also the rows of the original project's table that were not run here.")
+        bool,
+        typer.Option("--original", help="Also those of the original project's twelve rows that were not run here."),
     ] = False,
 ) -> None:
     """Training, validation and test accuracy of all training runs in a folder, as a Markdown table and a plot.
@@ -145,13 +143,13 @@ def row_of(run: Run) -> Row:
 
 
 def missing_rows(rows: list[Row]) -> list[Row]:
-    """Rows of the original's table without a run. It has transfer learning at one learning rate: any run is that."""
+    """Those of the original's twelve rows of which there is no run, of any batch size and number of epochs."""
     there = {(row.model.split(" ")[0], row.mode, row.classes, row.learning_rate) for row in rows}
-    there |= {(model, mode, classes, None) for model, mode, classes, _ in there}
     return [
-        Row(model, mode, classes, rate)
+        Row(model, mode, classes, rate, ORIGINAL_BATCH, ORIGINAL_EPOCHS)
         for classes in ORIGINAL_CLASSES
-        for model, mode, rate in ORIGINAL_ROWS
+        for model, mode in ORIGINAL_MODELS
+        for rate in ORIGINAL_RATES
         if (model, mode, classes, rate) not in there
     ]
 

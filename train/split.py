@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from configs.errors import InputError
+from configs.plural import counted
 from configs.whole_file import write_whole
 
 SPLITS = ("train", "val", "test")
@@ -40,7 +41,8 @@ def divide(
     for label, name in enumerate(classes):
         members = rng.permutation(np.unique(originals[labels[originals] == label]))
         if len(members) < len(SPLITS):
-            raise InputError(f"class {name}: {len(members)} pictures, copies not counted, are too few to divide")
+            there = counted(len(members), "picture")
+            raise InputError(f"class {name}: {there}, copies not counted: too few to divide")
         first = min(max(round(proportions[0] * len(members)), 1), len(members) - 1)
         second = min(max(round((proportions[0] + proportions[1]) * len(members)), first + 1), len(members))
         for split, indices in zip(SPLITS, np.split(members, [first, second]), strict=True):

@@ -7,6 +7,8 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from configs.plural import counted
+
 if TYPE_CHECKING:
     from transport.supervisor import Supervisor
 
@@ -32,7 +34,7 @@ class Notify:
             return
         if supervisor.is_running and not self._said_ready:
             self._said_ready = True
-            self._send(f"READY=1\nSTATUS={len(supervisor.streams)} streams")
+            self._send(f"READY=1\nSTATUS={counted(len(supervisor.streams), 'stream')}")
         if self._said_ready and not supervisor.is_running and not self._said_stopping:
             self._said_stopping = True
             self._send("STOPPING=1")

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from configs.console import console
+from configs.plural import counted
 from transport.ledger import Ledger, percentile_ms
 from transport.supervisor import Supervisor
 
@@ -63,7 +64,7 @@ class Progress:
         return (
             stream,
             ledger.state,
-            f"{ledger.shown} frames",
+            counted(ledger.shown, "frame"),
             f"{shown / max(now_s - then_s, 1e-3):.1f}/s",
             f"{faces:.1f} faces",
             f"age p50 {_ms(ages, 50)} p95 {_ms(ages, 95)}",

@@ -12,6 +12,7 @@ import msgspec
 import zmq
 
 from configs.errors import Failure, InputError
+from configs.plural import counted
 from configs.schema import RunConfig, TraceConfig
 from transport.changes import Changes
 from transport.channel import Inbox
@@ -89,7 +90,7 @@ class Supervisor:
             finally:
                 self._kill_all()
             for stream, rest in self._streams.settle().items():
-                self._say(stream, f"{rest} frames were still under way when the run was stopped")
+                self._say(stream, f"still under way when the run was stopped: {counted(rest, 'frame')}")
         if self._failure is not None:
             raise self._failure
 

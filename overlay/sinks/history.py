@@ -13,6 +13,7 @@ from typing import IO
 import msgspec
 import numpy as np
 
+from configs.plural import counted
 from events.event import Event
 from events.store import Store
 from overlay.sinks.sink import Sink
@@ -51,7 +52,7 @@ class HistorySink(Sink):
         self._waiting.put(None)
         self._thread.join()
         self._store.close()
-        log.info("%s: %d events%s", self._path, self._kept, f", {self._lost} lost" if self._lost else "")
+        log.info("%s: %s%s", self._path, counted(self._kept, "event"), f", {self._lost} lost" if self._lost else "")
 
     def _run(self) -> None:
         pruned_s, pruned_at, failing = 0.0, 0, False

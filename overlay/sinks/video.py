@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from configs.errors import InputError
+from configs.plural import counted
 from overlay.sinks.sink import Sink
 from overlay.sinks.target import Targets, left_by_this_run, writing
 from transport.frame import Frame
@@ -113,7 +114,7 @@ class Video:
         """Write the index. After a failed write this fails again, and the file stays as a killed recorder leaves it."""
         with writing(self.path), self._container:
             self._container.mux(self._stream.encode(None))
-        log.info("%s: %d frames", self.path, self._frames)
+        log.info("%s: %s", self.path, counted(self._frames, "frame"))
 
     def abandon(self) -> None:
         """Let go of a file that cannot be written any more; it stays as a killed recorder leaves it."""
@@ -139,7 +140,7 @@ class Video:
                 self._container.mux(packet)
                 self._frames += 1
         earlier.unlink()
-        log.info("%s: goes on after %d frames recorded before", self.path, self._frames)
+        log.info("%s: goes on after %s recorded before", self.path, counted(self._frames, "frame"))
 
 
 def recorded_size(path: Path) -> tuple[int, int] | None:

@@ -49,6 +49,22 @@ def test_pictures_of_folders_are_classified_drawn_and_listed(pictures):
     assert "left out broken.jpg" in done.stdout
 
 
+def test_the_folders_of_a_data_set_are_found_below_it(pictures):
+    """`labeled/` with class folders and `unlabeled/`, as the original program keeps them; not what is no data."""
+    data = pictures / "data"
+    grey = np.full((40, 40, 3), 90, np.uint8)
+    places = ("labeled/mask/1.jpg", "labeled/no_mask/1.jpg", "labeled/no_mask/2.JPG", "unlabeled/1.jpg", "top.png")
+    others = (".ipynb_checkpoints/2.jpg", "labeled/.hidden/3.jpg", "__MACOSX/labeled/4.jpg", "classified/5.jpg")
+    for place in (*places, *others, "unlabeled/._1.jpg"):
+        (data / place).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(data / place), grey)
+    done = classify(pictures, SHIPPED_MODEL, "data", "data/top.png", "--whole", "-o", "data/classified")
+    assert done.returncode == 0, done.stderr
+    drawn = {path.name for path in (data / "classified").iterdir()}
+    assert drawn == {"mask-1.jpg", "no_mask-1.jpg", "2.JPG", "unlabeled-1.jpg", "top.png", "faces.jsonl", "5.jpg"}
+    assert "5 pictures in 4 folders" in done.stdout
+
+
 def test_whole_takes_the_picture_for_the_face(pictures):
     assert classify(pictures, SHIPPED_MODEL, "b/one.png", "--whole").returncode == 0
     [line] = lines(pictures)
@@ -60,7 +76,7 @@ def test_whole_takes_the_picture_for_the_face(pictures):
     ("arguments", "said"),
     [
         (["nowhere"], "nowhere: no such picture"),
-        (["b/broken.jpg"], "none of the 1 pictures can be read"),
+        (["b/broken.jpg"], "none of the pictures can be read (1), first: broken.jpg"),
         ([], "camera 0"),
         (["a", "-o", "a"], "write over the source"),
         (["a", "--device", "cuda:7"], "cuda:7"),

@@ -73,7 +73,7 @@ function told({ status, events: news }) {
     : `${status.phase}, ${flowing} of ${status.streams.length} streams flowing`);
   const facts = status.facts ?? {};
   text("facts", ["model", "provider", "detector"].filter((key) => facts[key]).map((key) => facts[key]).join(" · "));
-  text("misses", facts.misses ? `The detector ${facts.misses}.` : "");
+  text("misses", facts.misses ? `The detector misses ${facts.misses}.` : "");
   text("limit", status.limited_by ? `Limited by ${status.limited_by}.` : "");
   tiles.told(status.streams);
   drawChart(document.getElementById("chart"), status.persons);

@@ -84,12 +84,12 @@ def test_folders_without_faces_are_named(checkpoint, folder, tmp_path):
         (tmp_path / f"{number}.png").write_text("no picture")
     with pytest.raises(InputError, match="none of its pictures can be read"):
         export(checkpoint, faces=tmp_path)
-    with pytest.raises(InputError, match="3 faces to judge on are too few, at least 7"):
+    with pytest.raises(InputError, match="3 faces to judge on: too few, at least 7"):
         export(checkpoint, faces=folder / "other")
 
 
 def test_one_percent_cannot_be_judged_on_fewer_than_a_hundred_faces(folder):
-    with pytest.raises(InputError, match="20 faces to judge on are too few, at least 100"):
+    with pytest.raises(InputError, match="20 faces to judge on: too few, at least 100"):
         gather_faces(INFO, Demand("fp16", False, "cpu", 0.01), None, folder / "no_mask")
 
 
@@ -101,7 +101,7 @@ def test_a_face_that_calibrates_does_not_judge(folder):
     calibration, judged = gather_faces(INFO, INT8, folder / "no_mask", folder)
     assert (len(calibration.crops), len(judged.crops)) == (20, 103)
     assert gather_faces(INFO, INT8, folder, folder)[1].origin == f"62 faces of {folder}"
-    with pytest.raises(InputError, match="0 faces to judge on are too few"):
+    with pytest.raises(InputError, match="0 faces to judge on: too few"):
         gather_faces(INFO, INT8, folder, folder / "no_mask")
 
 

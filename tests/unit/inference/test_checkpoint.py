@@ -77,7 +77,7 @@ def test_a_bare_state_dict_without_class_names_says_how_to_give_them(tmp_path):
 
 def test_the_number_of_class_names_must_be_that_of_the_outputs(tmp_path):
     torch.save(build_network("BasicCNN", 3).state_dict(), tmp_path / "bare.pth")
-    with pytest.raises(InputError, match=r"3 outputs, --classes gives 4"):
+    with pytest.raises(InputError, match=r"3 outputs, but there are 4 class names: a, b, c, d"):
         load_checkpoint(tmp_path / "bare.pth", ("a", "b", "c", "d"))
     save_checkpoint(tmp_path / "m.pth", build_network("MobileNetV3", 2), INFO)
     with pytest.raises(InputError, match=r"has 2 classes, --classes gives 3"):

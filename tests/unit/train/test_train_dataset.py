@@ -81,7 +81,7 @@ def test_large_pictures_are_shrunk_when_asked(folder):
     [
         (many(a=9), None, "two classes or more, found 1"),
         (many(a=9, b=9) | {"c/notes.txt": "empty"}, None, "c: holds no pictures"),
-        (many(a=9, b=2), None, "class b: 2 pictures, copies not counted, are too few"),
+        (many(a=9, b=2), None, "class b: 2 pictures, copies not counted: too few"),
         (many(a=9, b=9), (0.7, 0.2, 0.2), "--split-data 0.7 0.2 0.2: .*sum to 1"),
         (many(a=9, b=9), (1.2, -0.1, -0.1), "sum to 1"),
         (many(a=9, b=9), (0.8, 0.0, 0.2), "for validation"),

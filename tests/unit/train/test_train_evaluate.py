@@ -102,7 +102,7 @@ def test_broken_pictures_are_named_and_left_out(pictures, caplog):
     assert f"{pictures[0].path}: left out: not a whole image" in caplog.text
     assert found["classes"]["dark"]["support"] == 4
     pictures[1].path.unlink()
-    with pytest.raises(InputError, match="none of its 2 pictures can be read"):
+    with pytest.raises(InputError, match=r"none of its pictures \(2\) can be read"):
         report(pictures[:2], *BRIGHTNESS)
 
 
@@ -130,9 +130,9 @@ def test_the_plots_are_pictures_and_an_older_one_is_replaced(pictures, tmp_path,
     pytest.importorskip("matplotlib")
     answers = answers_of(ByBrightness(*BRIGHTNESS), pictures, 4, 1)
     folder = tmp_path / "plots"
-    assert write_plots(folder, answers, list(BRIGHTNESS))
+    assert write_plots(folder, answers, list(BRIGHTNESS), "a model")
     assert str(folder) in capsys.readouterr().out
-    assert write_plots(folder, answers, list(BRIGHTNESS))
+    assert write_plots(folder, answers, list(BRIGHTNESS), "a model")
     assert sorted(path.name for path in folder.iterdir()) == ["confusion.png", "mistakes.png", "reliability.png"]
     for path in folder.iterdir():
         assert cv2.imread(str(path)).std() > 5

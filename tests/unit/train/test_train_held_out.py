@@ -70,7 +70,7 @@ def test_training_pictures_are_scored_only_on_purpose_and_that_is_said(faces, mo
 def test_a_folder_of_nothing_but_training_pictures_is_refused(faces, model):
     for path in (*faces.rglob("2.png"), *faces.rglob("3.png")):
         path.unlink()
-    with pytest.raises(InputError, match=r"none of its 4 pictures .* 4 were trained on; --split all"):
+    with pytest.raises(InputError, match=r"no picture \(of 4\) .* 4 were trained on; --split all"):
         find_pictures(faces, None, model)
 
 

@@ -1,5 +1,6 @@
 """The pictures are real ones: they can be decoded, and what they show depends on what they were given."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -15,6 +16,7 @@ CLASSES = ("mask", "no_mask", "wrong_mask")
 PROBABILITIES = np.array([[0.9, 0.1, 0.0], [0.3, 0.6, 0.1], [0.2, 0.2, 0.6], [0.8, 0.1, 0.1], [0.1, 0.2, 0.7]])
 LABELS = np.array([0, 1, 2, 1, 0])
 GREEN_BGR = (0, 200, 0)
+NAMES = [f"{number}.jpg" for number in range(5)]
 
 
 def history(epochs):
@@ -41,14 +43,47 @@ def same(left, right):
 def test_a_page_of_a_run_of_any_length(tmp_path):
     counts = confusion(PROBABILITIES, LABELS, CLASSES)
     for epochs in (1, 5):
-        plots.run_page(tmp_path / f"{epochs}.png", history(epochs), counts, CLASSES)
+        plots.run_page(tmp_path / f"{epochs}.png", "a run", history(epochs), 1, counts, CLASSES, "test")
     assert not same(picture(tmp_path / "1.png"), picture(tmp_path / "5.png"))
 
 
-def test_curves_show_the_history(tmp_path):
-    for epochs in (2, 5):
-        plots.training_curves(history(epochs), tmp_path / f"{epochs}.png")
-    assert not same(picture(tmp_path / "2.png"), picture(tmp_path / "5.png"))
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are saved, to be asked what they say."""
+    saved = []
+    monkeypatch.setattr(plots, "save", lambda figure, path: saved.append(figure))
+    return saved
+
+
+def words(figure):
+    from matplotlib.text import Text
+
+    return " | ".join(part.get_text() for part in figure.findobj(Text))
+
+
+def test_a_page_says_which_run_which_epoch_was_best_and_whose_confusion_it_is_on_a_fixed_scale(figures):
+    counts = confusion(PROBABILITIES, LABELS, CLASSES)
+    plots.run_page(Path("a.png"), "ResNet-retrain-$2", history(5), 4, counts, CLASSES, "val")
+    [figure] = figures
+    told = words(figure)
+    assert "ResNet-retrain-$2" in told
+    assert "best epoch: 4" in told
+    assert "confusion, val split, best epoch (4), 5 pictures" in told
+    accuracy, loss, _ = figure.axes
+    assert accuracy.get_ylim() == (0, 1.01)
+    assert loss.get_ylim()[0] == 0
+    assert any(list(line.get_xdata()) == [4, 4] for line in accuracy.lines)
+
+
+def test_mistakes_carry_the_names_of_their_files(figures):
+    names = ["a.jpg", "b.jpg", "c.jpg", "d" * 80 + ".jpg", "caf\udce9.jpg"]
+    faces = {3: face(GREEN_BGR), 4: face((0, 0, 200))}
+    plots.worst_mistakes(faces, LABELS, PROBABILITIES, CLASSES, Path("m.png"), names=names, title="m.pth on faces/")
+    told = words(figures[0])
+    assert "ddd.jpg" in told
+    assert "caf\ufffd.jpg" in told
+    assert "a.jpg" not in told
+    assert "m.pth on faces/\n2 mistakes in 5 pictures" in told
 
 
 def test_the_confusion_matrix_shows_the_counts_also_of_a_class_without_pictures(tmp_path):
@@ -70,7 +105,15 @@ def test_the_surest_mistakes_come_first():
 
 
 def test_only_faces_that_were_mistaken_are_on_the_page_in_their_own_colours(tmp_path):
-    plots.worst_mistakes({3: face(GREEN_BGR), 4: face((0, 0, 200))}, LABELS, PROBABILITIES, CLASSES, tmp_path / "m.png")
+    plots.worst_mistakes(
+        {3: face(GREEN_BGR), 4: face((0, 0, 200))},
+        LABELS,
+        PROBABILITIES,
+        CLASSES,
+        tmp_path / "m.png",
+        names=NAMES,
+        title="m",
+    )
     pixels = picture(tmp_path / "m.png")
     green, red = ((pixels == colour).all(axis=2).sum() for colour in (GREEN_BGR, (0, 0, 200)))
     assert min(green, red) > 100 * 100
@@ -78,7 +121,7 @@ def test_only_faces_that_were_mistaken_are_on_the_page_in_their_own_colours(tmp_
 
 def test_a_model_without_mistakes_has_a_page_too(tmp_path):
     right = np.array([0, 1, 2, 0, 2])
-    plots.worst_mistakes([], right, PROBABILITIES, CLASSES, tmp_path / "m.png")
+    plots.worst_mistakes([], right, PROBABILITIES, CLASSES, tmp_path / "m.png", names=NAMES, title="m")
     picture(tmp_path / "m.png")
 
 

@@ -66,9 +66,19 @@ def test_rows_of_the_original_that_nobody_ran_are_there_when_asked_for(write_run
     write_run("ResNet-a", mode="retrain", weights="imagenet", classes=2, rate=0.01, train=0.9, val=0.9, test=0.9)
     results(tmp_path / "results", original=True)
     rows = cells(capsys.readouterr().out)[2:]
-    assert len(rows) == 8
-    done = [(row[0], row[1], row[2]) for row in rows if row[6:] != ["not run here"] * 4]
-    assert done == [("ResNet", "retrain", "2"), ("BasicCNN", "from scratch", "3")]
+    done = [tuple(row[:6]) for row in rows if row[6:] != ["not run here"] * 4]
+    assert done == [
+        ("ResNet", "retrain", "2", "64", "10", "0.01"),  # a learning rate that the original did not try
+        ("BasicCNN", "from scratch", "3", "64", "10", "0.001"),
+    ]
+    missing = [tuple(row[:6]) for row in rows if row[6:] == ["not run here"] * 4]
+    models = (("BasicCNN", "from scratch"), ("ResNet", "not_retrain"), ("ResNet", "retrain"))
+    twelve = {
+        (*model, classes, "64", "60", rate) for model in models for classes in "23" for rate in ("0.001", "0.0001")
+    }
+    assert len(twelve) == 12
+    assert set(missing) == twelve - {("BasicCNN", "from scratch", "3", "64", "60", "0.001")}
+    assert len(missing) == 11
 
 
 def test_two_runs_of_the_same_network_are_told_apart_by_a_name_of_their_own(write_run, tmp_path):

@@ -24,7 +24,7 @@ def test_copies_of_a_picture_are_never_divided():
 
 
 def test_copies_alone_are_too_few_to_divide():
-    with pytest.raises(InputError, match="class b: 1 pictures, copies not counted, are too few"):
+    with pytest.raises(InputError, match="class b: 1 picture, copies not counted: too few"):
         divide(np.repeat([0, 1], 9), [*"abcdefghi", *"x" * 9], ("a", "b"), (0.6, 0.2, 0.2), seed=0)
 
 
