@@ -34,7 +34,7 @@ def test_systemd_hears_ready_alive_and_stopping(maskstream, tmp_path, monkeypatc
                 heard.append(manager.recv(1000).decode())
 
         hear("READY=1")
-        assert "STATUS=1 streams" in next(message for message in heard if "READY=1" in message)
+        assert "STATUS=1 stream" in next(message for message in heard if "READY=1" in message)
         hear("WATCHDOG=1", 3)
         run.signal(signal.SIGTERM)
         hear("STOPPING=1")
