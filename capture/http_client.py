@@ -70,7 +70,8 @@ class Reply:
         self.headers = response.headers
         self.url = str(response.url)  # behind all redirections
         self.type = response.headers.get("Content-Type", "").split(";")[0].strip().lower()
-        self.length = response.content_length
+        encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
+        self.length = None if encoded else response.content_length
         self._unread = b""
 
     def read(self, timeout_s: float) -> bytes:
@@ -81,10 +82,14 @@ class Reply:
         return self._client.run(self._response.content.readany(), timeout_s)
 
     def head(self, count: int, timeout_s: float) -> bytes:
-        """The first bytes, which are read again later; fewer at an early end. Raises TimeoutError, or Broken."""
+        """The first bytes, which are read again later; fewer where no more come. Raises TimeoutError, or Broken."""
         gathered = b""
-        while len(gathered) < count and (data := self.read(timeout_s)):
-            gathered += data
+        try:
+            while len(gathered) < count and (data := self.read(timeout_s)):
+                gathered += data
+        except TimeoutError:
+            if not gathered:
+                raise
         self._unread = gathered
         return gathered
 

@@ -16,17 +16,18 @@ _LARGEST = 64 * 2**20  # bytes of an image
 
 
 class SnapshotCamera(Source):
-    """An image that is fetched again and again, `fps` times a second, on one connection if the server keeps it open.
+    """An image that is fetched `fps` times a second (1), on one connection if the server keeps it open.
 
     An image that did not change (304, or the same bytes) is no new picture. Raises SourceLost where none could be
     fetched for `silence_s`.
     """
 
     live = True
+    fps = 0.0  # as many as there are new ones
 
     def __init__(self, client: HttpClient, first: Reply, fps: float | None, silence_s: float) -> None:
         self._client, self._silence_s = client, silence_s
-        self.fps = fps or USUAL_FPS
+        self._interval_s = 1 / (fps or USUAL_FPS)
         self._heard_s = self._due_s = time.monotonic()
         self._known: dict[str, str] = {}  # headers that ask for an image only if it is another one
         self._body = b""
@@ -40,7 +41,7 @@ class SnapshotCamera(Source):
             if early_s > TICK_S:
                 raise NotYet
         now_s = time.monotonic()
-        self._due_s = max(self._due_s + 1 / self.fps, now_s)
+        self._due_s = max(self._due_s + self._interval_s, now_s)
         body = self._fetch()
         if body == self._body:
             raise NotYet

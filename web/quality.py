@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 OVER_S = 60.0
-STALL_S = 1.0  # no picture for so long is a stall; cameras of less than one picture per second are not judged by it
+STALL_S = 1.0  # no picture for so long is a stall, of a slow camera three of its usual intervals
 
 
 class Quality:
@@ -16,6 +16,11 @@ class Quality:
     ...     quality.saw(float(second), captured=25 * second, reconnects=0, flowing=True)
     >>> quality.words(25.0), quality.words(50.0)
     ('excellent', 'poor')
+    >>> slow = Quality()
+    >>> for second in range(60):
+    ...     slow.saw(float(second), captured=second // 10, reconnects=0, flowing=True)
+    >>> slow.words(0.1)
+    'excellent'
     """
 
     def __init__(self) -> None:
@@ -46,12 +51,14 @@ class Quality:
     def _stalls(self) -> tuple[float, int]:
         """For how long no picture came, s, and how often that was."""
         stalled_s, stalls, since_s, captured = 0.0, 0, self._seen[0][0], self._seen[0][1]
+        pictures = self._seen[-1][1] - captured
+        limit_s = max(STALL_S, 3 * (self._seen[-1][0] - since_s) / pictures) if pictures else STALL_S
         for now_s, count, _, _ in self._seen:
             if count != captured:
-                if now_s - since_s > STALL_S:
+                if now_s - since_s > limit_s:
                     stalled_s, stalls = stalled_s + now_s - since_s, stalls + 1
                 since_s, captured = now_s, count
         silent_s = self._seen[-1][0] - since_s
-        if silent_s > STALL_S:
+        if silent_s > limit_s:
             stalled_s, stalls = stalled_s + silent_s, stalls + 1
         return stalled_s, stalls

@@ -1,6 +1,7 @@
 """What an http URL is, its server says: a film, snapshots, MJPEG or a live stream; and how each of them breaks."""
 
 import base64
+import gzip
 import hashlib
 import itertools
 import re
@@ -266,6 +267,14 @@ def test_what_has_no_length_and_no_end_is_live(http_server, clip, room, name, co
             camera.read(room)
 
 
+def test_a_film_that_is_sent_compressed_is_a_film(http_server, clip, room):
+    data = gzip.compress(clip(count=30, container={"movflags": "faststart"}).read_bytes())
+    server = http_server(lambda request: send(request, data, Content_Encoding="gzip"))
+    with opened(server.url) as film:
+        assert not film.live
+        assert numbers(film, clip, room) == list(range(30))
+
+
 @pytest.mark.parametrize(("name", "container"), [("clip.mp4", {"movflags": "faststart"}), ("clip.mkv", {})])
 def test_a_film_without_a_length_is_one_if_its_container_tells_an_end(http_server, clip, room, name, container):
     server = http_server(chunked(clip(name, count=30, container=container).read_bytes()), "HTTP/1.1")
@@ -377,6 +386,37 @@ def test_mjpeg_without_a_boundary_before_the_first_part_is_shown(http_server, ro
         assert [round(int(read(camera, room).image.mean()), -1) for _ in range(2)] == [40, 80]
         with pytest.raises(SourceLost, match="the stream ended"):
             camera.read(room)
+
+
+def test_mjpeg_that_falls_silent_is_lost_and_meanwhile_not_yet_there(http_server, room):
+    part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg(7)) + jpeg(7) + b"\r\n"
+
+    def answer(request):
+        multipart(*[part] * 5)(request)
+        time.sleep(3)
+
+    with opened(http_server(answer).url, read_timeout_s=1.2) as camera:
+        for _ in range(5):
+            read(camera, room)
+        began_s = time.monotonic()
+        with pytest.raises(NotYet):
+            camera.read(room)
+        with pytest.raises(SourceLost, match=r"no picture for 1\.2 s"):
+            camera.read(room)
+        assert 1.1 < time.monotonic() - began_s < 3
+
+
+def test_a_slow_mjpeg_camera_is_slow_and_not_lost(http_server, room):
+    part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg(7)) + jpeg(7) + b"\r\n"
+
+    def answer(request):
+        multipart(part)(request)
+        for _ in range(3):
+            time.sleep(0.5)
+            request.wfile.write(part)
+
+    with opened(http_server(answer).url, read_timeout_s=0.2) as camera:
+        assert len([read(camera, room) for _ in range(4)]) == 4
 
 
 def test_mjpeg_that_calls_itself_something_else_is_known_by_how_it_begins(http_server, room):

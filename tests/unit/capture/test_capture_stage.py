@@ -223,3 +223,13 @@ def test_a_source_that_has_nothing_yet_is_asked_again_and_hears_meanwhile_that_t
     desk.told_to_stop = True
     with pytest.raises(capture.stage.Stopping):
         next(frames)
+
+
+def test_a_live_stream_that_has_ended_is_not_played_as_a_film(opened):
+    """A live HLS stream whose playlist gets an end is a film from then on."""
+    film, live = Script([9, 9], live=False), Script([2, 3], live=True)
+    opened(Script([1, SourceLost("the stream ended")], live=True), film, live)
+    desk = Desk()
+    assert first_column(run(desk, source="http://x/y.m3u8", mode="every")) == [1, 2, 3]
+    assert film.closed
+    assert desk.states == ["flowing", "away", "away", "flowing"]
