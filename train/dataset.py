@@ -26,6 +26,11 @@ log = logging.getLogger("train")
 
 DEFAULT_PROPORTIONS = (0.7, 0.15, 0.15)
 MOST_NAMED = 20  # broken files; a folder of thousands would bury the rest of what is said
+SPLIT_NAMES = {  # as other data sets call them, in any case: Kaggle's have Train, Test and Validation, Roboflow's valid
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
 NO_PICTURE = "no picture by its suffix"
 
 
@@ -80,7 +85,7 @@ def find_dataset(folder: Path, proportions: Sequence[float] | None = None, seed:
     folder that is neither.
     """
     folder = labelled(folder)
-    if (folder / "train").is_dir():
+    if "train" in split_folders(folder):
         if proportions is not None:
             raise InputError(f"{folder}: is already divided into train, val and test; leave out --split-data")
         return find_divided(folder)
@@ -98,19 +103,28 @@ def find_dataset(folder: Path, proportions: Sequence[float] | None = None, seed:
 
 def find_divided(folder: Path) -> Dataset:
     """A dataset that comes in train/, val/ and perhaps test/, each a folder of the same class folders."""
-    classes = class_names(folder / "train")
-    if not (folder / "val").is_dir():
-        raise InputError(f"{folder}: has train/ but no val/")
-    return Dataset(classes, {name: find_split(folder / name, classes) for name in SPLITS if (folder / name).is_dir()})
+    parts = split_folders(folder)
+    classes = class_names(parts["train"])
+    if "val" not in parts:
+        raise InputError(f"{folder}: has {parts['train'].name}/ but no val/")
+    return Dataset(classes, {name: find_split(path, classes) for name, path in parts.items()})
+
+
+def split_folders(folder: Path) -> dict[str, Path]:
+    """The folders of the splits that are there, in the order train, val, test; a plain name comes before others."""
+    there = {entry.name.lower(): entry for entry in sorted(folder.iterdir()) if entry.is_dir()}
+    found = {split: next((name for name in names if name in there), "") for split, names in SPLIT_NAMES.items()}
+    return {split: there[name] for split, name in found.items() if name}
 
 
 def find_whole(folder: Path, split: str) -> Dataset:
     """What `evaluate` scores: one split of a divided dataset, or all of a folder of class folders."""
     folder = labelled(folder)
-    if (folder / "train").is_dir():
-        folder = folder / split
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such split")
+    parts = split_folders(folder)
+    if "train" in parts:
+        if split not in parts:
+            raise InputError(f"{folder / split}: no such split")
+        folder = parts[split]
     classes = class_names(folder)
     return Dataset(classes, {split: find_split(folder, classes)})
 

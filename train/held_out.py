@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from configs.errors import InputError
-from train.dataset import class_names, find_whole, labelled, say_others
+from train.dataset import class_names, find_whole, labelled, say_others, split_folders
 from train.split import SPLITS, ManifestRow, content_hash, read_manifest
 
 log = logging.getLogger("evaluate")
@@ -39,7 +39,7 @@ def find_pictures(folder: Path, split: str | None, model: Path) -> tuple[str, li
     if split not in (None, ALL, *SPLITS):
         raise InputError(f"--split {split}: known are {', '.join(SPLITS)} and {ALL}")
     manifest = model.with_suffix(".split.csv")
-    divided = (labelled(folder) / "train").is_dir()
+    divided = "train" in split_folders(labelled(folder))
     if not divided and not manifest.is_file():
         if split not in (None, ALL):
             raise InputError(
@@ -61,7 +61,7 @@ def find_pictures(folder: Path, split: str | None, model: Path) -> tuple[str, li
 
 def present_splits(folder: Path, split: str) -> list[str]:
     """The folders of a divided data set that are to be read."""
-    return [name for name in SPLITS if (labelled(folder) / name).is_dir()] if split == ALL else [split]
+    return list(split_folders(labelled(folder))) if split == ALL else [split]
 
 
 def labelled_pictures(folder: Path, split: str) -> list[Picture]:
@@ -101,7 +101,7 @@ def of_split(pictures: list[Picture], rows: list[ManifestRow], split: str, folde
 def class_folders(folder: Path) -> tuple[str, ...]:
     """The names of the class folders of a data set, divided or not, in their order."""
     root = labelled(folder)
-    return class_names(root / "train" if (root / "train").is_dir() else root)
+    return class_names(split_folders(root).get("train", root))
 
 
 def with_facts(pictures: list[Picture], folder: Path) -> list[Picture]:

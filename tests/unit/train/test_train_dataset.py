@@ -6,6 +6,7 @@ import pytest
 
 from configs.errors import InputError
 from train.dataset import check_pictures, find_dataset, find_whole, read_pictures, read_resized
+from train.held_out import find_pictures
 
 
 @pytest.fixture
@@ -173,6 +174,18 @@ def test_folders_of_others_hold_more_than_pictures_and_what_is_left_out_is_told(
     ]
     pictures, _ = read_pictures(checked.data.splits["all"])
     assert len(pictures) == len(checked.rows)
+
+
+@pytest.mark.parametrize("names", [("Train", "Validation", "Test"), ("TRAINING", "valid", "testing")], ids=str)
+def test_splits_under_the_names_of_others_are_no_classes(folder, names):
+    root = folder({f"{split}/{name}/1.jpg": 9 for split in names for name in ("a", "b")})
+    data = find_dataset(root)
+    assert data.classes == ("a", "b")
+    assert {name: split.files[0].parent.parent.name for name, split in data.splits.items()} == dict(
+        zip(("train", "val", "test"), names, strict=True)
+    )
+    assert find_whole(root, "val").splits["val"].files == data.splits["val"].files
+    assert find_pictures(root, None, root / "m.pth")[0] == "test"
 
 
 def test_a_divided_data_set_of_others_is_read_by_the_same_rules(folder):
