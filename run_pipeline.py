@@ -24,7 +24,7 @@ except ImportError as error:  # a bare Debian lacks what its wheel does not brin
 from benchmark.__main__ import benchmark
 from capture.sources import admitted, check_source, free_name, stream_name, tickets_of
 from capture.stage import capture
-from classify_pictures import classify_pictures
+from classify_pictures import STREAM, classify_pictures
 from configs.address import written
 from configs.command import refuse, run_command
 from configs.console import visible
@@ -41,6 +41,7 @@ from export.__main__ import export
 from inference.classify import classify
 from inference.detect import LOOK_AHEAD, detect
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
+from overlay.sinks.claims import Claims
 from overlay.stage import overlay
 from train.__main__ import train
 from train.arguments import plain_shares
@@ -206,9 +207,18 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
     def say(process: str, line: str) -> None:
         progress.say(process, visible(redact(line)))
 
-    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), admitted, options.trace)
+    claims = Claims(options.overlay.sinks)
+
+    def admit(given: bytes, taken: Sequence[str]) -> tuple[str, SourceConfig]:
+        name, source = admitted(given, taken)
+        claims.take(name)
+        return name, source
+
+    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), admit, options.trace)
     try:
-        with progress:
+        with claims, progress:
+            for source in options.sources:
+                claims.take(source.name)
             supervisor.run()
     finally:  # what went wrong is said after the account, not instead of it
         refused |= supervisor.refused
@@ -260,7 +270,9 @@ def classify_command(
     check_sinks(options.overlay.sinks, map(str, paths))
     threads = options.classify.threads or usable_cores()  # no other process needs them here
     model_options = replace(options.classify, threads=threads)
-    classify_pictures(paths, model_options, _detecting(options), options.overlay, whole, output)
+    with Claims(options.overlay.sinks) as claims:
+        claims.take(STREAM)
+        classify_pictures(paths, model_options, _detecting(options), options.overlay, whole, output)
 
 
 def _detecting(options: PipelineConfig) -> DetectConfig:

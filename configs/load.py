@@ -62,7 +62,12 @@ class _Given:
     def converted(self, values: Any) -> PipelineConfig:
         """The values as options; raises InputError that says what is wrong and where it stands."""
         try:
-            return msgspec.convert(values, PipelineConfig)
+            config = msgspec.convert(values, PipelineConfig)
+            msgspec.json.encode(config)  # as it goes to the processes
+            return config
+        except UnicodeEncodeError as error:
+            culprit = ascii(error.object)[1:-1]
+            raise InputError(f"{culprit}: names that are not UTF-8 cannot be used: rename it, or link to it") from None
         except msgspec.ValidationError as error:
             raise self._explained(str(error)) from None
 

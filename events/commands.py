@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +17,8 @@ from configs.console import console
 from configs.duration import milliseconds
 from configs.errors import InputError
 from events.event import Event, utc
+from events.reading import read_history
 from events.report import page
-from events.store import Store
 
 _FILE = typer.Argument(help="the file that --sink sqlite:FILE wrote")
 
@@ -40,8 +40,7 @@ def events(
     """
     if as_csv and as_json:
         raise InputError("--csv and --json: give one of them")
-    store = Store(file, must_exist=True)
-    found = (event for event, _ in store.read(_since(since), stream, label, rule))
+    found = _found(file, since, stream, label, rule)
     if as_json:
         for event in found:
             typer.echo(msgspec.json.encode(event))
@@ -51,7 +50,6 @@ def events(
         writer.writerows([_plain(value) for value in msgspec.structs.astuple(event)] for event in found)
     else:
         _print(found)
-    store.close()
 
 
 def report(
@@ -64,14 +62,20 @@ def report(
     Examples:
       maskstream report events.db --since 24h -o report.html
     """
-    store = Store(file, must_exist=True)
-    text = page([event for event, _ in store.read(_since(since))], since, time.time())
-    store.close()
+    text = page(_found(file, since), since, time.time())
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{output}: cannot be written ({error.strerror})") from None
     typer.echo(f"wrote {output}")
+
+
+def _found(file: Path, since: str, *asked: str) -> list[Event]:
+    """The events asked for; what could not be read is said."""
+    found, note = read_history(file, _since(since), *asked)
+    if note:
+        typer.echo(f"maskstream: {note}", err=True)
+    return found
 
 
 def _since(span: str) -> str:
@@ -83,7 +87,7 @@ def _plain(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
-def _print(found: Iterator[Event]) -> None:
+def _print(found: Iterable[Event]) -> None:
     table = Table(box=None)
     for column in ("time", "stream", "person", "what", "confidence"):
         table.add_column(column)

@@ -35,11 +35,11 @@ class Ids:
     >>> ids = Ids()
     >>> one, other = ids.next(5.0), ids.next(4.0)
     >>> one < other, len(one)
-    (True, 20)
+    (True, 32)
     """
 
     def __init__(self) -> None:
-        self._run = os.urandom(2).hex()
+        self._run = os.urandom(8).hex()  # with 2 bytes, 300 runs shared one at even odds
         self._last = 0
 
     def next(self, unix_s: float) -> str:

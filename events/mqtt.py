@@ -12,6 +12,7 @@ import msgspec
 from configs.errors import InputError
 from configs.redact import redact
 from events.event import Event
+from events.receiver import NotTaken
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -38,6 +39,9 @@ class Mqtt:
             sent.wait_for_publish(TIMEOUT_S)
             if not sent.is_published():
                 raise OSError(f"no answer within {TIMEOUT_S:g} s")
+        except NotTaken:
+            self.close()
+            raise
         except (OSError, ValueError, RuntimeError) as error:
             self.close()  # a client that reconnects would send again what we send again
             raise OSError(str(error)) from None
@@ -60,7 +64,7 @@ class Mqtt:
         while not client.is_connected():
             if time.monotonic() > deadline_s:
                 client.loop_stop()
-                raise OSError(f"it does not let us in within {TIMEOUT_S:g} s (user and password?)")
+                raise NotTaken(f"it does not let us in within {TIMEOUT_S:g} s (user and password?)")
             time.sleep(0.01)
         return client
 

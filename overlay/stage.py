@@ -7,15 +7,18 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 from configs.plural import counted
 from configs.redact import redact
 from configs.schema import OverlayConfig
+from events.event import Event
 from events.rules import Rule, read_rules
 from events.watch import Watch
 from overlay.draw import annotate, corner_text
 from overlay.privacy import Veil
 from overlay.sinks import default_sinks, make_sinks
+from overlay.sinks.outages import Outages
 from overlay.sinks.sink import Sink
 from transport.frame import Ended, Frame
 from transport.stage import Batches, StageContext
@@ -30,12 +33,14 @@ RATE_OVER_S = 2.0  # the frame rate in the corner is that of these last seconds
 def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> Iterator[Ended]:
     """Show every frame; a live one that is older than `config.max_age_ms` ends as `stale` instead."""
     with ExitStack() as stack:
+        rules = read_rules(config.rules) if config.rules else ()
         sinks = make_sinks(config, context)
-        for sink in sinks:
+        show = Show(sinks, config.corner, rules, context.counts)
+        stack.callback(show.outages.close)
+        for sink in sorted(sinks, key=lambda sink: not sink.wants_events):  # the last to close: others tell them things
             stack.callback(sink.close)
         context.facts["sinks"] = ", ".join(map(redact, config.sinks or default_sinks()))
         log.info("showing in %s", context.facts["sinks"])
-        show = Show(sinks, config.corner, read_rules(config.rules) if config.rules else ())
         veil = None if config.privacy == "none" else Veil(config.privacy, config.privacy_hold_ms)
         silence = Silence()
         shown = stale = 0
@@ -65,17 +70,23 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
 class Show:
     """Draws frames, gives them to the sinks, and tells those that take events what happened in them."""
 
-    def __init__(self, sinks: list[Sink], corner: bool, rules: Sequence[Rule]) -> None:
+    def __init__(self, sinks: list[Sink], corner: bool, rules: Sequence[Rule], counts: dict[str, int]) -> None:
         self._sinks, self._corner = sinks, corner
         self._watch = Watch(rules) if any(sink.wants_events for sink in sinks) else None
         self._rates: dict[str, Rate] = {}
+        self.outages = Outages(self._tell, counts)
         for sink in sinks:
-            sink.tell = self._tell  # type: ignore[method-assign]
+            sink.outages = self.outages
 
     def _tell(self, stream: str, rule: str, text: str) -> None:
         """An event about a sink."""
-        for sink in self._sinks if self._watch else ():
-            sink.happened(self._watch.told(stream, rule, text), b"")  # type: ignore[union-attr]
+        if self._watch:
+            self._happened(self._watch.told(stream, rule, text), b"")
+
+    def _happened(self, event: Event, face: bytes) -> None:
+        for sink in self._sinks:
+            if sink.wants_events:
+                self.outages.attempt(sink, event.stream, partial(sink.happened, event, face))
 
     def __call__(self, frame: Frame) -> None:
         age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
@@ -83,11 +94,12 @@ class Show:
         corner = corner_text(frame.stream, fps, age_ms) if self._corner else ""
         drawn = any(sink.wants_pixels for sink in self._sinks)
         picture = annotate(frame.image, frame.faces, corner) if drawn else frame.image
+        self.outages.saw(frame.stream, frame.live)
         for sink in self._sinks:
-            sink.show(frame, picture, age_ms)
+            if sink.wants_frames:
+                self.outages.attempt(sink, frame.stream, partial(sink.show, frame, picture, age_ms))
         for event, face in self._watch.see(frame, frame.image) if self._watch and not frame.corrupt else ():
-            for sink in self._sinks:
-                sink.happened(event, face)
+            self._happened(event, face)
 
 
 class Rate:

@@ -56,6 +56,7 @@ def run_report(supervisor: Supervisor, refused: dict[str, str]) -> dict[str, Any
             stream: supervisor.ledger(stream).as_json() for stream in (*supervisor.removed, *supervisor.streams)
         },
         "stages": stage_figures(supervisor),
+        **supervisor.beside(),
         "limited_by": limited_by(supervisor),
         "refused": {name: redact(reason) for name, reason in refused.items()},
         "model": facts.get("model"),

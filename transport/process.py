@@ -45,7 +45,7 @@ class Work:
             self.batches + other.batches,
             self.busy_ns + other.busy_ns,
             self.cpu_ns + other.cpu_ns,
-            self.counts + other.counts,
+            Counter({name: self.counts[name] + other.counts[name] for name in (*self.counts, *other.counts)}),
         )
 
 

@@ -121,6 +121,10 @@ class Supervisor:
             for name, those in members.items()
         }
 
+    def beside(self) -> dict[str, dict[str, int]]:
+        """What the processes beside the stages have counted of their own work."""
+        return {process.name: dict(process.work.counts) for process in self._asides if process.work.counts}
+
     def capture_of(self, stream: str) -> Process:
         """The process that reads a stream's source."""
         return self.processes[f"{self._table[0].name}-{stream}"]

@@ -15,17 +15,21 @@ from configs.errors import InputError
 from configs.redact import redact
 from configs.schema import OverlayConfig
 from events import mqtt, webhook
+from events.store import check_header
 from overlay.display import has_display
 from overlay.sinks import publish
+from overlay.sinks.claims import places
 from overlay.sinks.clips import ClipsSink
 from overlay.sinks.contact import ContactSink
-from overlay.sinks.history import EventLinesSink, HistorySink
+from overlay.sinks.event_lines import EventLinesSink
+from overlay.sinks.history import HistorySink
 from overlay.sinks.images import ImagesSink
 from overlay.sinks.jsonl import JsonlSink
 from overlay.sinks.null import NullSink
 from overlay.sinks.publish import PublishSink
 from overlay.sinks.segments import Keep, SegmentsSink
 from overlay.sinks.sink import Sink
+from overlay.sinks.target import Targets
 from overlay.sinks.video import VideoSink
 from overlay.sinks.web import WebSink
 from overlay.sinks.window import WindowSink
@@ -50,7 +54,7 @@ SINKS: dict[str, tuple[str, Make]] = {
     "events": ("events:OUT.jsonl", lambda path, config, context: EventLinesSink(path)),
     "sqlite": (
         "sqlite:EVENTS.db",
-        lambda path, config, context: HistorySink(path, config.events_days, config.events_mb, config.event_pictures),
+        lambda path, config, context: _history(path, config, context),
     ),
     "webhook": ("webhook:URL", lambda path, config, context: NullSink()),  # a process beside delivers what is kept
     "mqtt": ("mqtt://HOST/TOPIC", lambda path, config, context: NullSink()),
@@ -71,6 +75,11 @@ def _recording(path: str, config: OverlayConfig, context: StageContext) -> Sink:
     if not config.segment:
         return VideoSink(path, context.restarts > 0)
     return SegmentsSink(path, milliseconds(config.segment) / 1000, _keep(config))
+
+
+def _history(path: str, config: OverlayConfig, context: StageContext) -> Sink:
+    days, megabytes, pictures = config.events_days, config.events_mb, config.event_pictures
+    return HistorySink(path, days, megabytes, pictures, context.counts, context.restarts > 0)
 
 
 def _keep(config: OverlayConfig) -> Keep:
@@ -136,6 +145,12 @@ def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
     for spec in paths:
         if paths.count(spec) > 1:
             raise InputError(f"sink {redact(spec)!r} is given twice: remove one of them")
+    written: dict[str, str] = {}
+    for spec in specs:
+        for place in places(spec, Targets(spec.partition(":")[2]), "{stream}"):
+            other = written.setdefault(os.path.realpath(place), spec)
+            if other != spec:
+                raise InputError(f"sinks {other!r} and {spec!r} would both write {place}: remove one of them")
 
 
 def _check_window() -> None:
@@ -163,6 +178,18 @@ def _check_path(spec: str, kind: str, text: str, sources: tuple[str, ...]) -> No
         raise InputError(f"sink {spec!r}: videos are written as MP4, give a name that ends in .mp4")
     if kind == "contact" and not (path.suffix and cv2.haveImageWriter(path.name)):
         raise InputError(f"sink {spec!r}: give the name of a picture, one that ends in .png or .jpg")
+    try:
+        os.fsencode(text)
+        _check_place(spec, kind, path)
+    except (OSError, ValueError) as error:  # too long a name, a zero byte, what the file system's code cannot write
+        raise InputError(f"sink {spec!r}: no file can have this name ({error})") from None
+    pattern = os.path.realpath(path).replace("[", "[[]").replace("{stream}", "*")
+    for source in sources:
+        if os.path.exists(source) and fnmatch(os.path.realpath(source), pattern):
+            raise InputError(f"sink {spec!r} would write over the source {source}: choose another place")
+
+
+def _check_place(spec: str, kind: str, path: Path) -> None:
     if kind in ("images", "clips") and path.exists() and not path.is_dir():
         raise InputError(f"sink {spec!r}: {path} is a file, give a folder")
     if kind not in ("images", "clips") and path.is_dir():
@@ -172,7 +199,5 @@ def _check_path(spec: str, kind: str, text: str, sources: tuple[str, ...]) -> No
     nearest = next(parent for parent in path.absolute().parents if parent.exists())
     if not path.exists() and not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
         raise InputError(f"sink {spec!r}: nothing can be created in {nearest}, choose another place")
-    pattern = str(path.resolve()).replace("[", "[[]").replace("{stream}", "*")
-    for source in sources:
-        if os.path.exists(source) and fnmatch(str(Path(source).resolve()), pattern):
-            raise InputError(f"sink {spec!r} would write over the source {source}: choose another place")
+    if kind == "sqlite" and path.exists():
+        check_header(path)

@@ -15,8 +15,9 @@ import numpy as np
 from configs.errors import InputError
 from events.event import Event, unix_s
 from events.watch import time_ms
-from overlay.sinks.segments import Keep, free_name, prune, stamped
+from overlay.sinks.segments import Keep, prune, stamped
 from overlay.sinks.sink import Sink
+from overlay.sinks.target import free_name, writing
 from overlay.sinks.video import Video
 from transport.cores import give_way
 from transport.frame import Frame
@@ -47,6 +48,7 @@ class ClipsSink(Sink):
         self._folder, self._before_ms, self._after_ms, self._keep = Path(folder), 1000 * before_s, 1000 * after_s, keep
         self._streams: dict[str, _Stream] = {}
         self._waiting: queue.Queue[list[tuple[Frame, bytes]] | None] = queue.Queue(8)
+        self._done: queue.SimpleQueue[tuple[str, Exception | None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="clips", daemon=True)
         self._thread.start()
         self._lost = 0
@@ -63,6 +65,7 @@ class ClipsSink(Sink):
         stream.held.append(coded)
         while not 0 <= now_ms - time_ms(stream.held[0][0]) <= self._before_ms:
             stream.held.popleft()
+        self._say_what_became()
 
     def happened(self, event: Event, picture: bytes) -> None:
         stream = self._streams.get(event.stream)
@@ -80,6 +83,17 @@ class ClipsSink(Sink):
                 self._finish(stream)
         self._waiting.put(None)
         self._thread.join()
+        self._say_what_became()
+
+    def _say_what_became(self) -> None:
+        """What the thread wrote or could not write; told here, because events are made by the stage's own thread."""
+        while not self._done.empty():
+            stream, error = self._done.get()
+            place = str(self._folder / stream)
+            if error is None:
+                self.outages.worked(place)
+            else:
+                self.outages.failed(place, stream, error)
 
     def _finish(self, stream: _Stream) -> None:
         assert stream.clip is not None
@@ -87,6 +101,7 @@ class ClipsSink(Sink):
             self._waiting.put_nowait(stream.clip)
         except queue.Full:
             self._lost += 1
+            self._done.put((stream.clip[0][0].stream, OSError("the disk is too slow: eight clips wait for it")))
         stream.clip = None
 
     def _run(self) -> None:
@@ -96,24 +111,31 @@ class ClipsSink(Sink):
             first = clip[0][0]
             name = self._folder / f"{first.stream}.mp4"
             try:
-                _record(free_name(stamped(name, unix_s(first.captured_ns))), clip)
-                prune(name, self._keep)
-                made += 1
+                with writing(name):
+                    _record(free_name(stamped(name, unix_s(first.captured_ns))), clip)
+                    prune(name, self._keep)
             except (OSError, InputError) as error:
                 self._lost += 1
-                log.warning("%s: no clip (%s); the run goes on", first.stream, error)
+                self._done.put((first.stream, error))
+            else:
+                made += 1
+                self._done.put((first.stream, None))
         log.info("%s: %d clips%s", self._folder, made, f", {self._lost} lost" if self._lost else "")
 
 
 def _record(path: Path, clip: list[tuple[Frame, bytes]]) -> None:
     video = None
-    for frame, jpeg in clip:
-        picture = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
-        if video is None:
-            video = Video(path, picture)
-        video.add(picture, frame)
-    if video is not None:
-        video.close()
+    try:
+        for frame, jpeg in clip:
+            picture = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
+            video = video or Video(path, picture)
+            video.add(picture, frame)
+        if video is not None:
+            video.close()
+    except (OSError, InputError):
+        if video is not None:
+            video.abandon()
+        raise
 
 
 _NOTHING = np.zeros((1, 1, 3), np.uint8)

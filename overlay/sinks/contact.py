@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import writing
+from overlay.sinks.target import write_whole, writing
 from transport.frame import Frame
 
 COLUMNS, ROWS = 4, 3
@@ -39,7 +39,7 @@ class ContactSink(Sink):
             return
         with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_bytes(cv2.imencode(self._path.suffix, sheet(self._kept))[1].tobytes())
+            write_whole(self._path, cv2.imencode(self._path.suffix, sheet(self._kept))[1].tobytes())
 
 
 def sheet(pictures: list[np.ndarray]) -> np.ndarray:

@@ -1,104 +1,160 @@
-"""Keeps events: in a SQLite file, or as lines of JSON. The frames never wait for the disk."""
+"""Keeps events in a SQLite file. The frames never wait for the disk, and no event for the file is lost at once."""
 
 from __future__ import annotations
 
 import logging
-import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from pathlib import Path
-from typing import IO
 
-import msgspec
 import numpy as np
 
+from configs.errors import InputError
 from configs.plural import counted
 from events.event import Event
-from events.store import Store
+from events.store import Store, Unusable, is_damaged, is_locked, reason, set_aside
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import writing
 from transport.frame import Frame
 
 log = logging.getLogger("overlay")
 
-QUEUED = 10_000  # events that wait for a slow disk; a person makes one every few seconds
+QUEUED = 10_000  # events that wait in memory while the file cannot be written; a person makes one every few seconds
+QUEUED_BYTES = 32_000_000  # of their pictures; beyond it events wait without theirs
+AGAIN_S = 0.5  # how often a file that cannot be used is tried again
+LAST_S = 0.8  # how long the end of a camera's run waits for the file
+LAST_OF_FILE_S = 30.0  # and that of a film, whose result must be whole
 PRUNE_EVERY_S, PRUNE_EVERY = 60.0, 200  # s or events, whichever comes first: in a minute of a flood come thousands
 
 
 class HistorySink(Sink):
-    """Events into a SQLite file, by a thread of its own; older ones and what is too much is deleted."""
+    """Events into a SQLite file, by a thread of its own; older ones and what is too much is deleted.
 
-    wants_pixels = False
+    While the file is locked, read-only or its disk full, events wait in memory; a damaged one is set aside, and one
+    that was deleted begins anew. `goes_on`: a life of this stage before has used it, so nothing about it ends the run.
+    Raises InputError for a file that is something else's.
+    """
+
+    wants_frames = wants_pixels = False
     wants_events = True
 
-    def __init__(self, path: str, days: float, megabytes: float, pictures: bool) -> None:
+    def __init__(
+        self, path: str, days: float, megabytes: float, pictures: bool, counts: dict[str, int], goes_on: bool = False
+    ) -> None:
         self._path, self._days, self._megabytes, self._pictures = Path(path), days, megabytes, pictures
-        self._store = Store(self._path)
-        self._waiting: queue.Queue[tuple[Event, bytes] | None] = queue.Queue(QUEUED)
-        self._kept = self._lost = 0
+        self._counts = counts
+        counts.update(events_kept=0, events_lost=0)
+        self._store: Store | None = None
+        self._waiting: deque[tuple[Event, bytes]] = deque()
+        self._bytes = 0
+        self._changed = threading.Condition()
+        self._last_s = LAST_OF_FILE_S
+        self._ends_s: float | None = None
+        self._why = self._said = ""  # why it cannot be used now; what was said of that
+        self._pruned_s, self._pruned_at = 0.0, 0
+        try:
+            self._opened()
+        except InputError:
+            if not goes_on:
+                raise
+        except Unusable:
+            pass  # the thread meets it again, and says so
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
 
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None: ...
 
     def happened(self, event: Event, picture: bytes) -> None:
-        try:
-            self._waiting.put_nowait((event, picture if self._pictures else b""))
-        except queue.Full:
-            self._lost += 1
+        with self._changed:
+            if len(self._waiting) >= QUEUED:
+                self._counts["events_lost"] += 1
+                return
+            kept = picture if self._pictures and self._bytes + len(picture) <= QUEUED_BYTES else b""
+            self._waiting.append((event, kept))
+            self._bytes += len(kept)
+            self._changed.notify()
+
+    def idle(self, silent_s: dict[str, float]) -> None:
+        """Say what became of the file; the thread only notes it, because events are told by the stage's own."""
+        if self.outages.is_live:
+            self._last_s = LAST_S
+        why = self._why
+        if why and why != self._said:
+            self.outages.began(str(self._path), "", f"{why}; events wait in memory, {QUEUED} at most")
+        elif not why and self._said:
+            self.outages.worked(str(self._path))
+        self._said = why
 
     def close(self) -> None:
-        self._waiting.put(None)
+        """Keep what still waits. Raises InputError where the events of a file that was processed are not whole."""
+        self.idle({})
+        with self._changed:
+            self._ends_s = time.monotonic() + self._last_s
+            if self._waiting and self._why:
+                log.warning("%s: %d events still wait (%s)", self._path, len(self._waiting), self._why)
+            self._changed.notify()
         self._thread.join()
-        self._store.close()
-        log.info("%s: %s%s", self._path, counted(self._kept, "event"), f", {self._lost} lost" if self._lost else "")
+        lost = len(self._waiting)
+        self._counts["events_lost"] += lost
+        if self._store is not None:
+            self._store.close()
+        kept, lost_all = self._counts["events_kept"], self._counts["events_lost"]
+        log.info("%s: %s%s", self._path, counted(kept, "event"), f", {lost_all} lost" if lost_all else "")
+        if lost and not self.outages.is_live:
+            raise InputError(f"{self._path}: {counted(lost, 'event')} could not be kept ({self._why})")
 
     def _run(self) -> None:
-        pruned_s, pruned_at, failing = 0.0, 0, False
         while True:
+            with self._changed:
+                if not self._waiting and self._ends_s is None:
+                    self._changed.wait(1.0)
+                if self._ends_s is not None and (not self._waiting or time.monotonic() > self._ends_s):
+                    return
             try:
-                item = self._waiting.get(timeout=1)
-            except queue.Empty:
-                item = ()  # type: ignore[assignment]
-            if item is None:
-                return
+                self._keep()
+            except Unusable as error:
+                self._cannot(error)
+            else:
+                self._why = ""
+
+    def _keep(self) -> None:
+        store = self._opened()
+        if self._waiting:
+            event, picture = self._waiting[0]
+            store.add(event, picture)
+            with self._changed:
+                self._waiting.popleft()
+                self._bytes -= len(picture)
+            self._counts["events_kept"] += 1
+        kept = self._counts["events_kept"]
+        if time.monotonic() - self._pruned_s > PRUNE_EVERY_S or kept - self._pruned_at >= PRUNE_EVERY:
+            self._pruned_s, self._pruned_at = time.monotonic(), kept
             try:
-                if item:
-                    self._store.add(*item)
-                    self._kept += 1
-                if time.monotonic() - pruned_s > PRUNE_EVERY_S or self._kept - pruned_at >= PRUNE_EVERY:
-                    pruned_s, pruned_at = time.monotonic(), self._kept
-                    self._store.prune(self._days, self._megabytes)
-                failing = False
-            except sqlite3.Error as error:
-                self._lost += bool(item)
-                if not failing:
-                    log.warning("%s: events cannot be kept (%s); the run goes on", self._path, error)
-                failing = True
+                store.prune(self._days, self._megabytes)
+            except (
+                sqlite3.Error
+            ) as error:  # it is tried again in a minute; that events cannot be kept is said when it is so
+                if is_damaged(error):
+                    raise
 
+    def _opened(self) -> Store:
+        """The file, opened again where it was deleted or replaced."""
+        if self._store is not None and self._store.replaced:
+            log.warning("%s: was deleted or replaced; it begins anew", self._path)
+            self._store.close()
+            self._store = None
+        if self._store is None:
+            self._store = Store(self._path)
+        return self._store
 
-class EventLinesSink(Sink):
-    """A line of JSON for each event, complete in the file as soon as it happened; earlier runs' lines are kept."""
-
-    wants_pixels = False
-    wants_events = True
-
-    def __init__(self, path: str) -> None:
-        self._path = Path(path)
-        self._file: IO[bytes] | None = None
-
-    def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None: ...
-
-    def happened(self, event: Event, picture: bytes) -> None:
-        with writing(self._path):
-            if self._file is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._path.open("ab")
-            self._file.write(msgspec.json.encode(event) + b"\n")
-            self._file.flush()
-
-    def close(self) -> None:
-        if self._file is not None:
-            with writing(self._path):
-                self._file.close()
+    def _cannot(self, error: BaseException) -> None:
+        self._why = reason(error)
+        if is_damaged(error):
+            aside = set_aside(self._path, self._store)
+            if aside:
+                log.warning("%s was damaged: it is %s now, and a new one begins", self._path, aside.name)
+        if not is_locked(error) and self._store is not None:
+            self._store.close()
+            self._store = None
+        time.sleep(AGAIN_S if self._ends_s is None else 0.1)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import target, writing
+from overlay.sinks.target import target, write_whole, writing
 from transport.frame import Frame
 
 
@@ -18,12 +18,14 @@ class ImagesSink(Sink):
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
+    def place(self, stream: str) -> str:
+        return str(target(self._folder, stream))
+
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
         path = target(self._folder, frame.stream) / _file_name(frame)
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            # imwrite would say no more than False when the disk is full.
-            path.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
+            write_whole(path, cv2.imencode(path.suffix, picture)[1].tobytes())
 
 
 def _file_name(frame: Frame) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import mmap
-import os
 import time
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 import msgspec
 import numpy as np
 
+from overlay.sinks.lines import Lines
 from overlay.sinks.sink import Sink
 from overlay.sinks.target import left_by_this_run, target, writing
 from transport.frame import Face, Frame
@@ -33,20 +30,21 @@ class JsonlSink(Sink):
     def __init__(self, template: str, goes_on: bool = False) -> None:
         self._template = template
         self._goes_on = goes_on
-        self._files: dict[Path, IO[bytes]] = {}
-        self._closing = ExitStack()
+        self._files: dict[Path, Lines] = {}
+
+    def place(self, stream: str) -> str:
+        return str(target(self._template, stream))
 
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
         path = target(self._template, frame.stream)
         with writing(path):
             if path not in self._files:
-                self._files[path] = self._closing.enter_context(_open(path, goes_on=self._goes_on))
+                self._files[path] = Lines(path, keep=self._goes_on and left_by_this_run(path))
             self._files[path].write(line(frame, age_ms))
-            self._files[path].flush()
 
     def close(self) -> None:
-        with writing(Path(self._template)):
-            self._closing.close()
+        for file in self._files.values():
+            file.close()
 
 
 def line(frame: Frame, age_ms: float) -> bytes:
@@ -80,21 +78,3 @@ def _face(face: Face) -> dict[str, object]:
         "confidence": prediction.confidence if prediction else None,
         "probabilities": prediction.probabilities if prediction else None,
     }
-
-
-def _open(path: Path, goes_on: bool) -> IO[bytes]:
-    """A new file, or the one that an earlier life of this process left, without the line it was killed in."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not (goes_on and left_by_this_run(path)):
-        return open(path, "wb")
-    file = open(path, "r+b")  # noqa: SIM115 - the sink closes it
-    file.seek(_end_of_last_line(file))
-    file.truncate()
-    return file
-
-
-def _end_of_last_line(file: IO[bytes]) -> int:
-    if file.seek(0, os.SEEK_END) == 0:
-        return 0  # mmap refuses an empty file
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.rfind(b"\n") + 1

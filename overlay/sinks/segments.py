@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from contextlib import ExitStack
@@ -12,16 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from configs.errors import InputError
 from events.event import unix_s
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import Targets
+from overlay.sinks.target import Targets, free_name, writing
 from overlay.sinks.video import Video
 from transport.frame import Frame
 
-log = logging.getLogger("overlay")
-
-TRY_AGAIN_S = 30.0  # after a full disk
 _STAMP = "%Y%m%dT%H%M%SZ"
 _STAMPED = re.compile(r"-\d{8}T\d{6}Z(-\d+)?$")
 
@@ -43,40 +38,31 @@ class _Recording:
 class SegmentsSink(Sink):
     """`OUT-20261125T133000Z.mp4`, and the next one after `segment_s`; names tell the time of the first frame, UTC.
 
-    A full disk stops it: one line, one event, and a new try after half a minute. The run goes on.
+    A full disk stops it, as overlay/sinks/outages.py says; the next segment begins when there is room.
     """
 
     def __init__(self, template: str, segment_s: float, keep: Keep) -> None:
         self._targets, self._segment_s, self._keep = Targets(template), segment_s, keep
         self._recordings: dict[str, _Recording] = {}
-        self._stopped_s: dict[str, float] = {}
+
+    def place(self, stream: str) -> str:
+        return str(self._targets.of(stream))
 
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
-        stopped_s = self._stopped_s.get(frame.stream)
-        if stopped_s is not None and time.monotonic() - stopped_s < TRY_AGAIN_S:
-            return
         now_s = unix_s(frame.captured_ns) if frame.media_ms is None else frame.media_ms / 1000
-        try:
-            recording = self._recordings.get(frame.stream)
-            if recording is not None and not 0 <= now_s - recording.began_s < self._segment_s:
-                self._end(frame.stream)
-                recording = None
-            if recording is None:
-                path = free_name(stamped(self._targets.of(frame.stream), unix_s(frame.captured_ns)))
+        recording = self._recordings.get(frame.stream)
+        if recording is not None and not 0 <= now_s - recording.began_s < self._segment_s:
+            self._end(frame.stream)
+            recording = None
+        if recording is None:
+            path = free_name(stamped(self._targets.of(frame.stream), unix_s(frame.captured_ns)))
+            with writing(path):
                 recording = self._recordings[frame.stream] = _Recording(Video(path, picture), now_s)
                 prune(self._targets.of(frame.stream), self._keep)
+        with writing(recording.video.path):
             recording.video.add(picture, frame)
-        except (OSError, InputError) as error:
-            self._stop(frame.stream, str(error))
-        else:
-            if self._stopped_s.pop(frame.stream, None) is not None:
-                self.tell(frame.stream, "recording", "records again")
 
-    def _stop(self, stream: str, why: str) -> None:
-        if stream not in self._stopped_s:
-            log.warning("%s: recording stopped (%s); the run goes on", stream, why)
-            self.tell(stream, "recording", f"recording stopped: {why}")
-        self._stopped_s[stream] = time.monotonic()
+    def let_go(self, stream: str) -> None:
         recording = self._recordings.pop(stream, None)
         if recording is not None:
             recording.video.abandon()
@@ -97,15 +83,6 @@ def stamped(path: Path, unix: float) -> Path:
     'out/door-19700101T000000Z.mp4'
     """
     return path.with_name(f"{path.stem}-{datetime.fromtimestamp(unix, UTC).strftime(_STAMP)}{path.suffix}")
-
-
-def free_name(path: Path) -> Path:
-    """The path, with a number behind it where a file of that name is there already."""
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return free
 
 
 def prune(template: Path, keep: Keep) -> list[Path]:

@@ -7,21 +7,33 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from events.event import Event
+from overlay.sinks.outages import Outages
 from transport.frame import Frame
 
 
 class Sink(ABC):
-    """The base of all sinks. A sink opens what it needs when its first frame comes, and raises InputError if it can't.
+    """The base of all sinks. A sink opens what it needs when its first frame comes.
 
+    `show` and `happened` raise OSError or InputError while they cannot write; overlay/sinks/outages.py says what
+    becomes of it then.
     `wants_pixels` is False for a sink that never looks at the picture: with only such sinks nothing is drawn.
+    `wants_frames` is False for one that takes events only: `show` is not called.
     `wants_events` is True for one that takes events: without such a sink nothing watches for them.
     """
 
+    wants_frames = True
     wants_pixels = True
     wants_events = False
 
-    def tell(self, stream: str, rule: str, text: str) -> None:  # noqa: B027 - the stage replaces it
-        """Say that something happened to the sink itself; the stage makes an event of it."""
+    outages: Outages
+    """Of all sinks of the stage, which sets it. For sinks that write in a thread; what is raised goes there anyway."""
+
+    def place(self, stream: str) -> str:
+        """Where the frames of a stream go, in words: streams of the same place can be written or not together."""
+        return f"{type(self).__name__} {stream}"
+
+    def let_go(self, stream: str) -> None:  # noqa: B027 - most sinks hold nothing
+        """What was begun of a stream could not be written: close it; the next frame begins anew."""
 
     @abstractmethod
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -45,12 +45,21 @@ class Targets:
         return self._paths[stream]
 
 
+def free_name(path: Path) -> Path:
+    """The path, with a number behind it where a file of that name is there already."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
+
+
 def left_by_this_run(path: Path) -> bool:
     """Whether the file was written since the supervisor, our parent process, started: an earlier run's is replaced."""
     return path.is_file() and path.stat().st_mtime >= psutil.Process(os.getppid()).create_time()
 
 
-@contextmanager
+@contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Say in one line which file could not be written, and why (disk full, folder removed)."""
     try:
@@ -60,3 +69,14 @@ def writing(path: Path) -> Iterator[None]:
         raise InputError(
             f"{path}: cannot be written ({error.strerror}{kept}): free some space or choose another place"
         ) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file; half of one, as a full disk leaves it, is removed. Raises OSError."""
+    try:
+        path.write_bytes(content)
+    except OSError:
+        with contextlib.suppress(OSError):
+            if path.is_file():
+                path.unlink()
+        raise

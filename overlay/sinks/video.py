@@ -16,7 +16,7 @@ import numpy as np
 from configs.errors import InputError
 from configs.plural import counted
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import Targets, left_by_this_run, writing
+from overlay.sinks.target import Targets, free_name, left_by_this_run, writing
 from transport.frame import Frame
 
 if TYPE_CHECKING:
@@ -48,29 +48,26 @@ class VideoSink(Sink):
         self._targets = Targets(template)
         self._goes_on = goes_on
         self._videos: dict[Path, Video] = {}
-        self._stopped: set[str] = set()
+        self._broken: set[Path] = set()
+
+    def place(self, stream: str) -> str:
+        return str(self._targets.of(stream))
 
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
-        if frame.stream in self._stopped:
-            return
-        try:
-            self._add(frame, picture)
-        except InputError as error:
-            if not frame.live:
-                raise
-            self._stopped.add(frame.stream)  # a camera's other sinks go on
-            log.warning("%s; the run goes on without this recording", error)
-            self.tell(frame.stream, "recording", f"recording stopped: {error}")
-            video = self._videos.pop(self._targets.of(frame.stream), None)
-            if video is not None:
-                video.abandon()
-
-    def _add(self, frame: Frame, picture: np.ndarray) -> None:
         path = self._targets.of(frame.stream)
         with writing(path):
             if path not in self._videos:
-                self._videos[path] = Video(path, picture, self._goes_on)
+                # What was recorded before the disk was full stays as it is: nothing can be added to it.
+                begin = free_name(path) if path in self._broken else path
+                self._videos[path] = Video(begin, picture, self._goes_on)
             self._videos[path].add(picture, frame)
+
+    def let_go(self, stream: str) -> None:
+        path = self._targets.of(stream)
+        video = self._videos.pop(path, None)
+        if video is not None:
+            self._broken.add(path)
+            video.abandon()
 
     def close(self) -> None:
         with ExitStack() as stack:
@@ -93,10 +90,15 @@ class Video:
         earlier = self._set_aside() if goes_on else None
         height, width = (recorded_size(earlier) if earlier else None) or _even_size(first)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._container = av.open(str(path), "w", format="mp4", options=CONTAINER)
-        self._stream = _add_stream(self._container, width, height)
-        if earlier:
-            self._take_over(earlier)
+        with coding(path):
+            self._container = av.open(_url(path), "w", format="mp4", options=CONTAINER)
+            try:
+                self._stream = _add_stream(self._container, width, height)
+                if earlier:
+                    self._take_over(earlier)
+            except BaseException:
+                self.abandon()
+                raise
 
     def add(self, picture: np.ndarray, frame: Frame) -> None:
         """Append the picture, (H, W, 3) uint8 BGR, at the frame's time."""
@@ -107,19 +109,26 @@ class Video:
         coded = av.VideoFrame.from_ndarray(yuv, format="yuv420p")
         coded.time_base = TIME_BASE
         coded.pts = round(self._clock.place(frame) / 1000 / TIME_BASE)
-        self._container.mux(self._stream.encode(coded))
+        with coding(self.path):
+            self._container.mux(self._stream.encode(coded))
         self._frames += 1
 
     def close(self) -> None:
         """Write the index. After a failed write this fails again, and the file stays as a killed recorder leaves it."""
-        with writing(self.path), self._container:
+        with writing(self.path), coding(self.path), self._container:
             self._container.mux(self._stream.encode(None))
         log.info("%s: %s", self.path, counted(self._frames, "frame"))
 
     def abandon(self) -> None:
-        """Let go of a file that cannot be written any more; it stays as a killed recorder leaves it."""
-        with contextlib.suppress(OSError):
+        """Let go of a file that cannot be written any more; it stays as a killed recorder leaves it.
+
+        One without a whole frame goes: else each try on a full disk would leave one.
+        """
+        with contextlib.suppress(OSError, InputError), coding(self.path):
             self._container.close()
+        with contextlib.suppress(OSError):
+            if self.path.is_file() and not recorded_size(self.path):
+                self.path.unlink()
 
     def _set_aside(self) -> Path | None:
         """Give what this run recorded before another name while its frames are copied into the new file."""
@@ -143,12 +152,30 @@ class Video:
         log.info("%s: goes on after %s recorded before", self.path, counted(self._frames, "frame"))
 
 
+def _url(path: Path) -> str:
+    """The path as FFmpeg takes it literally: it takes `12:31.mp4` for a protocol, and `-` for standard output."""
+    return f"file:{path}"
+
+
+@contextlib.contextmanager
+def coding(path: Path) -> Iterator[None]:
+    """Say in one line what FFmpeg cannot do; what is the system's error stays an OSError."""
+    import av
+
+    try:
+        yield
+    except OSError:
+        raise
+    except av.error.FFmpegError as error:
+        raise InputError(f"{path}: cannot be recorded ({error.strerror}): try another name or size") from error
+
+
 def recorded_size(path: Path) -> tuple[int, int] | None:
     """Height and width of a video, None if its recorder was killed before the first frame was out."""
     import av
 
     try:
-        with av.open(str(path)) as recorded:
+        with av.open(_url(path)) as recorded:
             coder = recorded.streams.video[0].codec_context
             return (coder.height, coder.width) if coder else None
     except (av.error.InvalidDataError, av.error.EOFError):
@@ -160,7 +187,7 @@ def recorded_packets(path: Path) -> Iterator[av.Packet]:
     import av
     from av.bitstream import BitStreamFilterContext
 
-    with av.open(str(path)) as recorded:
+    with av.open(_url(path)) as recorded:
         stream = recorded.streams.video[0]
         # Inside of an MP4 H.264 has another form than the encoder of the new file says it has.
         as_encoded = BitStreamFilterContext(

@@ -18,9 +18,8 @@ from conftest import _free_port
 from program import ROOT
 
 from events.event import Event
+from events.reading import read_history
 from events.store import Store
-
-AWAY_S = 30.0
 
 
 def command(*arguments, cwd):
@@ -30,7 +29,7 @@ def command(*arguments, cwd):
 
 def kept(run) -> list[Event]:
     path = run.folder / "e.db"
-    return [event for event, _ in Store(path).read()] if path.exists() else []
+    return read_history(path)[0] if path.exists() else []
 
 
 class Broker:
@@ -86,14 +85,17 @@ def test_a_broker_that_was_away_gets_all_events_in_order_and_once(maskstream, br
     )  # fmt: skip
     run.until(lambda: len(got) >= 2)
     broker.stop()
+    run.until(lambda: "away" in run.stderr)
     before = len(kept(run))
-    time.sleep(AWAY_S)
-    assert len(kept(run)) > before
-    broker.start()
+    run.until(lambda: len(kept(run)) >= before + 3)
+    broker.start()  # nobody is there: it is tried every 5 s at the longest, and not after 30
     run.until(lambda: len(got) >= len(kept(run)) > before)
     run.signal(signal.SIGINT)
     assert run.wait() == 0
-    time.sleep(0.5)
+    delivered = Store(run.folder / "e.db").receivers()[receiver.replace("me:s3cret", "***")]["delivered"]
+    deadline_s = time.monotonic() + 20
+    while len(got) < delivered and time.monotonic() < deadline_s:
+        time.sleep(0.02)
     listener.loop_stop()
     listener.disconnect()
     ids = [event.id for event in kept(run)]
@@ -171,6 +173,58 @@ def test_a_webhook_gets_each_event_with_its_picture_and_one_it_refuses_does_not_
     missing = command("events", "none.db", cwd=run.folder)
     assert missing.returncode == 1
     assert "Traceback" not in missing.stderr
+
+
+LOCK = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
+db.execute("BEGIN IMMEDIATE")
+db.execute("UPDATE events SET text = text")
+print("locked", flush=True)
+sys.stdin.read()
+db.execute("ROLLBACK")
+"""
+
+
+def test_a_database_browser_with_unsaved_edits_ends_nothing_and_costs_no_event(maskstream, hook):
+    """Both processes meet the lock: the overlay has new events, and the delivery a backlog."""
+    answers = {"status": 503}
+    hook.answers = lambda body: answers["status"]
+    url = f"webhook:http://127.0.0.1:{hook.server_port}/in"
+    run = maskstream("--source", "demo", "--realtime", "--loop", "--sink", "sqlite:e.db", "--sink", url, "--json")
+    run.until(lambda: len(kept(run)) >= 2 and "away" in run.stderr)
+    lock = [sys.executable, "-c", LOCK, str(run.folder / "e.db")]
+    with subprocess.Popen(lock, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as browser:
+        assert browser.stdout.readline() == "locked\n"
+        answers["status"] = 200
+        run.until(lambda: run.stderr.count("another program has it locked") == 2)
+        run.until(lambda: len(hook.got) >= 2)  # what it has already is delivered meanwhile
+        browser.stdin.close()
+    run.until(lambda: "records again" in run.stderr)
+    run.until(lambda: len(hook.got) >= len(kept(run)) > 2)
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+    ids = [event.id for event in kept(run)]
+    assert [number for number, _ in hook.got] == ids[: len(hook.got)]
+    assert "died" not in run.stderr
+    assert run.stderr.count("another program has it locked") == 2
+    overlaid = run.report["stages"]["overlay"]
+    assert (overlaid["events_kept"], overlaid["events_lost"]) == (len(ids), 0)
+    assert run.report["deliver"]["delivered"] == len(hook.got)
+
+
+@pytest.mark.parametrize("status", [308, 500])
+def test_a_receiver_that_takes_nothing_is_not_asked_more_often_because_the_run_ends(maskstream, hook, status):
+    tries: list[str] = []
+    hook.answers = lambda body: tries.append(body["id"]) or status  # 308 without a place to go to
+    url = f"webhook:http://127.0.0.1:{hook.server_port}/in"
+    run = maskstream("--source", "demo", "--realtime", "--loop", "--sink", "sqlite:e.db", "--sink", url)
+    run.until(lambda: len(tries) >= 3)
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+    assert len(tries) <= 5
+    assert f"it answers {status}" in run.stderr
+    assert "wait for the next run" in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import errno
 import os
 import time
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from configs.errors import InputError
 from events.event import Event
-from overlay.sinks import segments
+from overlay.sinks import outages
 from overlay.sinks.clips import ClipsSink
+from overlay.sinks.outages import Outages
 from overlay.sinks.segments import Keep, SegmentsSink, prune
 from overlay.sinks.video import Video, VideoSink
 from transport.frame import Frame
@@ -55,6 +57,18 @@ def test_the_oldest_go_and_nobody_elses(tmp_path):
     assert len(list(tmp_path.iterdir())) == 5
 
 
+class Showing:
+    """Gives frames to a sink as the stage does; `told` are the events about it, `counts` what it lost."""
+
+    def __init__(self, sink):
+        self.told, self.counts, self._sink = [], {}, sink
+        self.outages = sink.outages = Outages(lambda *said: self.told.append(said), self.counts)
+
+    def __call__(self, frame):
+        self.outages.saw(frame.stream, frame.live)
+        self.outages.attempt(self._sink, frame.stream, lambda: self._sink.show(frame, IMAGE, 1.0))
+
+
 def full_disk(monkeypatch, holds):
     def add(self, picture, frame, real=Video.add):
         if holds():
@@ -65,38 +79,58 @@ def full_disk(monkeypatch, holds):
 
 
 def test_a_full_disk_stops_a_live_recording_with_one_event_and_it_begins_again(tmp_path, monkeypatch, caplog):
-    told = []
     full = [False]
     full_disk(monkeypatch, lambda: full[0])
-    monkeypatch.setattr(segments, "TRY_AGAIN_S", 0.0)
+    monkeypatch.setattr(outages, "FIRST_S", 0.0)
     sink = SegmentsSink(str(tmp_path / "door.mp4"), 60.0, Keep())
-    sink.tell = lambda *said: told.append(said)
+    show = Showing(sink)
     for seq in range(30):
         full[0] = 10 <= seq < 20
-        sink.show(frame(seq), IMAGE, 1.0)
+        show(replace(frame(seq), live=True))
     sink.close()
-    assert [said[:2] for said in told] == [("door", "recording")] * 2
-    assert "No space left" in told[0][2]
-    assert told[1][2] == "records again"
+    assert [said[:2] for said in show.told] == [("door", "recording")] * 2
+    assert "No space left" in show.told[0][2]
+    assert show.told[1][2] == "records again, 10 lost meanwhile"
     assert sum("recording stopped" in record.message for record in caplog.records) == 1
-    assert sorted(frames_in(path) for path in tmp_path.iterdir() if path.stat().st_size)[-1] == 10
+    assert show.counts["not_written"] == 10
+    assert [frames_in(path) for path in tmp_path.iterdir()] == [10, 10]  # what was begun on the full disk left nothing
 
 
-def test_one_video_of_a_camera_stops_too_and_one_of_a_file_is_refused(tmp_path, monkeypatch):
-    told = []
-    full_disk(monkeypatch, lambda: True)
+def test_one_video_of_a_camera_goes_on_in_another_file_and_one_of_a_film_is_refused(tmp_path, monkeypatch):
+    full = [False]
+    full_disk(monkeypatch, lambda: full[0])
+    monkeypatch.setattr(outages, "FIRST_S", 0.0)
     sink = VideoSink(str(tmp_path / "door.mp4"))
-    sink.tell = lambda *said: told.append(said)
-    for seq in range(3):
-        sink.show(frame(seq, live=True), IMAGE, 1.0)
+    show = Showing(sink)
+    for seq in range(15):
+        full[0] = 5 <= seq < 10
+        show(frame(seq, live=True))
     sink.close()
-    assert len(told) == 1
+    assert len(show.told) == 2
+    assert {path.name: frames_in(path) for path in tmp_path.iterdir()} == {"door.mp4": 5, "door-2.mp4": 5}
+    full[0] = True
     with pytest.raises(InputError, match="cannot be written"):
-        VideoSink(str(tmp_path / "film.mp4")).show(frame(0), IMAGE, 1.0)
+        Showing(VideoSink(str(tmp_path / "film.mp4")))(frame(0))
+
+
+def test_clips_that_cannot_be_written_are_said_once_and_counted(tmp_path, monkeypatch):
+    full_disk(monkeypatch, lambda: True)
+    event = Event(id="1", time="", rule="decision", stream="door", text="mask")
+    sink = ClipsSink(str(tmp_path / "clips"), before_s=0.2, after_s=0.2, keep=Keep())
+    show = Showing(sink)
+    for seq in range(60):
+        show(replace(frame(seq, live=True), captured_ns=seq * 40_000_000))
+        if seq in (10, 40):
+            sink.happened(event, b"")
+    sink.close()
+    assert [said[:2] for said in show.told] == [("door", "recording")]
+    assert show.counts["not_written"] == 2
+    assert list((tmp_path / "clips").iterdir()) == []
 
 
 def test_a_clip_begins_before_its_event_ends_after_it_and_two_close_ones_are_one(tmp_path):
     sink = ClipsSink(str(tmp_path / "clips"), before_s=1.0, after_s=1.0, keep=Keep())
+    sink.outages = Outages(lambda *said: None, {})
     event = Event(id="1", time="", rule="decision", stream="door", text="mask")
     for seq in range(200):
         sink.show(frame(seq), IMAGE, 1.0)

@@ -19,6 +19,7 @@ from overlay.sinks.contact import CELL_WIDTH_PX, ContactSink
 from overlay.sinks.history import HistorySink
 from overlay.sinks.images import ImagesSink
 from overlay.sinks.jsonl import JsonlSink
+from overlay.sinks.outages import Outages
 from overlay.sinks.target import left_by_this_run
 from transport.frame import Box, Face, Frame, Prediction
 from transport.stage import StageContext
@@ -254,7 +255,8 @@ def test_a_run_without_frames_makes_no_contact_picture(tmp_path):
 
 def test_a_flood_of_events_does_not_outgrow_the_history(tmp_path):
     """Old ones are deleted once a minute, and after so many events."""
-    sink = HistorySink(str(tmp_path / "e.db"), days=30, megabytes=0.5, pictures=True)
+    sink = HistorySink(str(tmp_path / "e.db"), days=30, megabytes=0.5, pictures=True, counts={})
+    sink.outages = Outages(lambda *said: None, {})
     for number in range(1000):
         event = Event(id=f"{number:05}", time=utc(time.time()), stream="door", rule="decision", text="no mask")
         sink.happened(event, bytes(4000))

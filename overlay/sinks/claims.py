@@ -1,0 +1,88 @@
+"""What this run writes is its own: no two sinks, and no two runs at once, write the same file."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from configs.errors import InputError
+from configs.redact import redact
+from overlay.sinks.target import Targets, target
+
+
+class Claims:
+    """The files of all sinks, each with a lock beside it: `.NAME.lock`, which ends with the process that holds it.
+
+    The supervisor holds them, so they outlive a stage that is started again. A folder that no lock can be made in
+    (read-only, full) is the sink's to complain about.
+    """
+
+    def __init__(self, sinks: Sequence[str]) -> None:
+        self._sinks = [spec for spec in sinks if places(spec, Targets(""), "")]
+        self._targets = {spec: Targets(spec.partition(":")[2]) for spec in self._sinks}
+        self._taken: dict[Path, str] = {}
+        self._locks: dict[Path, int] = {}
+
+    def __enter__(self) -> Claims:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for lock, file in self._locks.items():
+            with contextlib.suppress(OSError):
+                lock.unlink()
+            os.close(file)
+
+    def take(self, stream: str) -> None:
+        """Claim what the sinks write of a stream; raises InputError where another sink or run writes it."""
+        for spec in self._sinks:
+            for place in places(spec, self._targets[spec], stream):
+                path = Path(os.path.realpath(place))
+                other = self._taken.setdefault(path, spec)
+                if other != spec:
+                    raise InputError(f"sinks {redact(other)!r} and {redact(spec)!r} would both write {path}")
+                lock = path.with_name(f".{path.name}.lock")
+                if lock not in self._locks and (not path.exists() or path.is_file()):  # a device is nobody's
+                    file = _locked(lock, spec)
+                    if file is not None:
+                        self._locks[lock] = file
+
+
+def places(spec: str, targets: Targets, stream: str) -> list[Path]:
+    """What a sink writes of a stream, as names that tell two outputs apart; none: it writes no file."""
+    kind, _, text = spec.partition(":")
+    if kind == "file":
+        return [targets.of(stream)]
+    if kind == "jsonl":
+        return [target(text, stream)]
+    if kind in ("contact", "events", "sqlite"):
+        return [Path(text)]
+    if kind == "clips":
+        return [Path(text) / f"{target('{stream}', stream)}.clips"]
+    return [target(text, stream) / "images"] if kind == "images" else []
+
+
+def _locked(lock: Path, spec: str) -> int | None:
+    """The lock, held; None where no file can be made for it. Raises InputError where another process holds it."""
+    while True:
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(lock, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.stat(lock), os.fstat(file)):
+                return file
+        except BlockingIOError:
+            os.close(file)
+            reason = "another run is writing it: end that one, or choose another name"
+            raise InputError(f"sink {redact(spec)!r}: {reason}") from None
+        except FileNotFoundError:
+            pass  # the other run has just ended, and removed it
+        except OSError:  # a file system without locks
+            os.close(file)
+            return None
+        os.close(file)

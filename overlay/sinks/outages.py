@@ -1,0 +1,114 @@
+"""What a sink cannot write now: said once, told as an event, tried again, counted; the run goes on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from configs.errors import InputError
+
+if TYPE_CHECKING:
+    from overlay.sinks.sink import Sink
+
+log = logging.getLogger("overlay")
+
+FIRST_S, LONGEST_S = 1.0, 30.0  # waits before a place that could not be written is tried again
+
+Tell = Callable[[str, str, str], None]
+"""(stream, rule, text): make an event of it."""
+
+
+@dataclass(slots=True)
+class _Outage:
+    stream: str
+    why: str
+    delay_s: float
+    next_try_s: float
+    lost: int = 0
+
+
+class Outages:
+    """The places (files, folders) of all sinks that cannot be written now.
+
+    Of a camera nothing else would come of ending the run: its other sinks and the other cameras go on. Of a file that
+    is processed a part would be missing from the result, which can be made again: that ends the run, at once where no
+    camera is in it, else at its end. `counts["not_written"]` is how many frames, lines or pictures were lost so.
+    """
+
+    def __init__(self, tell: Tell, counts: dict[str, int]) -> None:
+        self._tell, self._counts = tell, counts
+        self._now: dict[str, _Outage] = {}
+        self._live: set[str] = set()
+        self._unfinished = ""  # what of a file's result is missing
+        counts["not_written"] = 0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a camera is in the run."""
+        return bool(self._live)
+
+    def saw(self, stream: str, live: bool) -> None:
+        """A frame of that stream came."""
+        if live:
+            self._live.add(stream)
+
+    def attempt(self, sink: Sink, stream: str, write: Callable[[], None]) -> None:
+        """Let a sink write, unless its place failed a moment ago. Raises what it raises where the run must end."""
+        place = sink.place(stream)
+        outage = self._now.get(place)
+        if outage and time.monotonic() < outage.next_try_s:
+            self.lost(place)
+            return
+        try:
+            write()
+        except (OSError, InputError) as error:
+            sink.let_go(stream)
+            self.failed(place, stream, error)
+        else:
+            if outage:
+                self.worked(place)
+
+    def failed(self, place: str, stream: str, error: Exception, lost: int = 1) -> None:
+        """It could not be written. Raises InputError where that ends the run."""
+        if stream not in self._live:
+            if not self._live:
+                raise error if isinstance(error, InputError) else InputError(f"{place}: cannot be written ({error})")
+            self._unfinished = self._unfinished or str(error)
+        self.began(place, stream, str(error), lost)
+
+    def began(self, place: str, stream: str, why: str, lost: int = 0) -> None:
+        """It cannot be written for now: said, if it was not before."""
+        outage = self._now.get(place)
+        is_new = outage is None
+        outage = outage or _Outage(stream, why, FIRST_S, 0.0)
+        self._now[place] = outage
+        outage.next_try_s = time.monotonic() + outage.delay_s
+        outage.delay_s = min(2 * outage.delay_s, LONGEST_S)
+        self.lost(place, lost)
+        if is_new:
+            log.warning("%s: recording stopped (%s); the run goes on, it is tried again", stream or place, why)
+            self._tell(stream, "recording", f"recording stopped: {why}")
+
+    def lost(self, place: str, count: int = 1) -> None:
+        """So much could not be written there meanwhile."""
+        self._counts["not_written"] += count
+        if place in self._now:
+            self._now[place].lost += count
+
+    def worked(self, place: str) -> None:
+        """It can be written again."""
+        outage = self._now.pop(place, None)
+        if outage is not None:
+            text = f"records again, {outage.lost} lost meanwhile" if outage.lost else "records again"
+            log.info("%s: %s (%s)", outage.stream or place, text, place)
+            self._tell(outage.stream, "recording", text)
+
+    def close(self) -> None:
+        """The run ends; raises InputError where the result of a file is not whole."""
+        for place, outage in self._now.items():
+            log.warning("%s: could not be written to the end, %d lost (%s)", place, outage.lost, outage.why)
+        if self._unfinished:
+            raise InputError(self._unfinished)
