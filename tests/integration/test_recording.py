@@ -16,6 +16,12 @@ def frames_in(path) -> int:
         return sum(1 for _ in film.decode(video=0))
 
 
+def seconds_of(path) -> float:
+    with av.open(str(path)) as film:
+        times = [frame.time for frame in film.decode(video=0)]
+    return times[-1] - times[0]
+
+
 def test_segments_of_a_killed_run_play_and_clips_are_made_of_events(maskstream):
     options = ("--sink", "file:rec/o.mp4", "--segment", "3s", "--sink", "clips:clips/", "--json")
     more = ("--set", "overlay.clip_before_s=1", "--set", "overlay.clip_after_s=1")
@@ -27,9 +33,8 @@ def test_segments_of_a_killed_run_play_and_clips_are_made_of_events(maskstream):
     run.wait()
     time.sleep(0.5)
     made = sorted((run.folder / "rec").glob("o-*.mp4"), key=lambda path: path.stat().st_mtime_ns)
-    counts = [frames_in(path) for path in made]
-    assert all(60 <= count <= 80 for count in counts[1:-1])
-    assert counts[-1] > 5
+    assert all(2 < seconds_of(path) < 3.1 for path in made[1:-1])  # a busy machine shows fewer pictures in them
+    assert frames_in(made[-1]) > 5
     assert frames_in(next((run.folder / "clips").glob("demo-*.mp4"))) > 20
 
 
