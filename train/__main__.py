@@ -206,6 +206,7 @@ def train(
                     "network": f"{backbone}, {preprocessing.size} px, starts from {origin_of(backbone, weights)}",
                     "learning": learning_share(network),
                     "device": device_name(team.device),
+                    "epochs": f"{epochs}, {len(training.history)} of them done before" if resume else str(epochs),
                     "writes": f"{files.model} (its best epoch) and {files.manifest}; {files.result('*')}",
                 },
             )

@@ -198,6 +198,8 @@ def test_ctrl_c_says_the_command_that_goes_on_and_it_does(faces, tmp_path):
     resumed = shlex.split(again.replace("python", sys.executable, 1))
     state = next((tmp_path / "models").glob("*.state"))
     process = subprocess.Popen(resumed, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    first = next(text for text in process.stderr if text.startswith("epochs:"))
+    assert first.split() == ["epochs:", "30,", kept, "of", "them", "done", "before"]
     assert next(text for text in process.stderr if text.startswith("epoch ")).startswith(f"epoch {int(kept) + 1} of 30")
     process.kill()
     process.wait()

@@ -1,12 +1,15 @@
 """What the command line says of itself: help of all commands, in any width, and examples that are right."""
 
 import shlex
+import sys
+import threading
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from configs.command import new_app
+from configs.command import command_line, new_app, run_command
+from configs.errors import Stopped
 from overlay.sinks import SINKS
 from run_pipeline import ABOUT, COMMANDS
 from train.arguments import plain_shares
@@ -61,3 +64,34 @@ def test_the_examples_in_the_help_are_lines_of_their_own_that_can_be_run(name):
         program, first, *arguments = shlex.split(line)
         assert (program, first) == ("maskstream", name)
         command.make_context(name, plain_shares(arguments))  # raises for an option that there is not
+
+
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [(KeyboardInterrupt(), "stopped"), (Stopped("stopped; 2 of 3 are kept"), "stopped; 2 of 3 are kept")],
+)
+def test_ctrl_c_is_one_line_and_exit_code_130(stop, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+
+    def work() -> None:
+        raise stop
+
+    with pytest.raises(SystemExit) as end:
+        run_command([work], "python -m work", arguments=[])
+    assert end.value.code == 130
+    assert capsys.readouterr().err == f"maskstream: {said}\n"
+
+
+def test_the_command_that_goes_on_is_the_one_that_ran(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    lines = []
+
+    def work(folder: str, overwrite: bool = False, resume: bool = False) -> None:
+        lines.append(command_line(add="--resume", without="--overwrite"))
+
+    for arguments in (["my faces", "--overwrite"], ["my faces", "--resume"]):
+        with pytest.raises(SystemExit):
+            run_command([work], "maskstream train", arguments=arguments)
+    assert lines == ["maskstream train 'my faces' --resume"] * 2
