@@ -14,6 +14,8 @@ RUN pip install --no-cache-dir --editable '.[mqtt]' \
     && useradd --create-home --uid 1000 --groups video watcher \
     && install -d -o watcher /data
 
+# ONNX Runtime reports to Microsoft unless told not to; maskstream tells it, this is for whatever else runs here
+ENV ORT_DISABLE_TELEMETRY=1
 USER 1000
 WORKDIR /data
 VOLUME /data

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import av
-import onnxruntime
 import psutil
 import typer
 from msgspec import Struct, to_builtins
@@ -160,6 +159,8 @@ def classifier(options: PipelineConfig) -> Finding:
 
 def providers() -> Finding:
     """What ONNX Runtime can run on."""
+    import onnxruntime
+
     names = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
     found = f"{', '.join(names)} ({onnxruntime.get_device()} build of ONNX Runtime)"
     if shutil.which("nvidia-smi") and "CUDA" not in names:

@@ -1,1 +1,3 @@
 """Where pictures come from: webcams, network cameras, video files, folders of images and the embedded demo."""
+
+import configs.environment  # noqa: F401 - before a library reads it

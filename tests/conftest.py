@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from program import maskstream
 
+import configs.environment  # noqa: F401 - before a test imports a library that reads it
 from configs import redact
 
 __all__ = ["maskstream"]
