@@ -72,6 +72,7 @@ def export(
     device: Annotated[str, typer.Option(help="Where the file must run: cpu, cuda or cuda:N.")] = "cpu",
     classes: Annotated[str, typer.Option(help="Class names a,b,c in the model's order, where its file has none.")] = "",
     backbone: Annotated[str, typer.Option(help="Network of a bare .pth that does not tell its own.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")] = False,
 ) -> None:
     """Write the model as one ONNX file with its classes and preprocessing inside; kept only if it decides the same.
 
@@ -101,7 +102,7 @@ def export(
         ):
             if given:
                 raise InputError(f"{option}: is for classifiers; {model} is a detector")
-        export_detector(model, output, photos, opset)
+        export_detector(model, output, photos, opset, as_json)
         return
     if photos is not None:
         raise InputError(f"--photos {photos}: is for detectors; {model} is a classifier, give --faces")
@@ -148,7 +149,9 @@ def export(
         if verdict.passed:
             write_bytes(output, made.read_bytes())
             write_bytes(report_path(output), indented(report))
-        print(msgspec.json.encode(report).decode(), flush=True)
+            print(f"{output} is written, the report is {report_path(output)}")
+        if as_json:
+            print(msgspec.json.encode(report).decode(), flush=True)
         if not verdict.passed:
             raise Failure(f"{output}: refused: {verdict.refusal}")
 

@@ -53,7 +53,7 @@ class DetectorReport(Struct):
     ms_per_picture: dict[str, float]
 
 
-def export_detector(model: Path, output: Path, photos: Path | None, opset: int) -> None:
+def export_detector(model: Path, output: Path, photos: Path | None, opset: int, as_json: bool = False) -> None:
     """Write the detector's ONNX file and its report. Raises Failure, and leaves nothing, where the gate refuses it."""
     if photos is None:
         raise InputError(f"{model}: a detector is judged on real photographs: give a folder of them by --photos")
@@ -86,7 +86,9 @@ def export_detector(model: Path, output: Path, photos: Path | None, opset: int) 
         print(f"{report.size_kb:.0f} kB; ms for a picture of {width} x {height} px on one thread: {ms}")
         write_bytes(output, content)
         write_bytes(report_path(output), indented(report))
-    print(msgspec.json.encode(report).decode(), flush=True)
+        print(f"{output} is written, the report is {report_path(output)}")
+    if as_json:
+        print(msgspec.json.encode(report).decode(), flush=True)
     if not verdict.passed:
         raise Failure(f"{output}: refused: {verdict.refusal}")
 

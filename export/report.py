@@ -1,4 +1,4 @@
-"""What is told of an export: a table for people, JSON beside the file, one line for scripts."""
+"""What is told of an export: a table for people, JSON beside the file, the same as one line if asked for."""
 
 from __future__ import annotations
 

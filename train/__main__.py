@@ -56,6 +56,7 @@ NOT_OF_THE_TRAINING = {
     "overwrite",
     "output",
     "results",
+    "as_json",
 }
 """Options that may be others when a run is resumed: they do not change what is learnt (the pictures are compared)."""
 
@@ -143,6 +144,7 @@ def train(
     results: Annotated[
         Path | None, typer.Option(help="Folder for plots and figures; else results/, beside --output if given.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")] = False,
 ) -> None:
     """Train a network on face crops, keep its best epoch, calibrate it, and score it on all splits.
 
@@ -230,7 +232,7 @@ def train(
                         log_epoch(writer, result)
             if team.leads:
                 facts = {"backbone": backbone, "resnet_retrain_mode": mode, "weights": weights, "settings": settings}
-                finish(files, training, checked, team, facts)
+                finish(files, training, checked, team, facts, as_json)
         except KeyboardInterrupt:
             raise Stopped(how_to_go_on(files.state, kept, epochs)) from None
 

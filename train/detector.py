@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("train")
 
 ALLOWED_FALSE = 0.36  # boxes on the background of each validation photograph, at the score that is shipped as threshold
-NOT_OF_THE_TRAINING = {"photos", "device", "resume", "overwrite", "output", "epochs"}
+NOT_OF_THE_TRAINING = {"photos", "device", "resume", "overwrite", "output", "epochs", "as_json"}
 """Options that may be others when a run is resumed (the photographs are compared)."""
 
 
@@ -76,6 +76,7 @@ def train_detector_command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Begin a run anew whose output is there already.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")] = False,
 ) -> None:
     """Train a small face detector from scratch; the weights that are best on the validation photographs are kept.
 
@@ -133,11 +134,10 @@ def train_detector_command(
     state.unlink(missing_ok=True)
     best = training.best
     assert best is not None
-    print(
-        msgspec.json.encode(
-            {"model": str(output), "best_epoch": best.epoch, "history": str(history), "val": best.val}
-        ).decode()
-    )
+    print(f"{output}: epoch {best.epoch} of {epochs}; losses and scores of all epochs are in {history}")
+    if as_json:
+        facts = {"model": str(output), "best_epoch": best.epoch, "history": str(history), "val": best.val}
+        print(msgspec.json.encode(facts).decode())
 
 
 def announce(photos: Path, splits: Mapping[str, Photos], training: DetectorTraining, output: Path) -> None:

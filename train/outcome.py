@@ -1,4 +1,4 @@
-"""What a finished run amounts to: the best checkpoint scored on all splits, pages to look at, one JSON line."""
+"""What a finished run amounts to: the best checkpoint scored on all splits, pages to look at, a table."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ from train.record import RunFiles, data_facts, git_revision, print_results, vers
 from train.training import Training
 
 
-def finish(files: RunFiles, training: Training, checked: CheckedDataset, team: Team, facts: dict[str, Any]) -> None:
-    """Score the best checkpoint on all splits, leave plots and figures, and end with one JSON line."""
+def finish(
+    files: RunFiles,
+    training: Training,
+    checked: CheckedDataset,
+    team: Team,
+    facts: dict[str, Any],
+    as_json: bool = False,
+) -> None:
+    """Score the best checkpoint on all splits, leave plots and figures, and say so, also as a JSON line if asked to."""
     network, info = load_checkpoint(files.model)
     network.to(team.device)
     scores: dict[str, Scores] = {}
@@ -46,6 +53,10 @@ def finish(files: RunFiles, training: Training, checked: CheckedDataset, team: T
     write_run(files.result("run.json"), facts)
     files.state.unlink(missing_ok=True)
     print_results(scores)
+    epoch = f"epoch {training.best.epoch} of {len(training.history)}"
+    print(f"{files.model}: {epoch}; plots and figures in {files.results}")
+    if not as_json:
+        return
     pictures = {name: len(split) for name, split in checked.data.splits.items()}
     brief = {name: facts[name] for name in ("model", "classes", "best_epoch", "temperature")}
     print(msgspec.json.encode(brief | {"pictures": pictures, "results": str(files.results)} | scores).decode())

@@ -64,6 +64,7 @@ def shipped(
     effort: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the steps of the full training.")] = 1.0,
     hold_out: Annotated[str, typer.Option(help="A source to leave out and score on: amvd, jol or chd.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same training.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")] = False,
 ) -> None:
     """Train the shipped model on all training faces, and calibrate it on the validation split."""
     require_torch("training")
@@ -122,10 +123,13 @@ def shipped(
     save_checkpoint(output, model, info)
 
     facts = {"model": str(output), "faces": by_source, "effort": effort, "temperature": temperature}
-    facts["val"] = score(softmax(logits_of(model, val[0]) / temperature), val[1], CLASSES)
+    scores = {"val": score(softmax(logits_of(model, val[0]) / temperature), val[1], CLASSES)}
     if hold_out:
-        facts[f"unseen {hold_out}"] = score(softmax(logits_of(model, unseen[0]) / temperature), unseen[1], CLASSES)
-    print(msgspec.json.encode(facts).decode())
+        scores[f"unseen {hold_out}"] = score(softmax(logits_of(model, unseen[0]) / temperature), unseen[1], CLASSES)
+    for name, one in scores.items():
+        print(f"{output}, {name}: accuracy {one.accuracy:.4f}, macro F1 {one.macro_f1:.4f}")
+    if as_json:
+        print(msgspec.json.encode(facts | scores).decode())
 
 
 def read_faces(splits: Sequence[Split], wanted: Callable[[str], bool]) -> tuple[np.ndarray, np.ndarray]:

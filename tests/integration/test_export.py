@@ -22,7 +22,7 @@ SHARED_FACES = ROOT / ".." / "shared" / "data" / "faces"
 
 
 def run_export(*arguments):
-    command = [sys.executable, "-m", "export", *(str(argument) for argument in arguments)]
+    command = [sys.executable, "-m", "export", *(str(argument) for argument in arguments), "--json"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
 
 

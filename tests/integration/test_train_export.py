@@ -26,7 +26,7 @@ def torch():
 
 def run(*arguments):
     """The last line of the program's stdout, which is JSON."""
-    command = [sys.executable, "-m", *(str(argument) for argument in arguments)]
+    command = [sys.executable, "-m", *(str(argument) for argument in arguments), "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -66,8 +66,7 @@ def test_training_reports_what_it_made(trained):
 def test_both_files_score_the_same(trained, coloured_faces):
     folder, _ = trained
     by_torch, by_onnx = (
-        run("train.evaluate", folder / name, coloured_faces, "--json", "-o", folder / "plots")
-        for name in ("m.pth", "m.onnx")
+        run("train.evaluate", folder / name, coloured_faces, "-o", folder / "plots") for name in ("m.pth", "m.onnx")
     )
     same = ("accuracy", "accuracy_ci95", "macro_f1", "classes", "confusion", "temperature", "split")
     assert {key: by_torch[key] for key in same} == {key: by_onnx[key] for key in same}
@@ -141,6 +140,7 @@ def test_training_on_real_faces_learns(torch, tmp_path):
         "2",
         "-o",
         tmp_path / "m.pth",
+        "--json",
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -165,6 +165,6 @@ def test_the_shipped_model_is_as_good_as_its_card_says():
     faces = ROOT / ".." / "shared" / "data" / "faces"
     if not faces.is_dir():
         pytest.skip("needs the faces of shared/data")
-    scores = run("train.evaluate", SHIPPED_MODEL, faces, "--json")
+    scores = run("train.evaluate", SHIPPED_MODEL, faces)
     assert scores["accuracy"] > 0.92
     assert scores["macro_f1"] > 0.84

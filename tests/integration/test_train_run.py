@@ -72,7 +72,7 @@ def here(*arguments):
 
 def trained(*arguments):
     """The last line of stdout, which is JSON."""
-    done = here(*arguments)
+    done = here(*arguments, "--json")
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -229,7 +229,7 @@ def test_what_is_about_to_happen_is_said_before_the_first_epoch(faces, tmp_path)
 def test_two_processes_train_one_model_together(faces, tmp_path):
     """By torchrun, with gloo on CPUs."""
     pair = ("torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    options = (faces, *SMALL[2:], "--backbone", "MobileNetV3", "--epochs", "1", "-o", "m.pth")
+    options = (faces, *SMALL[2:], "--backbone", "MobileNetV3", "--epochs", "1", "-o", "m.pth", "--json")
     done = subprocess.run(
         command(*pair[1:], "-m", "train", *options, module=pair[0]),
         env=ENVIRONMENT,
