@@ -29,7 +29,7 @@ from configs.address import written
 from configs.command import refuse, run_command
 from configs.console import visible
 from configs.duration import milliseconds
-from configs.errors import InputError
+from configs.errors import Failure, InputError
 from configs.load import as_yaml, load_config
 from configs.redact import redact
 from configs.schema import DetectConfig, PipelineConfig, SourceConfig
@@ -222,11 +222,13 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
             supervisor.run()
     finally:  # what went wrong is said after the account, not instead of it
         refused |= supervisor.refused
+        ledgers = {stream: supervisor.ledger(stream) for stream in (*supervisor.removed, *supervisor.streams)}
         if supervisor.started_s:
-            ledgers = {stream: supervisor.ledger(stream) for stream in (*supervisor.removed, *supervisor.streams)}
             print_ledger(ledgers, limited_by(supervisor))
         if as_json:
             typer.echo(json.dumps(run_report(supervisor, refused)))
+    if gone := [stream for stream, ledger in ledgers.items() if ledger.nothing_left]:
+        raise Failure(f"not one frame of {', '.join(gone)} was shown: see above why all are lost or undecodable")
     if refused:
         raise typer.Exit(1)  # what could be done was done, but not all of it: as make --keep-going says it
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
+import os
 import shlex
 import sys
 import threading
@@ -15,6 +17,7 @@ import typer
 from configs.console import visible
 from configs.errors import Failure, InputError, Stopped
 from configs.redact import learn, learn_secret, redact
+from configs.standard_streams import keep_standard_streams
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 WIDEST_HELP = 100  # columns; lines that are longer are hard to read
@@ -32,16 +35,24 @@ def run_command(
     One command is run as it is; of several the first argument names one, by the function's name (without `_command` and
     with a dash for each `_`), and `about` is what `--help` says of all.
     """
+    keep_standard_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     _given[:] = [*name.split(), *given]
     _learn(given)
     sys.excepthook = _show_bug
     threading.excepthook = lambda bug: _show_bug(bug.exc_type, bug.exc_value, bug.exc_traceback)
     try:
+        _check_folder()
         app = new_app(commands, name, about)
         code = app(given or (["--help"] if len(commands) > 1 else []), prog_name=name, standalone_mode=False)
+        sys.stdout.flush()
     except (InputError, Failure) as error:
         code = refuse(str(error), 1)
+    except OSError as error:
+        reason = _lack_of_the_machine(error)
+        if reason is None:
+            raise
+        code = refuse(reason, 1)
     except typer.TyperException as error:
         code = refuse(f"{error.format_message()} (see --help)", 2)  # type: ignore[attr-defined]
     except Stopped as stop:
@@ -63,6 +74,23 @@ def _learn(arguments: Sequence[str]) -> None:
             learn_secret(value)
         if before == "--token":
             learn_secret(argument)
+
+
+def _check_folder() -> None:
+    """Raise InputError where relative paths, and so most commands, mean nothing."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise InputError("the current folder was removed: change to one that is there") from None
+
+
+def _lack_of_the_machine(error: OSError) -> str | None:
+    """What the machine lacks, wherever the error comes from; None where it is something else, perhaps a bug."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        return f"{error.filename or 'a file'} cannot be written: {error.strerror}"
+    if "No usable temporary directory" in str(error):
+        return f"{error.strerror}: set TMPDIR to a folder that may be written"
+    return None
 
 
 def _show_bug(*error: Any) -> None:

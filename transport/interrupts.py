@@ -12,12 +12,17 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextlib.contextmanager
 def interrupts(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` at each of SIGNALS while this holds, then do as before. Main thread only."""
+    """Call `stop` at each of SIGNALS while this holds, then do as before. Main thread only.
+
+    A SIGHUP that is ignored stays so: that is what `nohup` is for. An ignored SIGINT is heard: a shell without job
+    control ignores it for what it starts in the background, and who sends it there (`kill -INT`) wants the run to end.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         stop()
 
-    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    heard = [number for number in SIGNALS if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN)]
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:

@@ -35,6 +35,11 @@ class Ledger:
         return self.captured == self.shown + sum(self.dropped.values()) + self.in_flight
 
     @property
+    def nothing_left(self) -> bool:
+        """Whether frames were captured and every one of them was lost or could not be decoded."""
+        return 0 < self.captured == self.dropped.get("lost", 0) + self.dropped.get("undecodable", 0)
+
+    @property
     def fps(self) -> float:
         """Shown frames per second, from the first shown frame to the last."""
         return (self.shown - 1) / self.span_s if self.span_s > 0 else 0.0

@@ -10,8 +10,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from configs.errors import InputError
+
 _PREFIX = "maskstream-"
 _LOCK = "lock"
+_LONGEST = 60  # a socket's path may have 107 bytes
 
 
 @contextlib.contextmanager
@@ -19,13 +22,9 @@ def run_folder() -> Iterator[Path]:
     """A folder that only this user can enter (0700: a socket file itself takes the umask), gone afterwards.
 
     A second bind on the same ipc path succeeds silently and steals it, so each run has a folder of its own,
-    with a lock that tells a living run from a dead one.
+    with a lock that tells a living run from a dead one. Raises InputError where none can be made.
     """
-    parent = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    if not os.access(parent, os.W_OK) or len(str(parent)) > 60:  # a socket path may have 107 bytes
-        parent = Path("/tmp")
-    _remove_dead(parent)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    folder = _made()
     with (folder / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
@@ -36,8 +35,31 @@ def run_folder() -> Iterator[Path]:
 
 def living_runs() -> list[Path]:
     """The folders of this user's runs that go on now."""
-    parents = {Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()), Path("/tmp")}
-    return [folder for parent in parents for folder in sorted(parent.glob(_PREFIX + "*")) if _lives(folder)]
+    return [folder for parent in _parents() for folder in sorted(parent.glob(_PREFIX + "*")) if _lives(folder)]
+
+
+def _made() -> Path:
+    """The folder, in the first place that takes it."""
+    refused = []
+    for parent in _parents():
+        if len(str(parent)) > _LONGEST:
+            refused.append(f"{parent} is too long a path for sockets")
+            continue
+        _remove_dead(parent)
+        try:
+            return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        except OSError as error:  # not there, read-only, full
+            refused.append(f"{parent}: {error.strerror}")
+    raise InputError(f"no place for the run's sockets ({'; '.join(refused)}): set TMPDIR to a writable one")
+
+
+def _parents() -> list[Path]:
+    """Where a run's folder may be, best first."""
+    parents = [Path(os.environ.get("XDG_RUNTIME_DIR", ""))]
+    with contextlib.suppress(FileNotFoundError):  # there is no folder for temporary files
+        parents.append(Path(tempfile.gettempdir()))
+    parents.append(Path("/tmp"))
+    return list(dict.fromkeys(parent for parent in parents if parent.is_absolute()))
 
 
 def _lives(folder: Path) -> bool:

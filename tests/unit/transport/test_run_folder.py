@@ -1,11 +1,15 @@
 """The folder of a run is private, and a dead run's folder does not stay."""
 
+import errno
+import os
 import stat
 import tempfile
+from pathlib import Path
 
 import pytest
 
-from transport.run_folder import run_folder
+from configs.errors import InputError
+from transport.run_folder import living_runs, run_folder
 
 
 @pytest.fixture(autouse=True)
@@ -30,3 +34,28 @@ def test_what_a_crashed_run_left_is_removed_and_a_living_run_is_not():
         with run_folder():
             assert living.exists()
             assert not dead.exists()
+
+
+def test_a_place_that_does_not_take_it_is_passed_over(monkeypatch, tmp_path):
+    for place in ("/proc", str(tmp_path / "gone"), "relative", "/" + "long" * 20, ""):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", place)
+        with run_folder() as folder:
+            assert folder.parent == Path(tempfile.gettempdir())
+            assert folder in living_runs()
+
+
+def test_where_no_place_takes_it_all_are_named(monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/proc/none")
+    monkeypatch.setattr(tempfile, "gettempdir", _no_place)
+    monkeypatch.setattr(tempfile, "mkdtemp", _read_only)
+    refused = r"/proc/none: Read-only file system; /tmp: Read-only file system"
+    with pytest.raises(InputError, match=rf"no place for the run's sockets \({refused}\): set TMPDIR"), run_folder():
+        pass
+
+
+def _no_place():
+    raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in []")
+
+
+def _read_only(prefix, dir):
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
