@@ -10,9 +10,11 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from configs.errors import InputError
 from transport.run_folder import living_runs
+from web.address import is_loopback
 
 _FILE = "page.json"
 
@@ -31,8 +33,10 @@ class Page:
         if self.ours:  # on this machine, at a port that the run holds
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
-        return opener.open(request, timeout=timeout_s)
+        handlers: list[Any] = [_NoRedirect, urllib.request.HTTPSHandler(context=context)]
+        if self.ours or is_loopback(urlsplit(self.url).hostname or ""):
+            handlers.append(urllib.request.ProxyHandler({}))  # http_proxy would get the token
+        return urllib.request.build_opener(*handlers).open(request, timeout=timeout_s)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -51,7 +51,7 @@ class Traced:
         self.home.mkdir()
         unset = ("CI", *SET_BY_US, "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "MPLCONFIGDIR")
         environment = {key: value for key, value in os.environ.items() if key not in unset}
-        environment |= {"HOME": str(self.home), "PYTHONPATH": str(ROOT)}
+        environment |= {"HOME": str(self.home), "PYTHONPATH": str(ROOT), "http_proxy": "http://192.0.2.1:9"}
         with self.out.open("w") as out, self.err.open("w") as err:
             command = [*TRACED, str(self._trace), *MASKSTREAM, *arguments]
             self._process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=err)
