@@ -156,8 +156,8 @@ def admitted(given: bytes, taken: Sequence[str]) -> tuple[str, SourceConfig]:
         source = msgspec.json.decode(given, type=SourceConfig)
     except msgspec.ValidationError as error:
         raise InputError(str(error)) from None
-    source = replace(source, source=written(literal(source.source)), name=literal(source.name))
     learn(source.source)
+    source = replace(source, source=written(literal(source.source)), name=literal(source.name))
     waits = may_come_back(source.source)  # one that is not there yet is no reason to end a run
     source = replace(source, wait=source.wait or waits)
     check_source(source)

@@ -139,7 +139,7 @@ def _strangers(text: str) -> str:
     return _LOOSE_PAIR.sub(_pair_shown, "".join([*shown, text[end:]]))
 
 
-_LOOSE_PAIR = re.compile(r"(?<=[?&;/])([\w-]+)=[^&;\s\"']+")  # of an address that lost its host: GET /video?pwd=1234
+_LOOSE_PAIR = re.compile(r"(?<=[?&;/])([\w-]+)=(?!\*\*\*)[^&;\s\"']+")  # of an address that lost its host: GET /video?pwd=1234
 
 
 def _pair_shown(found: re.Match[str]) -> str:
