@@ -116,17 +116,13 @@ def _alone(secret: str) -> str:
 
 def _forms(text: str) -> Iterable[str]:
     """The ways in which libraries repeat a text."""
-    plain = unquote(text)
-    coded = {
-        form
-        for t in (text, plain)
-        for form in (t, quote(t, safe=""), quote(t), quote_plus(t), quote(t, safe=":/@?&=#"))
-    }
-    quoted = {
-        f
-        for t in coded
-        for f in (json.dumps(t)[1:-1], json.dumps(t, ensure_ascii=False)[1:-1], repr(t)[1:-1], html.escape(t))
-    }
+    coded = {text, unquote(text)}
+    for plain in tuple(coded):
+        coded |= {quote(plain, safe=safe, errors="surrogateescape") for safe in ("", "/", ":/@?&=#")}
+        coded.add(quote_plus(plain, errors="surrogateescape"))
+    quoted: set[str] = set()
+    for one in coded:
+        quoted |= {json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1], repr(one)[1:-1], html.escape(one)}
     return {form for form in coded | quoted if form}
 
 
@@ -139,7 +135,8 @@ def _strangers(text: str) -> str:
     return _LOOSE_PAIR.sub(_pair_shown, "".join([*shown, text[end:]]))
 
 
-_LOOSE_PAIR = re.compile(r"(?<=[?&;/])([\w-]+)=(?!\*\*\*)[^&;\s\"']+")  # of an address that lost its host: GET /video?pwd=1234
+# Of an address that lost its host: GET /video?pwd=1234
+_LOOSE_PAIR = re.compile(r"(?<=[?&;/])([\w-]+)=(?!\*\*\*)[^&;\s\"']+")
 
 
 def _pair_shown(found: re.Match[str]) -> str:

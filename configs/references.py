@@ -61,10 +61,13 @@ def as_printed(text: str, is_secret: bool = False, is_sink: bool = False) -> str
     ('rtsp://admin:${PW}@door/live', 'rtsp://***@door/live')
     """
     if is_secret:
-        return text if not text or has_reference(text) else HIDDEN
+        whole = _REFERENCE.fullmatch(text)
+        return text if not text or is_file_reference(text) or (whole and _is_sound(whole)) else HIDDEN
     references: list[str] = []
 
     def stand_in(found: re.Match[str]) -> str:
+        if not _is_sound(found):
+            return found[0]
         references.append(found[0])
         return f"\ue000{len(references) - 1}\ue001"
 
@@ -92,6 +95,12 @@ def escaped(text: str) -> str:
     'pa$${ss}'
     """
     return text.replace("${", "$${")
+
+
+def _is_sound(found: re.Match[str]) -> bool:
+    """Whether what was found names a variable or a file, so that it may be shown: a password may hold a `${`, too."""
+    name = found[1]
+    return name is not None and (name.startswith("file:/") or _NAME.fullmatch(name) is not None)
 
 
 def _value(found: re.Match[str], template: str, environment: Mapping[str, str]) -> str:

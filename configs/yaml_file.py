@@ -15,7 +15,7 @@ def read_yaml(file: Path) -> tuple[yaml.Node | None, Any]:
     try:
         return parse_yaml(file.read_text(encoding="utf-8"), f"{file}:")
     except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from None
+        raise InputError(f"{file}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or a date that is none
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}" if mark else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -28,17 +29,25 @@ def deliver(config: DeliverConfig, context: StageContext) -> None:
     context.counts.update(delivered=0, refused=0)
     pool = ThreadPoolExecutor(len(config.receivers), thread_name_prefix="to")
     threads = []
-    for text in config.receivers:
-        to = Delivery(open_receiver(text), name_of(text), Path(config.store), context.stopping, context.counts)
+    for text, name in zip(config.receivers, names_of(config.receivers), strict=True):
+        to = Delivery(open_receiver(text), name, Path(config.store), context.stopping, context.counts)
         threads.append(pool.submit(to.run))
     context.ready()
     for thread in as_completed(threads):
         thread.result()  # a bug in one of them ends the process, which is started again
 
 
-def name_of(receiver: str) -> str:
-    """How a receiver is called in the file: as it was given, without its password."""
-    return redact(receiver)
+def names_of(receivers: Sequence[str]) -> list[str]:
+    """How receivers are called in the file: as they were given, without their secrets.
+
+    Those that differ in these only are numbered: under one name each would get what the other has not had yet.
+
+    >>> names_of(["mqtt://a:x@h/t", "webhook:https://h/?token=1", "webhook:https://h/?token=2"])
+    ['mqtt://***@h/t', 'webhook:https://h/?token=***', 'webhook:https://h/?token=*** (2)']
+    """
+    shown = [redact(receiver) for receiver in receivers]
+    before = [shown[:number].count(name) for number, name in enumerate(shown)]
+    return [f"{name} ({count + 1})" if count else name for name, count in zip(shown, before, strict=True)]
 
 
 def open_receiver(text: str) -> Receiver:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-import yaml
 from msgspec import Meta, Struct, field
 
 from configs.duration import milliseconds
 from configs.errors import InputError
+from configs.yaml_file import read_yaml
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Rectangle = tuple[Share, Share, Share, Share]
@@ -54,11 +54,10 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 def read_rules(path: str) -> tuple[Rule, ...]:
     """The rules of a YAML file. Raises InputError with the file and what is wrong."""
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        rules = msgspec.convert(data, _File).rules
-    except OSError as error:
-        raise InputError(f"rules {path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        rules = msgspec.convert(read_yaml(Path(path))[1], _File).rules
+    except InputError as error:
+        raise InputError(f"rules {error}") from None
+    except msgspec.ValidationError as error:
         raise InputError(f"rules {path}: {' '.join(str(error).split())}") from None
     for rule in rules:
         wrong = _wrong_with(rule)

@@ -17,6 +17,7 @@ from configs.console import console
 from configs.errors import Failure, InputError
 from configs.redact import learn, learn_secret
 from configs.references import escaped, resolve
+from web.token import token_of_environment
 from web.where import Page, find_page
 
 ACTIONS = ("list", "add", "remove", "pause", "resume")
@@ -45,7 +46,7 @@ def streams_command(
     if bool(what) == (action == "list"):
         raise InputError(f"streams {action}: " + ("takes nothing more" if what else "of what?"))
     url, token, what = (_looked_up(name, text) for name, text in (("--url", url), ("--token", token), (action, what)))
-    page = Page(url, token or os.environ.get("MASKSTREAM_TOKEN", "")) if url else find_page()
+    page = Page(url, token or token_of_environment()) if url else find_page()
     learn_secret(page.token)
     if action == "list":
         _print(_ask(page, "GET"), as_json)

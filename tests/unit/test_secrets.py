@@ -25,7 +25,7 @@ from configs.address import written
 from configs.command import run_command
 from configs.redact import redact
 from configs.schema import SourceConfig
-from events.deliver import name_of
+from events.deliver import names_of
 from transport.changes import Changes
 from transport.codec import Command
 from transport.log_lines import LogLines
@@ -124,7 +124,7 @@ def through(way, address, is_sink):
         said.append(command(*flags, *others, "--sourc", address))
     source = SourceConfig(source=written(address))
     name = stream_name(source)
-    said += [name, free_name(name, [name]), name_of(address)]
+    said += [name, free_name(name, [name]), *names_of([address])]
     for text in (address, written(address), repr(address), json.dumps(address), unquote(address)):
         line = f"capture\tWARNING\tav.error.OSError: [Errno 5] Input/output error: {text}"
         for record in (Progress(), LogLines()):

@@ -67,6 +67,15 @@ def test_secrets_are_not_written_and_what_stands_for_them_is_not_taken(tmp_path)
         load_config(tmp_path / "all.yaml")
 
 
+@pytest.mark.parametrize("password", ["${", "pa${s3cret", "${s3cret-x}", "$${s3cret}", "${}"])
+def test_a_password_that_looks_like_a_reference_is_not_printed(password):
+    options = PipelineConfig(
+        sources=(SourceConfig(source=f"rtsp://s3cret:{password}@c/"),), web=WebConfig(token=f"s3cret{password}")
+    )
+    assert "source: rtsp://***@c/  #" in as_yaml(options)
+    assert "s3cret" not in as_yaml(options)
+
+
 @pytest.fixture
 def secrets(tmp_path, monkeypatch):
     """Variables, and a secret file as Docker mounts it."""
@@ -199,7 +208,7 @@ def test_a_wrong_setting_is_refused(setting, said):
 
 
 def test_a_missing_file_is_one_line(tmp_path):
-    with pytest.raises(InputError, match=r"cannot read .*nowhere\.yaml: No such file"):
+    with pytest.raises(InputError, match=r"nowhere\.yaml: cannot be read: No such file"):
         load_config(tmp_path / "nowhere.yaml")
 
 
