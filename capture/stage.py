@@ -93,18 +93,20 @@ def _frames(
             return
         if mirrored:
             cv2.flip(picture.image, 1, dst=picture.image)
-        _hold_back(picture, tickets)
+        while _paused_early(picture, tickets) and not _is_camera(config, source):  # a film pauses in its gaps, too
+            source = _pause(config, source, tickets, context)
+            picture = picture._replace(captured_ns=max(picture.captured_ns, time.monotonic_ns()))
         captured_ns = min(picture.captured_ns, time.monotonic_ns())
         frame = tickets.number(picture.image, captured_ns, picture.media_ms, picture.name, source.live, picture.corrupt)
         if picture.corrupt and not told:
             told = True
-            log.warning("%s: some pictures are damaged; they are shown, but nothing is decided by them", tickets.stream)
+            log.warning("%s: FFmpeg marks pictures as damaged: shown, but nothing is decided by them", tickets.stream)
         yield tickets.fly(frame) if every else frame
 
 
 def _pause(config: SourceConfig, source: Source, tickets: Tickets, context: StageContext) -> Source:
     """Wait until the source is wanted again. A camera is let go meanwhile: it is off, and somebody else may have it."""
-    is_camera = source.live and may_come_back(config.source)
+    is_camera = _is_camera(config, source)
     if is_camera:
         source.close()
     log.info("%s: paused", tickets.stream)
@@ -131,11 +133,16 @@ def _read(source: Source, tickets: Tickets, context: StageContext) -> Picture | 
         context.busy_ns += time.thread_time_ns() - cpu_ns
 
 
-def _hold_back(picture: Picture, tickets: Tickets) -> None:
-    """Wait until the picture is due, or the source is to be let alone. Raises Stopping."""
+def _is_camera(config: SourceConfig, source: Source) -> bool:
+    return source.live and may_come_back(config.source)
+
+
+def _paused_early(picture: Picture, tickets: Tickets) -> bool:
+    """Wait until the picture is due; True if the source is to be let alone before that. Raises Stopping."""
     early_s = (picture.captured_ns - time.monotonic_ns()) / 1e9
     if early_s > 0:
         tickets.wait(lambda: tickets.paused or time.monotonic_ns() >= picture.captured_ns, patience_s=early_s)
+    return tickets.paused and time.monotonic_ns() < picture.captured_ns
 
 
 def _govern(pace: Pace, tickets: Tickets) -> None:
