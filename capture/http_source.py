@@ -41,7 +41,20 @@ def open_http(config: SourceConfig, start: int) -> Source:
     except BaseException:
         client.close()
         raise
+    _check_options(config, source)
     return source
+
+
+def _check_options(config: SourceConfig, source: Source) -> None:
+    """Refuse what only a source of another kind could do; closes it then."""
+    reason = ""
+    if source.live and (config.realtime or config.loop):
+        reason = f"{'realtime' if config.realtime else 'loop'} is for films; what this URL sends is live"
+    elif config.fps is not None and not isinstance(source, SnapshotCamera):
+        reason = "fps is for a webcam or a snapshot URL; this one has its own rate"
+    if reason:
+        source.close()
+        raise InputError(f"{redact(config.source)}: {reason}")
 
 
 def _open(config: SourceConfig, client: HttpClient, reply: Reply, start: int) -> Source:

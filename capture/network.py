@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from capture.decoder import Decoder, NoVideo, broke_off, is_corrupt, why, write_bgr
-from capture.http_file import HttpFile, HttpParts
 from capture.patience import Patience
 from capture.picture import NotYet, Picture, Room, Source, SourceLost
 from capture.playout import TOLERANCE_S, Playout
@@ -17,6 +16,8 @@ from configs.schema import SourceConfig
 
 if TYPE_CHECKING:
     from av import VideoFrame
+
+    from capture.http_file import HttpFile, HttpParts
 
 
 class NetworkCamera(Source):
@@ -88,7 +89,7 @@ def opened_decoder(
     """FFmpeg's reading of an address or of what is sent. Raises InputError, without the password."""
     import av
 
-    body = address if isinstance(address, HttpFile) else parts
+    body = parts if isinstance(address, str) else address
     began_s = time.monotonic()
     try:
         return Decoder(address, options, timeouts_s, patience, parts)
