@@ -30,11 +30,12 @@ _TARGETS = 3  # so many of them without a picture mean that nothing comes any mo
 def open_http(config: SourceConfig, start: int) -> Source:
     """The source, opened; a film after `start` of its pictures. Raises InputError, without the password."""
     client = HttpClient(config.source, config.open_timeout_s)
+    source: Source
     try:
         source = _open(config, client, client.get(), start)
     except Unspoken:
         client.close()
-        return open_camera(config)
+        source = open_camera(config)  # FFmpeg takes more for HTTP, `ICY 200 OK` for one
     except (Broken, TimeoutError) as error:
         client.close()
         raise InputError(f"{redact(config.source)}: {str(error) or 'it answers, but sends nothing'}") from None

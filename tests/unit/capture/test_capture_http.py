@@ -432,6 +432,21 @@ def test_mjpeg_that_calls_itself_something_else_is_known_by_how_it_begins(http_s
         assert read(camera, room).image.shape == (48, 64, 3)
 
 
+@pytest.mark.parametrize("head", [b"ICY 200 OK\r\n", b"HTTP/1.1 200 OK\r\nfoo\r\n", b"HTTP/1.0 200\n"])
+def test_what_is_hardly_http_is_read_all_the_same(http_server, room, head):
+    part = b"--x\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg(7)) + jpeg(7) + b"\r\n"
+
+    def answer(request):
+        request.wfile.write(head + b"Content-Type: multipart/x-mixed-replace;boundary=x\r\n\r\n")
+        for _ in range(50):
+            request.wfile.write(part)
+            time.sleep(0.02)
+
+    with opened(http_server(answer).url) as camera:
+        assert camera.live
+        assert [read(camera, room).image.shape for _ in range(3)] == [(48, 64, 3)] * 3
+
+
 def test_a_broken_picture_of_mjpeg_is_counted_and_other_parts_are_passed_over(http_server, room):
     head = b"--frame\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
     bodies = [(b"text/plain", b"motion"), (b"image/jpeg", jpeg(40)[:400]), (b"image/jpeg", jpeg(80))]
