@@ -49,7 +49,7 @@ def _text(stream: TextIO | None, raw: io.FileIO) -> io.TextIOWrapper:
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=stream.encoding,
-        errors=stream.errors,
+        errors="backslashreplace",  # a name that this terminal cannot show is no reason to end
         line_buffering=stream.line_buffering or stream.write_through,
     )
 

@@ -22,6 +22,9 @@ def interrupts(stop: Callable[[], None]) -> Iterator[None]:
         stop()
 
     heard = [number for number in SIGNALS if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN)]
+    signal.pthread_sigmask(
+        signal.SIG_UNBLOCK, heard
+    )  # some that start a run have them blocked; stages would inherit it
     before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield

@@ -61,6 +61,15 @@ def test_a_log_that_is_not_read_holds_nothing_up():
     assert log.count(b"\n") < LINES
 
 
+def test_a_name_that_cannot_be_shown_ends_nothing():
+    work = WORK.replace('"line", number', 'chr(0xDCFF), "Küche"')  # a file name that is no UTF-8
+    command = [sys.executable, "-c", work.format(stream="stdout", lines=1).replace('os.write(3, b"done")', "pass")]
+    for encoding, shown in (("utf-8", "\\udcff Küche\n"), ("ascii", "\\udcff K\\xfcche\n")):
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
+        assert (done.returncode, done.stdout.decode()) == (0, shown), done.stderr
+
+
 def test_results_wait_for_a_slow_reader_also_through_a_pipe_that_does_not_block():
     read, write = os.pipe()
     os.set_blocking(write, False)
