@@ -290,7 +290,7 @@ def test_a_live_stream_that_falls_silent_is_lost(http_server, clip, room):
         request.send_response(200)
         request.end_headers()
         request.wfile.write(data)
-        time.sleep(2)
+        time.sleep(10)
 
     with opened(http_server(answer).url, read_timeout_s=0.3) as camera:
         images, lost = until_lost(camera, room)
@@ -393,7 +393,7 @@ def test_mjpeg_that_falls_silent_is_lost_and_meanwhile_not_yet_there(http_server
 
     def answer(request):
         multipart(*[part] * 5)(request)
-        time.sleep(3)
+        time.sleep(10)
 
     with opened(http_server(answer).url, read_timeout_s=1.2) as camera:
         for _ in range(5):
@@ -525,7 +525,7 @@ def empty(request):
 def silent(request):
     request.send_response(200)
     request.end_headers()
-    time.sleep(1)
+    time.sleep(10)
 
 
 def closes(request):
