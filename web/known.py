@@ -175,4 +175,5 @@ class Known:
             "busy": round(self._rate(lambda status: of(status).busy_ns) / 1e9 / stage.members, 3),
             "cores": round(self._rate(lambda status: of(status).cpu_ns) / 1e9, 3),
             "restarts": stage.restarts,
+            "lost": stage.counts.get("not_written", 0) + stage.counts.get("events_lost", 0),  # not written by sinks
         }

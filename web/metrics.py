@@ -21,6 +21,11 @@ from web.known import Known
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 AGE_BOUNDS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_WRITTEN = (  # name, what the overlay counts it as, help
+    ("sink_lost", "not_written", "Frames, lines, pictures and clips that a sink could not write (disk full)"),
+    ("events_kept", "events_kept", "Events that were written into the history"),
+    ("events_lost", "events_lost", "Events that were not, because it could not be used for too long"),
+)
 Family = Counter | Gauge | Histogram | Info
 
 
@@ -102,6 +107,9 @@ def _stages(status: Status) -> Iterator[Family]:
     yield counter("stage_busy_seconds", "Time at work; its rate is the busy share", busy, "stage")
     about = "How often a process of the stage was started again"
     yield counter("stage_restarts", about, [((name,), s.restarts) for name, s in stages], "stage")
+    counts = status.stages["overlay"].counts if "overlay" in status.stages else {}
+    for name, counted, about in _WRITTEN:
+        yield counter(name, about, [((), counts.get(counted, 0))])
 
 
 def _processes(status: Status) -> Iterator[Family]:

@@ -17,7 +17,8 @@ export function drawLedger(table, streams) {
 }
 
 export function drawStages(table, stages) {
-  fill(table, ["stage", "frames/s", "busy", "cores", "restarts"], stages.map((stage) => [
-    stage.name, stage.fps.toFixed(1), `${Math.round(100 * stage.busy)} %`, stage.cores.toFixed(2), stage.restarts,
+  const lost = stages.some((stage) => stage.lost) ? ["not written"] : [];
+  fill(table, ["stage", "frames/s", "busy", "cores", "restarts", ...lost], stages.map((stage) => [
+    stage.name, stage.fps.toFixed(1), `${Math.round(100 * stage.busy)} %`, stage.cores.toFixed(2), stage.restarts, ...lost.map(() => stage.lost),
   ]));
 }
