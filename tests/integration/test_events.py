@@ -233,7 +233,7 @@ def test_a_receiver_that_takes_nothing_is_not_asked_more_often_because_the_run_e
         (["webhook:ftp://host/"], "is no address"),
         (["webhook:http://host/"], "add one --sink sqlite"),
         (["sqlite:e.db", "mqtt://host"], "mqtt://HOST/TOPIC"),
-        (["sqlite:e.db", "mqtt://u:s3cret@ho st:x/"], "mqtt://HOST/TOPIC"),
+        (["sqlite:e.db", "mqtt://u:s3cret@ho st:x/"], "mqtt://***"),
         (["null", "--set", "overlay.rules=none.yaml"], "rules none.yaml: cannot be read"),
     ],
 )
