@@ -37,7 +37,9 @@ class Broker:
 
     def __init__(self, folder):
         self.port, self._folder = _free_port(), folder
-        (folder / "mosquitto.conf").write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        # It knows its subscribers after a restart: what is published before they are back waits for them.
+        options = f"allow_anonymous true\nuser root\npersistence true\npersistence_location {folder}/\n"
+        (folder / "mosquitto.conf").write_text(f"listener {self.port} 127.0.0.1\n{options}")
         self._process = None
 
     def start(self):
@@ -73,7 +75,7 @@ def test_a_broker_that_was_away_gets_all_events_in_order_and_once(maskstream, br
     from paho.mqtt.enums import CallbackAPIVersion
 
     got: list[str] = []
-    listener = Client(CallbackAPIVersion.VERSION2)
+    listener = Client(CallbackAPIVersion.VERSION2, "listener", clean_session=False)
     listener.on_connect = lambda client, *_: client.subscribe("masks/#", qos=1)
     listener.on_message = lambda client, data, message: got.append(json.loads(message.payload)["id"])
     listener.reconnect_delay_set(0.2, 0.2)
