@@ -43,7 +43,7 @@ class HttpFilm(VideoFile):
 
 
 class PlaylistFilm(VideoFile):
-    """A film in segments (HLS, DASH). Raises SourceLost where it breaks off, as HttpFilm does."""
+    """A film in segments (HLS). Raises SourceLost where it breaks off, as HttpFilm does."""
 
     def __init__(
         self, config: SourceConfig, url: str, parts: HttpParts | None, options: dict[str, str], start: int

@@ -71,7 +71,11 @@ def _open(config: SourceConfig, client: HttpClient, reply: Reply, start: int) ->
         if not head.startswith(_IMAGES):
             raise InputError(f"{redact(config.source)}: {reply.type or 'it'} is no image that is read here")
         return SnapshotCamera(client, reply, config.fps, config.read_timeout_s)
-    if head.lstrip(b"\xef\xbb\xbf").startswith(b"#EXTM3U") or b"<MPD" in head:
+    if b"<MPD" in head or reply.type == "application/dash+xml":
+        raise InputError(
+            f"{redact(config.source)}: a DASH playlist, which PyAV's FFmpeg does not read: give HLS (.m3u8)"
+        )
+    if head.lstrip(b"\xef\xbb\xbf").startswith(b"#EXTM3U"):
         reply.close()
         return _playlist(config, client, reply.url, head, start)
     if said := why_no_video(reply.type, head):
@@ -106,7 +110,7 @@ def _endless(config: SourceConfig, client: HttpClient, reply: Reply, start: int)
 
 
 def _playlist(config: SourceConfig, client: HttpClient, url: str, head: bytes, start: int) -> Source:
-    """HLS or DASH. FFmpeg reads its segments through our client, which takes up again what breaks."""
+    """HLS. FFmpeg reads its segments through our client, which takes up again what breaks."""
     target = _TARGET.search(head)
     silence_s = max(config.read_timeout_s, _TARGETS * (float(target[1]) if target else _USUAL_TARGET_S))
     parts = HttpParts(client, config.read_timeout_s)

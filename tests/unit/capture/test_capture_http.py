@@ -544,6 +544,7 @@ def closes(request):
         (lambda request: send(request, b"", 403), "403 forbidden: this user may not see it"),
         (lambda request: send(request, b"", 503), "the server says 503 Service Unavailable"),
         (lambda request: send(request, b"<svg/>", Content_Type="image/svg+xml"), "image/svg+xml is no image"),
+        (lambda request: send(request, b'<?xml version="1.0"?><MPD>', Content_Type="text/xml"), "a DASH playlist"),
         (lambda request: send(request, b"<html>login", Content_Type="text/html"), ""),
         (lambda request: send(request, b'{"error": 1}' * 99, Content_Type="application/json"), ""),
         (lambda request: send(request, bytes(100_000)), ""),
