@@ -39,7 +39,7 @@ class Quality:
         first, last = self._seen[0], self._seen[-1]
         span_s = last[0] - first[0]
         stalled_s, stalls = self._stalls()
-        rate = (last[1] - first[1]) / span_s
+        rate = (last[1] - first[1] + 1) / span_s  # one more: of a slow camera the next picture is not due yet
         share = rate / nominal_fps if nominal_fps else 1.0
         troubles = stalls + last[2] - first[2]
         if not last[3] or stalled_s > 0.5 * span_s:
