@@ -13,7 +13,9 @@ import threading
 import time
 from collections.abc import Sequence
 from hashlib import blake2b
+from urllib.parse import urlsplit
 
+import requests
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -22,6 +24,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
+from configs.loopback import is_loopback
 from configs.redact import redact
 from transport.spec import TraceSpec
 from transport.trace import ROOT
@@ -114,7 +117,9 @@ class _Exporter(OTLPSpanExporter):
     """Says, too, when the collector has taken something again."""
 
     def __init__(self, endpoint: str, troubles: _Troubles) -> None:
-        super().__init__(endpoint)
+        session = requests.Session()
+        session.trust_env = not is_loopback(urlsplit(endpoint).hostname or "")  # else http_proxy would get the spans
+        super().__init__(endpoint, session=session)
         self._troubles = troubles
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Collection
 
 from aiohttp import HttpVersion11, web
 
+from configs.loopback import is_loopback
 from configs.schema import WebConfig
-from web.address import is_loopback, public_addresses, split
+from web.address import public_addresses, split
 
 log = logging.getLogger("web")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -81,18 +80,6 @@ def shown_url(config: WebConfig) -> str:
     """The address to give to somebody: the proxy's, else that of where the page listens."""
     addresses = public_addresses(config)
     return addresses[0].url if addresses else f"{local_url(config)}/"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine only.
-
-    >>> [is_loopback(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "box.local")]
-    [True, True, True, False, False]
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _in_url(host: str) -> str:

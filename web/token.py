@@ -9,10 +9,11 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from configs.errors import InputError
+from configs.loopback import is_loopback
 from configs.redact import learn_secret
 from configs.references import is_file_reference, resolve
 from configs.schema import WebConfig
-from web.address import is_loopback, shown_url
+from web.address import shown_url
 
 SHORTEST = 8  # characters of a token that somebody thought of
 

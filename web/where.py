@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from configs.errors import InputError
+from configs.loopback import is_loopback
 from transport.run_folder import living_runs
-from web.address import is_loopback
 
 _FILE = "page.json"
 

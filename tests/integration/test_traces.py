@@ -120,7 +120,8 @@ def test_every_sampled_frame_is_one_trace_with_a_span_for_each_stage(maskstream,
     assert "trace" not in run.stderr
 
 
-def test_outcomes_of_all_traces_are_those_of_the_ledger(maskstream, collector, clip):
+def test_outcomes_of_all_traces_are_those_of_the_ledger(maskstream, collector, clip, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # for what is elsewhere: the collector is on this machine
     at = collector()
     film = clip(count=150, size=(1280, 720), fps=100)
     slow = ("--realtime", "--every-frame", "--set", "detect.width=1280", "--tickets", "1")
