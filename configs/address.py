@@ -144,7 +144,8 @@ def _login_and_host(rest: str) -> tuple[str, str, str, str]:
     is_dotted = port is None and _DOTTED.fullmatch(host) and "#" not in rest[:last]
     if sound and (is_dotted or _SURE_HOST.fullmatch(name or "")):
         return login, at, host, rest[end:]
-    has_pair = re.search(r"[/?&;][\w-]+=", rest[end:last]) is not None
+    has_pair = re.search(r"[/?&;][\w-]+[=:]", rest[end:last]) is not None  # or USER:PASSWORD in the path
+    sound = sound and (has_pair or "#" not in rest[:last])  # an @ in a fragment is never meant
     after = rest[last + 1 :]
     end = min((place for place in map(after.find, "/?#") if place >= 0), default=len(after))
     likely = _LIKELY_HOST if sound else _ANY_HOST
@@ -227,11 +228,9 @@ def check_address(text: str) -> None:
     if any(sign in address.login for sign in "/?#") and (not sound or address.host or "#" in address.login):
         wrong = [f"{sign} as {_ESCAPED[sign]}" for sign in "#/?" if sign in address.login]
         raise InputError(f"{address.shown}: in a user or password write {' and '.join(wrong)}")
-    if host is None:
-        raise InputError(f"{address.shown}: what stands for its host is none")
-    if port and not sound:
+    if host is not None and port and not sound:
         raise InputError(f"{address.shown}: the port must be a number from 1 to {MAX_PORT}")
-    if not host and prefix.lower().startswith(("rtsp", "http", "rtmp", "mqtt", "webhook")):
+    if host == "" and prefix.lower().startswith(("rtsp", "http", "rtmp", "webhook")):
         raise InputError(f"{address.shown}: names no host: write it as {prefix}://HOST/PATH")
 
 
