@@ -164,7 +164,7 @@ def providers() -> Finding:
     names = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
     found = f"{', '.join(names)} ({onnxruntime.get_device()} build of ONNX Runtime)"
     if shutil.which("nvidia-smi") and "CUDA" not in names:
-        remedy = "to use it, uninstall onnxruntime and install onnxruntime-gpu"
+        remedy = "to use it: pip uninstall onnxruntime, then pip install onnxruntime-gpu (they overwrite each other)"
         return Finding("warning", "providers", f"{found}; there is an NVIDIA driver that it cannot use", remedy)
     return Finding("ok", "providers", found)
 
@@ -210,7 +210,12 @@ def memory(sources: Sequence[SourceConfig], cgroup: Path = Path("/sys/fs/cgroup"
         pass
     text = f"{free / 1e9:.1f} GB free, {need / 1e9:.1f} needed for {len(sources)} at 1080p; /dev/shm is not used"
     if free < need:
-        return Finding("problem", "memory", text, "raise the container's limit, or set source.tickets lower")
+        return Finding(
+            "problem",
+            "memory",
+            text,
+            "raise the container's limit, or set fewer --tickets",
+        )
     return Finding("ok", "memory", text)
 
 

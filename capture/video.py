@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from capture.decoder import Decoder, NoVideo, is_corrupt, why, write_bgr
 from capture.picture import Picture, Room, Source
 from configs.errors import InputError
+from configs.plural import counted
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -102,8 +103,8 @@ class VideoFile(Source):
         played_s = played_ms / 1000
         whole_s = extent.lead_s + played_s + extent.missing_s
         log.warning(
-            "%s is damaged or cut off: %d pictures, %.1f s of %.1f s, %d damaged packets passed over",
-            self._path, count, played_s, whole_s, damaged,
+            "%s is damaged or cut off: %s, %.1f s of %.1f s, %s passed over",
+            self._path, counted(count, "picture"), played_s, whole_s, counted(damaged, "damaged packet"),
         )  # fmt: skip
 
     def _open(self) -> Decoder:

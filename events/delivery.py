@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 
+from configs.plural import counted
 from configs.redact import redact
 from events.event import Event
 from events.receiver import NotTaken, Receiver
@@ -162,4 +163,4 @@ class Delivery:
         if self._unnoted:
             log.warning("%s: what it took last could not be noted: the next run sends it again", self._name)
         if left:
-            log.info("%s: %d events wait for the next run", self._name, left)
+            log.info("%s: wait for the next run: %s", self._name, counted(left, "event"))

@@ -77,7 +77,7 @@ def evaluate(
 
     Examples:
       maskstream evaluate models/NAME.pth faces/
-      maskstream evaluate NAME.onnx faces/ --split all -o results/
+      maskstream evaluate NAME.onnx faces/ --split all -o scored/
     """
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     if output is not None:

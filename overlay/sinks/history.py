@@ -92,7 +92,7 @@ class HistorySink(Sink):
         with self._changed:
             self._ends_s = time.monotonic() + self._last_s
             if self._waiting and self._why:
-                log.warning("%s: %d events still wait (%s)", self._path, len(self._waiting), self._why)
+                log.warning("%s: still waiting (%s): %s", self._path, self._why, counted(len(self._waiting), "event"))
             self._changed.notify()
         self._thread.join()
         lost = len(self._waiting)

@@ -1,9 +1,11 @@
 """The doctor's findings: what is there, what is missing, and that each trouble comes with a remedy."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from configs.schema import SourceConfig
 from doctor import cameras, classifier, detector, examine, memory, port
 
 ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("benchmark", "capture", "configs", "events", "export", "inference", "overlay", "train", "transport", "web")
 DEMO = [SourceConfig(source="demo")]
 
 
@@ -82,3 +85,15 @@ def test_memory_grows_with_the_streams():
     needed = [float(found.found.split(" GB free, ")[1].split()[0]) for found in (one, many)]
     assert needed[1] > needed[0]
     assert any(found.subject == "memory" for found in examine(replace(options, sources=tuple(DEMO))))
+
+
+def test_what_is_advised_to_install_is_there():
+    """The package is on no index, so only its own extras can be advised, and they must be those of pyproject.toml."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    advised = set()
+    for path in (*ROOT.glob("*.py"), *(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))):
+        text = path.read_text()
+        assert not re.search(r"pip install '?maskstream", text), path
+        advised |= set(re.findall(r"pip install -e '\.\[(\w+)\]'", text))
+    assert "train" in advised
+    assert advised <= extras.keys()
