@@ -1,5 +1,6 @@
 """`python -m train.evaluate` and `python -m train.results`: the real programs, what they print, write and refuse."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -53,8 +54,16 @@ def test_the_last_line_is_one_object_with_these_keys_and_the_plots_are_there(pat
     assert (scores["model"], scores["dataset"], scores["split"]) == (str(SHIPPED_MODEL), str(patches), "all")
     assert sum(map(sum, scores["confusion"])) == 9
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {
-        *("confusion.png", "mistakes.png", "reliability.png")
+        *("confusion.png", "mistakes.png", "reliability.png", "predictions.csv")
     }
+    with (tmp_path / "plots" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = list(scores["classes"])
+    assert list(rows[0]) == ["file", "true", "predicted", "confidence", *names]
+    assert sum(row["true"] == row["predicted"] for row in rows) / len(rows) == pytest.approx(scores["accuracy"])
+    for row in rows:
+        assert Path(row["file"]).parent.name == row["true"]
+        assert row["confidence"] == row[row["predicted"]] == max((row[name] for name in names), key=float)
     again = scores_of(SHIPPED_MODEL, patches, "-o", tmp_path / "plots")
     for key in KEYS - {"images_per_s", "ece", "ece_calibrated"}:
         assert again[key] == scores[key], key
