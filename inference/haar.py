@@ -127,7 +127,7 @@ def cascade_file(file_name: str) -> Path:
     """Where a cascade lies; raises InputError where OpenCV has none, or not this one."""
     if not hasattr(cv2, "CascadeClassifier"):
         raise InputError(
-            f"opencv {cv2.__version__} has no Haar cascades (5.0 removed them): pip install 'opencv-python>=4.10,<5'"
+            f"opencv {cv2.__version__} has no Haar cascades (5.0 removed them): pip install 'opencv-python>=4.11,<5'"
         )
     path = Path(cv2.__file__).parent / "data" / file_name
     if not path.is_file():

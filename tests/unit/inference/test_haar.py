@@ -94,7 +94,7 @@ def test_a_picture_smaller_than_the_cascade_has_no_face():
 
 def test_opencv_5_is_refused_in_words(monkeypatch):
     monkeypatch.delattr(cv2, "CascadeClassifier")
-    with pytest.raises(InputError, match=r"has no Haar cascades.*opencv-python>=4\.10,<5"):
+    with pytest.raises(InputError, match=r"has no Haar cascades.*opencv-python>=4\.11,<5"):
         HaarDetector(PLAIN)
 
 
