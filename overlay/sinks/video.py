@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -39,6 +42,7 @@ CONTAINER = {"movflags": "hybrid_fragmented+frag_every_frame", "flush_packets": 
 # 720p, ms of one core and size of the file: ultrafast 4.7 and 2.6, superfast 6.2 and 1.2, veryfast 10.9 and 1.
 H264 = {"preset": "superfast", "tune": "zerolatency", "crf": "23"}
 MPEG4_BITS_PER_PIXEL = 4
+LOOK_S = 1.0  # how often it is looked whether the file is there still
 
 
 class VideoSink(Sink):
@@ -90,6 +94,8 @@ class Video:
         earlier = self._set_aside() if goes_on else None
         height, width = (recorded_size(earlier) if earlier else None) or _even_size(first)
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")  # FFmpeg opens it with the first frame only
+        self._file, self._looked_s = os.stat(path), time.monotonic()
         with coding(path):
             self._container = av.open(_url(path), "w", format="mp4", options=CONTAINER)
             try:
@@ -104,6 +110,7 @@ class Video:
         """Append the picture, (H, W, 3) uint8 BGR, at the frame's time."""
         import av
 
+        self._look()
         fitted = fit(picture, self._stream.width, self._stream.height)
         yuv = np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2YUV_I420), np.uint8)
         coded = av.VideoFrame.from_ndarray(yuv, format="yuv420p")
@@ -117,6 +124,8 @@ class Video:
         """Write the index. After a failed write this fails again, and the file stays as a killed recorder leaves it."""
         with writing(self.path), coding(self.path), self._container:
             self._container.mux(self._stream.encode(None))
+            self._looked_s = 0.0
+            self._look()
         log.info("%s: %s", self.path, counted(self._frames, "frame"))
 
     def abandon(self) -> None:
@@ -126,9 +135,16 @@ class Video:
         """
         with contextlib.suppress(OSError, InputError), coding(self.path):
             self._container.close()
-        with contextlib.suppress(OSError):
-            if self.path.is_file() and not recorded_size(self.path):
+        with contextlib.suppress(OSError, InputError), coding(self.path):
+            if os.path.samestat(os.stat(self.path), self._file) and not recorded_size(self.path):
                 self.path.unlink()
+
+    def _look(self) -> None:
+        """Raise OSError where the file was deleted or replaced: what is written into it is seen by nobody."""
+        if time.monotonic() - self._looked_s > LOOK_S:
+            self._looked_s = time.monotonic()
+            if not os.path.samestat(os.stat(self.path), self._file):
+                raise FileNotFoundError(errno.ENOENT, "it was moved or replaced")
 
     def _set_aside(self) -> Path | None:
         """Give what this run recorded before another name while its frames are copied into the new file."""

@@ -11,7 +11,7 @@ import pytest
 
 from configs.errors import InputError
 from events.event import Event
-from overlay.sinks import outages
+from overlay.sinks import outages, video
 from overlay.sinks.clips import ClipsSink
 from overlay.sinks.outages import Outages
 from overlay.sinks.segments import Keep, SegmentsSink, prune
@@ -111,6 +111,31 @@ def test_one_video_of_a_camera_goes_on_in_another_file_and_one_of_a_film_is_refu
     full[0] = True
     with pytest.raises(InputError, match="cannot be written"):
         Showing(VideoSink(str(tmp_path / "film.mp4")))(frame(0))
+
+
+def test_a_video_that_is_deleted_or_moved_begins_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(outages, "FIRST_S", 0.0)
+    monkeypatch.setattr(video, "LOOK_S", -1.0)
+    path = tmp_path / "door.mp4"
+    sink = VideoSink(str(path))
+    show = Showing(sink)
+    for seq in range(15):
+        if seq == 5:
+            path.unlink()
+        if seq == 10:
+            path.rename(tmp_path / "moved.mp4")
+            path.write_text("somebody else's")
+        show(frame(seq, live=True))
+    sink.close()
+    assert [text for _, _, text in show.told][1::2] == ["records again, 1 lost meanwhile"] * 2
+    assert path.read_text() == "somebody else's"
+    assert frames_in(tmp_path / "moved.mp4") == 4
+    assert frames_in(tmp_path / "door-2.mp4") == 4
+    film = VideoSink(str(tmp_path / "film.mp4"))
+    film.show(frame(0), IMAGE, 1.0)
+    (tmp_path / "film.mp4").unlink()
+    with pytest.raises(InputError, match=r"film\.mp4: cannot be written"):
+        film.close()
 
 
 def test_clips_that_cannot_be_written_are_said_once_and_counted(tmp_path, monkeypatch):
