@@ -35,7 +35,7 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
     with ExitStack() as stack:
         rules = read_rules(config.rules) if config.rules else ()
         sinks = make_sinks(config, context)
-        show = Show(sinks, config.corner, rules, context.counts)
+        show = Show(sinks, config.corner, rules, context.counts, context.streams)
         stack.callback(show.outages.close)
         for sink in sorted(sinks, key=lambda sink: not sink.wants_events):  # the last to close: others tell them things
             stack.callback(sink.close)
@@ -70,11 +70,13 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
 class Show:
     """Draws frames, gives them to the sinks, and tells those that take events what happened in them."""
 
-    def __init__(self, sinks: list[Sink], corner: bool, rules: Sequence[Rule], counts: dict[str, int]) -> None:
+    def __init__(
+        self, sinks: list[Sink], corner: bool, rules: Sequence[Rule], counts: dict[str, int], streams: int
+    ) -> None:
         self._sinks, self._corner = sinks, corner
         self._watch = Watch(rules) if any(sink.wants_events for sink in sinks) else None
         self._rates: dict[str, Rate] = {}
-        self.outages = Outages(self._tell, counts)
+        self.outages = Outages(self._tell, counts, streams)
         for sink in sinks:
             sink.outages = self.outages
 

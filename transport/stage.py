@@ -21,6 +21,7 @@ class StageContext:
     `facts` is filled by the function before it asks for its first batch (`model`, `provider`, ...);
     it is printed when the stage is ready and stands in the run's JSON. `counts` is what it counts of its own work
     while it runs (`searched`, `classified`); it stands there, too. `says` is what it says of itself right now.
+    `streams` is how many streams the run had when this process was started.
     `feeds` is where the run tells of itself to a page (transport/feed.py), followed by who tells; empty: to none.
 
     The rest is for the worker and for capture, which has no batches: `busy_since_ns` (0: waiting) tells a long
@@ -32,6 +33,7 @@ class StageContext:
     facts: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     says: dict[str, str] = field(default_factory=dict)
+    streams: int = 1
     feeds: str = ""
     busy_since_ns: int = 0
     busy_ns: int = 0

@@ -74,7 +74,9 @@ class Worker:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.stopping = threading.Event()
-        self.stage = StageContext(restarts=spec.restarts, feeds=spec.feeds, stopping=self.stopping.is_set)
+        self.stage = StageContext(
+            restarts=spec.restarts, streams=len(spec.streams), feeds=spec.feeds, stopping=self.stopping.is_set
+        )
         self.zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.frames = self.batches = 0
         self._is_ready = False

@@ -18,7 +18,7 @@ from events import mqtt, webhook
 from events.store import check_header
 from overlay.display import has_display
 from overlay.sinks import publish
-from overlay.sinks.claims import places
+from overlay.sinks.claims import is_device, places
 from overlay.sinks.clips import ClipsSink
 from overlay.sinks.contact import ContactSink
 from overlay.sinks.event_lines import EventLinesSink
@@ -148,6 +148,8 @@ def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
     written: dict[str, str] = {}
     for spec in specs:
         for place in places(spec, Targets(spec.partition(":")[2]), "{stream}"):
+            if is_device(place):
+                continue
             other = written.setdefault(os.path.realpath(place), spec)
             if other != spec:
                 raise InputError(f"sinks {other!r} and {spec!r} would both write {place}: remove one of them")

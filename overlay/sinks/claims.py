@@ -39,15 +39,22 @@ class Claims:
         """Claim what the sinks write of a stream; raises InputError where another sink or run writes it."""
         for spec in self._sinks:
             for place in places(spec, self._targets[spec], stream):
+                if is_device(place):
+                    continue
                 path = Path(os.path.realpath(place))
                 other = self._taken.setdefault(path, spec)
                 if other != spec:
                     raise InputError(f"sinks {redact(other)!r} and {redact(spec)!r} would both write {path}")
                 lock = path.with_name(f".{path.name}.lock")
-                if lock not in self._locks and (not path.exists() or path.is_file()):  # a device is nobody's
+                if lock not in self._locks:
                     file = _locked(lock, spec)
                     if file is not None:
                         self._locks[lock] = file
+
+
+def is_device(place: Path) -> bool:
+    """Whether it is there and neither a file nor a folder, as /dev/null or a pipe: many may write it at once."""
+    return place.exists() and not (place.is_file() or place.is_dir())
 
 
 def places(spec: str, targets: Targets, stream: str) -> list[Path]:

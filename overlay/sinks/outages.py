@@ -35,12 +35,14 @@ class Outages:
 
     Of a camera nothing else would come of ending the run: its other sinks and the other cameras go on. Of a file that
     is processed a part would be missing from the result, which can be made again: that ends the run, at once where no
-    camera is in it, else at its end. `counts["not_written"]` is how many frames, lines or pictures were lost so.
+    camera is in it, else at its end. `streams` is how many the run has: one that has not come yet may be a camera.
+    `counts["not_written"]` is how many frames, lines or pictures were lost so.
     """
 
-    def __init__(self, tell: Tell, counts: dict[str, int]) -> None:
+    def __init__(self, tell: Tell, counts: dict[str, int], streams: int = 1) -> None:
         self._tell, self._counts = tell, counts
         self._now: dict[str, _Outage] = {}
+        self._streams, self._seen = streams, set[str]()
         self._live: set[str] = set()
         self._unfinished = ""  # what of a file's result is missing
         counts["not_written"] = 0
@@ -51,9 +53,16 @@ class Outages:
         return bool(self._live)
 
     def saw(self, stream: str, live: bool) -> None:
-        """A frame of that stream came."""
+        """A frame of that stream came. Raises InputError where it is the last one, and none is a camera's after all."""
         if live:
             self._live.add(stream)
+        if stream not in self._seen:
+            self._seen.add(stream)
+            self._end_of_films()
+
+    def _end_of_films(self) -> None:
+        if self._unfinished and not self._live and len(self._seen) >= self._streams:
+            raise InputError(self._unfinished)
 
     def attempt(self, sink: Sink, stream: str, write: Callable[[], None]) -> None:
         """Let a sink write, unless its place failed a moment ago. Raises what it raises where the run must end."""
@@ -74,9 +83,9 @@ class Outages:
     def failed(self, place: str, stream: str, error: Exception, lost: int = 1) -> None:
         """It could not be written. Raises InputError where that ends the run."""
         if stream not in self._live:
-            if not self._live:
-                raise error if isinstance(error, InputError) else InputError(f"{place}: cannot be written ({error})")
-            self._unfinished = self._unfinished or str(error)
+            why = str(error) if isinstance(error, InputError) else f"{place}: cannot be written ({error})"
+            self._unfinished = self._unfinished or why
+            self._end_of_films()
         self.began(place, stream, str(error), lost)
 
     def began(self, place: str, stream: str, why: str, lost: int = 0) -> None:

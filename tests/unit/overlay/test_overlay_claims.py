@@ -80,6 +80,7 @@ def test_two_sinks_of_one_run_do_not_write_the_same_file(tmp_path):
 
 def test_devices_and_places_without_room_for_a_lock_are_nobodys(tmp_path):
     (tmp_path / "file").touch()
+    check_sinks(["jsonl:/dev/null", "events:/dev/null"])
     for spec in ("jsonl:/dev/null", f"jsonl:{tmp_path}/file/o.jsonl"):
         with Claims([spec]) as claims, Claims([spec]) as others:
             claims.take("door")

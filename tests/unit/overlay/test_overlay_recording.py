@@ -138,6 +138,23 @@ def test_a_video_that_is_deleted_or_moved_begins_anew(tmp_path, monkeypatch):
         film.close()
 
 
+@pytest.mark.parametrize("camera", [True, False])
+def test_a_film_beside_a_camera_ends_the_run_at_its_end_only(tmp_path, camera):
+    (tmp_path / "file").touch()
+    counts = {}
+    outages = Outages(lambda *said: None, counts, streams=2)
+    sink = VideoSink(str(tmp_path / "file" / "o.mp4"))
+    for seq in range(2):  # the other stream has not come yet
+        outages.saw("film", live=False)
+        outages.attempt(sink, "film", lambda seq=seq: sink.show(frame(seq, "film"), IMAGE, 1.0))
+    assert counts["not_written"] == 2
+    if camera:
+        outages.saw("door", live=True)
+        outages.saw("film", live=False)
+    with pytest.raises(InputError, match="cannot be written"):
+        outages.close() if camera else outages.saw("other film", live=False)
+
+
 def test_clips_that_cannot_be_written_are_said_once_and_counted(tmp_path, monkeypatch):
     full_disk(monkeypatch, lambda: True)
     event = Event(id="1", time="", rule="decision", stream="door", text="mask")
