@@ -16,6 +16,7 @@ import psutil
 import typer
 from msgspec import Struct, to_builtins
 from msgspec.json import encode
+from msgspec.structs import replace
 from rich.text import Text
 
 from capture.sources import tickets_of
@@ -24,6 +25,7 @@ from configs.console import console
 from configs.errors import InputError
 from configs.fonts import SCRIPTS, advice, font_for, joins_letters
 from configs.load import load_config
+from configs.redact import redact
 from configs.schema import PipelineConfig, SourceConfig
 from inference.backends import model_file, open_backend
 from inference.search import open_detector
@@ -70,7 +72,8 @@ def doctor(
     flags = {name: value for name, value in (("model", model), ("device", device)) if value is not None}
     options = load_config(config, settings or (), {"classify": flags})
     findings = []
-    for finding in examine(options):
+    for raw in examine(options):
+        finding = replace(raw, found=redact(raw.found), remedy=redact(raw.remedy))
         findings.append(finding)
         if not json_:
             show(finding)

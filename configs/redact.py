@@ -43,7 +43,12 @@ def learn(*texts: str) -> None:
         address = take_apart(text)
         if address is None or (shown := address.shown) == text:
             continue
-        for form in (text, written(text), text.partition("webhook:")[2]):
+        for form in (
+            text,
+            written(text),
+            text.partition("webhook:")[2],
+            text.replace("://", ":/", 1),
+        ):  # last: a Path's
             _addresses.update(dict.fromkeys(_forms(form), shown))
         _hosts.update({address.hostname, *address.hostname.split(".")})
         learn_secret(*address.secrets)

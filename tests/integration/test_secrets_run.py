@@ -7,6 +7,7 @@ import urllib.request
 
 import psutil
 from conftest import _free_port
+from test_events import command
 
 TOKEN = "tok3n-of-the-page"
 SECRETS = ("admin", "sesame", "s3cret", TOKEN)
@@ -52,7 +53,15 @@ def test_a_camera_with_a_blank_in_its_password_is_shown_and_its_login_nowhere(ma
     assert "is not looked up for requests over HTTP" in said[-1]
     said.append(ask(run, "/api/streams", {"source": "rtsp://admin:s3cret#x@127.0.0.1/x"}))
     assert "write # as %23" in said[-1]
+    page = ("--url", f"http://127.0.0.1:{port}", "--token", f"file:{tmp_path}/token")
+    there = f"rtsp://admin:${{file:{tmp_path}/password}}@127.0.0.1:{server.port}/live"
+    added = command("streams", "add", there, "--name", "again", *page, cwd=tmp_path)  # references are looked up here
+    assert added.stdout == "again: add\n", added.stderr
+    missing = command("streams", "add", "rtsp://admin:${NONE}@h/", *page, cwd=tmp_path)
+    assert (missing.returncode, missing.stderr) == (1, "maskstream: error: add: the variable NONE is not set\n")
+    said += [added.stdout, added.stderr, command("streams", "list", *page, cwd=tmp_path).stdout]
     run.until(lambda: run.stderr.count("401 unauthorized") >= 1, 120)
+    run.until(lambda: {line["stream"] for line in run.lines()} == {"127.0.0.1-live", "again"}, 120)
     said += [ask(run, path) for path in ("/api/status", "/api/streams", "/api/events", "/metrics", "/readyz", "/")]
     said += [" ".join(psutil.Process(pid).cmdline()) for pid in run.processes() - {run.pid}]
     run.signal(signal.SIGINT)
