@@ -9,8 +9,9 @@ import pytest
 
 from transport.pool import AGE_BUCKETS
 from transport.status import ProcessStatus, StageStatus, Status, StreamStatus
-from web.health import troubles
+from web.health import silence, troubles
 from web.known import Known
+from web.metrics import figures
 from web.pictures import Pictures
 
 S = 1_000_000_000
@@ -128,3 +129,28 @@ def test_while_no_picture_comes_there_is_a_placeholder_that_is_one():
     picture = asyncio.run(look())
     assert not picture.is_real
     assert picture.jpeg[:2] == b"\xff\xd8"
+
+
+def test_what_a_silent_supervisor_told_is_not_shown_as_of_now():
+    began = [status(second, door=stream(round(25 * (second + 15)))) for second in (-15.0, -14.0, -13.0, -12.0)]
+    known = told(*began)
+    told_page = known.as_json()
+    [door] = told_page["streams"]
+    assert 11 < told_page["silent_s"] < 60
+    assert (door["state"], door["fps"], door["quality"], door["age_ms"]["p50"]) == ("unknown", 0.0, "", None)
+    assert door["shown"] == 75  # a count stays one
+    assert b'maskstream_stream_up{stream="door"} 0.0' in figures(known, 0, 0)
+    assert silence(known) > 11
+    assert "has said nothing" in troubles(known, 1000)[0]
+    lately = told(status(door=stream(0)))
+    assert silence(lately) == 0
+    assert lately.as_json()["streams"][0]["state"] == "flowing"
+    assert b'maskstream_stream_up{stream="door"} 1.0' in figures(lately, 0, 0)
+
+
+def test_persons_are_those_of_the_last_seconds_also_when_nothing_more_is_told():
+    known = told(status(door=stream(0)))
+    known.persons.saw(time.time() - 30, {"door": {1: "mask"}})
+    told_page = known.as_json()
+    assert told_page["streams"][0]["persons"] == {}
+    assert told_page["persons"]["now"] > told_page["persons"]["steps"][-1][0] + 10  # the chart's right edge is now
