@@ -10,7 +10,8 @@ const SILENT_MS = 5000; // and after so long the connection is taken for lost
 const RETRY_MS = [500, 5000];
 const text = (id, words) => { document.getElementById(id).textContent = words; };
 
-let socket = null, heardAt = 0, retryMs = RETRY_MS[0], isTold = false;
+const REFUSED = "The server answers, but refuses the live connection. Behind a proxy: it must pass WebSocket on, and web.url must name the address above.";
+let socket = null, heardAt = 0, retryMs = RETRY_MS[0], isTold = false, refusals = 0;
 const say = (message) => { if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message)); };
 const tiles = new Tiles(document.getElementById("tiles"), (names) => say({ watch: names }));
 
@@ -26,8 +27,8 @@ function connect() {
     if (socket !== mine) return; // given up: what it still brings is old
     heardAt = Date.now();
     retryMs = RETRY_MS[0];
+    refusals = 0;
     document.getElementById("lost").hidden = true;
-    document.body.classList.remove("old");
     if (typeof data === "string") told(JSON.parse(data)); else pictured(data, mine);
   };
   socket.onclose = ({ reason }) => { if (socket === mine) lost(isOpen, reason); };
@@ -35,7 +36,8 @@ function connect() {
 
 function lost(wasOpen, reason) {
   socket = null;
-  old(`The server ${reason ? `says: ${reason}.` : "cannot be reached: what you see is old."} Trying again …`);
+  if (refusals > 1) old(REFUSED);
+  else old(`The server ${reason ? `says: ${reason}.` : "cannot be reached: what you see is old."} Trying again …`);
   if (!wasOpen) explainRefusal();
   setTimeout(connect, retryMs);
   retryMs = Math.min(2 * retryMs, RETRY_MS[1]);
@@ -54,9 +56,10 @@ function old(words) {
 // A browser does not tell a script why a WebSocket was refused: ask by HTTP.
 async function explainRefusal() {
   const answer = await fetch("api/events").catch(() => null);
-  if (socket?.readyState === WebSocket.OPEN || !answer) return;
-  if (answer.status === 401) location.reload(); // to the form that asks for the token
-  else if (answer.ok) old("The server answers, but refuses the live connection. Behind a proxy: it must pass WebSocket on, and web.url must name the address above.");
+  if (socket?.readyState === WebSocket.OPEN) return;
+  if (answer?.status === 401) location.reload(); // to the form that asks for the token
+  refusals = answer?.ok ? refusals + 1 : 0; // once may be a server that has just come
+  if (refusals > 1) old(REFUSED);
 }
 
 const events = {
