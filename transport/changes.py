@@ -53,7 +53,9 @@ class Changes:
         return ""  # answered when its frames are home
 
     def advance(self, supervisor: Supervisor) -> None:
-        """Forget the streams that have ended by now."""
+        """Forget the streams that have ended by now; what died on the way to its end is asked again."""
+        for stream in self._removing:
+            supervisor.end(stream)
         for stream in [stream for stream in self._removing if supervisor.capture_of(stream).done]:
             supervisor.forget(stream)
             _answer(supervisor, self._removing.pop(stream), ok=True, stream=stream)

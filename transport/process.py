@@ -77,14 +77,20 @@ class Process:
         environment = os.environ | thread_limits()
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         # -P: a folder `inference` or `train` where the user happens to stand must not be imported instead of ours
-        self._child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "transport.worker", self.name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            process_group=0,  # Ctrl-C is for the supervisor: a worker still importing would die with a traceback
-        )
+        # A capture that is told to end while it still imports hears of it afterwards (worker.py): it died of the
+        # signal, was started again, and its stream could not be removed any more.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM} if self.spec.stream else ())
+        try:
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "transport.worker", self.name],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                process_group=0,  # Ctrl-C is for the supervisor: a worker still importing would die with a traceback
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         assert self._child.stdin is not None
         spec = msgspec.structs.replace(self.spec, restarts=self.restarts, parent=os.getpid())
         try:

@@ -67,6 +67,7 @@ class Streams:
 
     def forget(self, name: str) -> None:
         """Give back what an ended stream held; its ledger stays for the account at the end."""
+        settle_rest(self._pools[name])  # a picture that was read, but not sent any more
         self.removed[name] = self.ledger(name)
         self.names.remove(name)
         self.paused.discard(name)

@@ -85,6 +85,7 @@ class Worker:
     def run(self) -> int:
         """The exit code. What the user gave and cannot be used is reported to the supervisor; a bug is raised."""
         signal.signal(signal.SIGTERM, lambda *_: self.stopping.set())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # kept back until now: process.py
         code = 0
         with Outbox(self.zmq, self.spec.control) as self.control:
             heart = Heart(self)

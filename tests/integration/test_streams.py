@@ -109,6 +109,10 @@ def test_many_that_come_and_go_leave_nothing(served, clip):
         run.until(lambda: states(api).get(name) == "flowing")
         assert api("DELETE", f"/{name}")[0] == 200
 
+    for number in range(2):  # before its process hears anything
+        assert api("POST", body={"source": str(film), "name": f"soon{number}"})[0] == 201
+        assert api("DELETE", f"/soon{number}")[0] == 200
+    assert "died" not in run.stderr
     for number in range(3):
         round_trip(f"warm{number}")
     before = held()

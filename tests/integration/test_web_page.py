@@ -146,7 +146,7 @@ def test_a_stream_is_paused_added_and_removed_from_the_page(maskstream, page, po
     page.locator('#add input[name="source"]').fill("demo")
     page.locator('#add input[name="name"]').fill("second")
     page.keyboard.press("Enter")
-    until(lambda: page.locator('[data-stream="second"]').count() == 1)
+    until(lambda: "second" in seqs(page))
     page.locator('[data-stream="second"] button.remove').click()
     until(lambda: page.locator('[data-stream="second"]').count() == 0)
     assert len(asked) == 1
