@@ -101,8 +101,10 @@ def test_many_that_come_and_go_leave_nothing(served, clip):
     film = clip("f.mp4", count=50)
 
     def held():
+        """Processes, and what they have open; the video of a stream and its lock stay open until the run ends."""
         processes = [psutil.Process(pid) for pid in run.processes()]
-        return len(processes), sum(process.num_fds() for process in processes)
+        videos = sum(len(list(run.folder.glob(name))) for name in ("o-*.mp4", ".o-*.mp4.lock"))
+        return len(processes), sum(process.num_fds() for process in processes) - videos
 
     def round_trip(name):
         api("POST", body={"source": str(film), "name": name, "realtime": True, "loop": True})
@@ -120,7 +122,7 @@ def test_many_that_come_and_go_leave_nothing(served, clip):
         round_trip(f"s{number}")
     after = held()
     assert after[0] == before[0]
-    assert after[1] <= before[1] + 6  # stages let go of a stream when the next one comes
+    assert after[1] <= before[1] + 4  # five came and went: stages let go of a stream when the next one comes
 
 
 def test_the_command_finds_the_run_by_itself(served, clip):
