@@ -20,7 +20,7 @@ MAX_PORT = 65535
 # Pairs of a query that may be shown: what cameras are asked for besides a login. The values of all others are hidden.
 _SHOWN = """
     action audio bitrate cam camera cameraid ch chan channel channelid codec compression encoding format fps height id
-    live media mode nocache profile profiletoken proto quality rate real_stream res resolution size stream streamid
+    live media mode nocache profile profiletoken proto quality rate res resolution size stream streamid
     streamtype subtype timeout transport type unicast video videocodec width
 """
 HARMLESS = frozenset(_SHOWN.split())
@@ -166,7 +166,8 @@ def _pairs(text: str, keep: Callable[[str], bool] = lambda part: False) -> tuple
     for between, piece in _pieces(text):
         key, equals, value = piece.partition("=")
         shown.append(between)
-        if not piece or _is_harmless(key, value) or keep(value if equals else piece):
+        harmless = _is_harmless(key, value) if equals else piece == "real_stream"  # what else stands alone may be a key
+        if not piece or harmless or keep(value if equals else piece):
             shown.append(piece)
         elif equals and _plain(key) in NAMES:
             shown.append(f"{key}={HIDDEN}")

@@ -53,6 +53,7 @@ def test_what_may_be_meant_is_not_refused(address):
         ("http://192.0.2.1/a?user=me&pwd=p@ss&channel=1", "http://192.0.2.1/a?user=***&pwd=***&channel=1"),
         ("http://door/user=me&password=p@ss", "http://***"),
         ("http://door/a?channel=1&channel=s3cret-and-long", "http://door/a?channel=1&***"),
+        ("http://door/snap.jpg?live", "http://door/snap.jpg?***"),
         ("webhook:https://me:pw@door/x?x=y", "webhook:https://***@door/x?***"),
     ],
 )
