@@ -34,6 +34,9 @@ NAMES = frozenset(_NAMED.split())
 _BETWEEN = re.compile(r"([&;,?]|/(?=[A-Za-z]\w*=))")
 _XM = re.compile(r"_(?=[A-Za-z]\w*=)")  # pairs of XM's cameras: /user=admin_password=x_channel=1_stream=0.sdp
 _SCHEMELESS = re.compile(r"(?:webhook:|file:)?(?:rtsps?|rtmps?|https?|mqtts?|udp|tcp|rtp|webhook):?/{0,2}", re.I)
+_TOKEN = re.compile(
+    r"(?=.*\d)[\w:.~+-]{12,}|[\w:.~+-]{20,}"
+)  # a segment of a path that is made to be guessed by nobody
 _ESCAPED = {"/": "%2F", "?": "%3F", "#": "%23", "@": "%40"}
 
 
@@ -58,6 +61,11 @@ class Address:
         return re.sub(r":\d*$", "", self.host).strip("[]")
 
     @property
+    def is_webhook(self) -> bool:
+        """Whether to know the path is to be let in, as Slack, Discord and Home Assistant have it."""
+        return self.prefix.lower().startswith("webhook:")
+
+    @property
     def shown(self) -> str:
         """The address without its secrets."""
         return self.show(lambda part: False)
@@ -65,7 +73,13 @@ class Address:
     def show(self, keep: Callable[[str], bool]) -> str:
         """The address without its secrets but those to keep; a user is kept together with the password."""
         secrets = self.secrets
-        head = "/".join(HIDDEN if _tells(segment, secrets) and not keep(segment) else segment for segment in self.head)
+        named = (
+            2 if self.is_webhook else len(self.head)
+        )  # of https://HOST/services/T01/B02/SECRET no more than /services
+        head = "/".join(
+            HIDDEN if segment and (number >= named or _tells(segment, secrets)) and not keep(segment) else segment
+            for number, segment in enumerate(self.head)
+        )
         fragment = f"#{HIDDEN}" if self.fragment.strip("#") else self.fragment
         user, colon, password = self.login.partition(":")
         login = (
@@ -91,6 +105,8 @@ class Address:
         """User, password, values of the query and what else is not shown, as written; no empty ones."""
         user, _, password = self.login.partition(":")
         found = [user, password, *_pairs(self.tail)[1], self.fragment.lstrip("#")]
+        if self.is_webhook:
+            found += [segment for segment in self.head if _TOKEN.fullmatch(segment)]
         if any(character in self.login for character in "/?#"):  # which of two readings is meant is not known
             found += [self.login, *re.split(r"[/?#@:]", self.login)]
         return tuple(dict.fromkeys(part for part in found if part))

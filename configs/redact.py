@@ -19,7 +19,7 @@ import msgspec
 
 from configs.address import HIDDEN, NAMES, take_apart, written
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_URL = re.compile(r"(?:webhook:)?[A-Za-z][A-Za-z0-9+.-]*://")
 _PLACEHOLDER = re.compile(r"[\w+.-]+://(USER:PASSWORD@)?HOST(:PORT)?(?=/|$)")  # how our own messages say what to write
 _SHORTEST = 3  # characters of a secret that is hidden outside its address
 _ANYWHERE = 8  # and of one that is hidden also within a longer word

@@ -235,9 +235,9 @@ def test_an_rtsp_camera_that_goes_away_comes_back(maskstream, rtsp_server):
 def test_with_wait_a_camera_may_come_later_than_stages_may_take_to_start(maskstream, rtsp_server):
     server = rtsp_server()
     server.kill()
-    run = maskstream("--source", server.url, "--wait", "--set", "run.start_timeout_s=2", "--sink", "jsonl:o.jsonl")
+    run = maskstream("--source", server.url, "--wait", "--set", "run.start_timeout_s=10", "--sink", "jsonl:o.jsonl")
     run.until(lambda: "away" in run.stderr)
-    time.sleep(3)
+    time.sleep(11)
     server.start()
     run.until(lambda: len(run.lines()) > 5)
     assert "was not ready" not in run.stderr

@@ -12,7 +12,7 @@ import tiny_stages
 from capture.stage import capture
 from configs.errors import Failure
 from configs.schema import DetectConfig, OverlayConfig, RunConfig, SourceConfig
-from transport.figures import limited_by, stage_figures
+from transport.figures import stage_figures
 from transport.ledger import percentile_ms
 from transport.stage import Stage
 from transport.supervisor import Supervisor
@@ -58,7 +58,7 @@ def test_the_governor_keeps_frames_of_a_slow_box_young(clip):
     supervisor = supervise(source, last=tiny_stages.slow_show, on_tick=tick)
     supervisor.run()
     assert percentile_ms(early[0].ages, 99) > 600
-    assert percentile_ms(late[0].ages - early[0].ages, 90) < 600
+    assert percentile_ms(late[0].ages - early[0].ages, 90) < 800  # its 600, and one more frame of 200
     assert late[0].shown - early[0].shown > 10
     assert 0 < late[0].paced_fps < 8
     assert any("slower: frames came out too old" in line for line in supervisor.said)
@@ -80,7 +80,8 @@ def test_a_slow_sink_bounds_the_age_by_the_tickets(clip):
     ledger = supervisor.ledger("s")
     assert ledger.balanced
     assert ledger.dropped["superseded"] > 4 * ledger.shown
-    assert limited_by(supervisor) == "overlay"
+    busy = {name: stage["busy"] for name, stage in stage_figures(supervisor).items()}
+    assert max(busy, key=busy.__getitem__) == "overlay"
     assert halves[0] < 4 * 200
     assert halves[1] < 4 * 200
 

@@ -112,3 +112,21 @@ def test_our_own_hints_stay():
         "is not http://HOST:PORT/PATH, nor",
     ):
         assert redact(hint) == hint
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("webhook:https://hooks.example/services/T024BE7LD/B01/Xq9vTz3nY6pLw2rK8sDf", "webhook:https://hooks.example/services/***/***/***"),
+        ("webhook:https://h.example/api/webhook/my-front-door", "webhook:https://h.example/api/***/***"),
+        ("webhook:https://h.example/bot110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/send", "webhook:https://h.example/***"),
+        ("webhook:http://127.0.0.1:9000/hook", "webhook:http://127.0.0.1:9000/hook"),
+    ],
+)  # fmt: skip
+def test_of_a_webhook_s_path_only_the_first_word_is_shown(address, shown):
+    """Who knows the path of a Slack, Discord or Home Assistant hook may post to it."""
+    assert redact(address) == shown
+    token = max(address.split("/"), key=len)
+    if "***" in shown and len(token) > 15:
+        learn(address)
+        assert token not in redact(f"POST {address.removeprefix('webhook:')} answered 500 ({token})")
