@@ -14,7 +14,7 @@ import typer
 
 from benchmark.baseline import check_baseline, read_baseline
 from benchmark.clip import Clip, face_crops, generate, open_clip
-from benchmark.compared import prepare_network
+from benchmark.compared import NetworkFiles, prepare_network
 from benchmark.find_max import find_max as find_most
 from benchmark.link import measure_links
 from benchmark.loops import best_rate
@@ -112,6 +112,9 @@ def benchmark(
         if model or find_max or run_it:
             film = open_clip(clip, truth) if clip else generated(folder, size, fps)
             report.clip = f"{film.path.name}, {film.size[0]}x{film.size[1]}, {film.fps:g} frames/s"
+        if compare:  # first: what is no network is refused before minutes of measuring
+            say(f"{network}: exporting it ...")
+            compared = prepare_network(network, film, folder, device)
         if model:
             crops, labels = judged_faces(film, faces)
             for figures in measure_models(model, device, crops, labels):
@@ -123,7 +126,7 @@ def benchmark(
         if run_it:
             measure_pipeline(report, film, folder, options, limit, rounds)
         if compare:
-            measure_compared(report, film, folder, options, network, device, limit, rounds)
+            measure_compared(report, film, folder, options, compared, device, limit, rounds)
     if plot is not None and report.real_time is not None:
         save_plot(report.real_time, report.clip, plot)
     if markdown_:
@@ -151,11 +154,16 @@ def measure_pipeline(report: Report, film: Clip, folder: Path, options: list[str
 
 
 def measure_compared(
-    report: Report, film: Clip, folder: Path, options: list[str], network: str, device: str, limit: float, rounds: int
+    report: Report,
+    film: Clip,
+    folder: Path,
+    options: list[str],
+    compared: NetworkFiles,
+    device: str,
+    limit: float,
+    rounds: int,
 ) -> None:
     """The loops and the pipeline with the same network, in turns."""
-    say(f"{network}: exporting it ...")
-    compared = prepare_network(network, film, folder, device)
     options = [*options, "--model", str(compared.onnx)]
     rates: dict[str, list[float]] = {}
     threads: dict[str, int] = {}

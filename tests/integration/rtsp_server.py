@@ -22,9 +22,10 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 WIDTH, HEIGHT, FPS = 640, 480, 25
 TIME_BITS, BLOCK_PX = 40, 16  # 40 bits of milliseconds as black and white blocks along the upper edge
 NEEDED = ("appsrc", "decodebin", "intervideosink", "intervideosrc", "x264enc", "rtph264pay", "avdec_h264", "qtdemux")
+EVERY_4_S = f"key-int-max={4 * FPS}"
 ENCODE = (
     f"video/x-raw,format=I420,width={WIDTH},height={HEIGHT},framerate={FPS}/1 ! x264enc tune=zerolatency"
-    f" speed-preset=ultrafast key-int-max={4 * FPS} bitrate=3000 ! rtph264pay name=pay0 pt=96 config-interval=1 )"
+    f" speed-preset=ultrafast {EVERY_4_S} bitrate=3000 ! rtph264pay name=pay0 pt=96 config-interval=1 )"
 )
 
 
@@ -72,7 +73,8 @@ class Clock(GstRtspServer.RTSPMediaFactory):
     def do_create_element(self, url: object) -> Gst.Element:
         return Gst.parse_launch(
             "( appsrc name=source is-live=true format=time do-timestamp=true"
-            f" caps=video/x-raw,format=GRAY8,width={WIDTH},height={HEIGHT},framerate={FPS}/1 ! videoconvert ! " + ENCODE
+            f" caps=video/x-raw,format=GRAY8,width={WIDTH},height={HEIGHT},framerate={FPS}/1 ! videoconvert ! "
+            + (ENCODE if self._interval_s < 0.5 else ENCODE.replace(EVERY_4_S, "key-int-max=1"))  # else: one in 150 s
         )
 
     def do_configure(self, media: GstRtspServer.RTSPMedia) -> None:
