@@ -60,11 +60,11 @@ def left_out(files: Mapping[str, Sequence[str]]) -> str:
     """What is no part of the data, by reason.
 
     >>> left_out({"not a whole image": ["mask/1.jpg"], "no picture by its suffix": ["mask/a.txt", "mask/b.txt"]})
-    '1 file not a whole image (mask/1.jpg); 2 files no picture by its suffix (mask/a.txt, mask/b.txt)'
+    '1 file: not a whole image (mask/1.jpg); 2 files: no picture by its suffix (mask/a.txt, mask/b.txt)'
     >>> left_out({})
     'nothing'
     """
-    parts = (f"{counted(len(names), 'file')} {reason} ({named(names)})" for reason, names in files.items())
+    parts = (f"{counted(len(names), 'file')}: {reason} ({named(names)})" for reason, names in files.items())
     return "; ".join(parts) or "nothing"
 
 

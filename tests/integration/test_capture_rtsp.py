@@ -5,19 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from reading import read
 
 from capture.sources import NotYet, SourceLost, open_source
 from configs.errors import InputError
 from configs.schema import SourceConfig
-
-
-def read(source, room):
-    """The next picture, however slow a busy machine makes its server."""
-    while True:
-        try:
-            return source.read(room)
-        except NotYet:
-            continue
 
 
 def read_until_lost(source, room):

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import send
+from reading import read
 
 from capture.http_file import HttpFile
 from capture.http_film import HttpFilm, PlaylistFilm
@@ -28,15 +29,6 @@ def jpeg(grey):
 
 def opened(url, start=0, **options):
     return open_source(SourceConfig(source=url, open_timeout_s=3, **({"read_timeout_s": 3} | options)), start)
-
-
-def read(source, room):
-    """The next picture, however often it is not there yet."""
-    while True:
-        try:
-            return source.read(room)
-        except NotYet:
-            continue
 
 
 def numbers(source, clip, room):

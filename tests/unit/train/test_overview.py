@@ -36,7 +36,7 @@ def test_a_class_may_have_any_name(capsys):
 
 def test_few_files_are_named_and_many_counted():
     assert (
-        left_out({"too large": [str(number) for number in range(8)]}) == "8 files too large (0, 1, 2, 3, 4 and 3 more)"
+        left_out({"too large": [str(number) for number in range(8)]}) == "8 files: too large (0, 1, 2, 3, 4 and 3 more)"
     )
 
 
