@@ -64,7 +64,8 @@ class Known:
                 self._quality.pop(name, None)
             elif stream.state in ("flowing", "away"):
                 quality = self._quality.setdefault(name, Quality())
-                quality.saw(status.now_ns / 1e9, stream.captured, stream.reconnects, stream.state == "flowing")
+                flowing = stream.state == "flowing"
+                quality.saw(status.now_ns / 1e9, stream.captured, stream.reconnects, flowing, stream.corrupt)
 
     def saw(self, message: bytes) -> None:
         """The overlay told who was seen."""
