@@ -1,4 +1,4 @@
-"""How good the connection to a camera is, in words: from its rate, its reconnections, its stalls and damaged pictures."""
+"""How good the connection to a camera is, in words: from rate, reconnections, stalls and damaged pictures."""
 
 from __future__ import annotations
 
