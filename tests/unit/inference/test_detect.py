@@ -87,17 +87,23 @@ def test_followed_faces_are_as_good_as_searched_ones_and_keep_their_number():
     ("config", "fields"), [({}, {}), ({}, {"live": True}), ({"every": 1}, {}), ({}, {"name": "a.png"})]
 )
 def test_what_may_be_a_face_is_found_only_where_it_is_asked_for(config, fields):
-    def seen(doubtful):
+    def seen(doubtful, until=352):
         scene, counts = DemoScene(), StageContext()
         options = DetectConfig(doubtful=doubtful, **config)
-        for frame in detect(options, film(scene, 336, 352, **fields), counts):
+        for frame in detect(options, film(scene, 336, until, **fields), counts):
             yield frame, [face for face, _ in scene.truth(frame.seq)]
             time.sleep(0.05 if frame.live else 0)  # there the search is beside
 
+    def all_hidden(frame, truth):
+        return all(any(iou(face, one.box) > 0.3 for one in frame.doubtful) for face in truth)
+
     assert not any(frame.doubtful for frame, _ in seen(False))
-    frames = list(seen(True))
-    last, truth = frames[-1]
-    assert all(any(iou(face, one.box) > 0.3 for one in last.doubtful) for face in truth)
+    frames = []
+    for frame, truth in seen(True, until=480 if "live" in fields else 352):
+        frames.append((frame, truth))
+        if frame.live and all_hidden(frame, truth):  # a search beside takes as long as a busy machine lets it
+            break
+    assert all_hidden(*frames[-1])
     tracks = [{one.track for frame, _ in frames for one in kind(frame)} - {None} for kind in (faces, maybe)]
     assert not tracks[0] & tracks[1]
 
