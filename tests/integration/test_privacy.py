@@ -15,6 +15,8 @@ from configs.schema import DetectConfig
 from inference.search import open_detector
 from transport.frame import Box, iou
 
+pytestmark = pytest.mark.alone
+
 CASCADE = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml")
 
 FILMS = ROOT / ".." / "shared" / "data" / "clips"

@@ -5,10 +5,13 @@ import time
 
 import av
 import numpy as np
+import pytest
 from test_privacy import faces_in
 
 from capture.sources import open_source
 from configs.schema import SourceConfig
+
+pytestmark = pytest.mark.alone
 
 
 def frames_in(path) -> int:
@@ -35,7 +38,8 @@ def test_segments_of_a_killed_run_play_and_clips_are_made_of_events(maskstream):
     made = sorted((run.folder / "rec").glob("o-*.mp4"), key=lambda path: path.stat().st_mtime_ns)
     assert all(2 < seconds_of(path) < 3.1 for path in made[1:-1])  # a busy machine shows fewer pictures in them
     assert frames_in(made[-1]) > 5
-    assert frames_in(next((run.folder / "clips").glob("demo-*.mp4"))) > 20
+    clips = (run.folder / "clips").glob("demo-*.mp4")  # of the one begun last there may be no whole fragment yet
+    assert frames_in(max(clips, key=lambda path: path.stat().st_size)) > 20
 
 
 def test_a_stream_is_published_and_goes_on_when_its_server_was_away(maskstream, rtsp_server, room):
