@@ -43,6 +43,8 @@ def classify(config: ClassifyConfig, batches: Batches, context: StageContext) ->
         persons = Persons(backend, config, beside)
         frames_seen = faces_seen = 0
         for frames in batches:
+            for stream in context.ended:
+                persons.forget(stream)
             yield from persons.predicted(frames)
             context.counts["classified"] = persons.asked
             frames_seen += len(frames)
@@ -95,6 +97,10 @@ class Persons:
         for frame, persons in zip(frames, people, strict=True):
             faces = tuple(map(self._with_prediction, frame.faces, persons, repeat(time_ms(frame))))
             yield replace(frame, faces=faces) if faces else frame
+
+    def forget(self, stream: str) -> None:
+        """The stream has ended: a later one of its name has other people."""
+        self._followed.pop(stream, None)
 
     def _people_in(self, frame: Frame) -> list[Person]:
         """Who the faces of a frame are. A track that is not in a frame does not come back: it is forgotten."""

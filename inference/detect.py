@@ -56,6 +56,8 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
     watches: dict[str, Watch] = {}
     with search:
         for batch in batches:
+            for stream in context.ended:
+                watches.pop(stream, None)
             ahead: list[Future[Found] | None] = []
             for frame in batch:
                 if frame.stream not in watches:

@@ -35,10 +35,12 @@ class Post:
         self._due: dict[str, list[Ticket]] = {}
         self._due_since_ns = 0
         self.held: dict[tuple[str, int], Frame] = {}
+        self.closed: list[str] = []  # streams that `gather` learnt to be gone; those whose source failed send no End
 
     def gather(self) -> tuple[list[Frame], End | Sweep | Open | None]:
         """Up to `batch` frames that wait already, or come within `wait_ms` of the first; and what stopped the row."""
         batch: list[Frame] = []
+        self.closed.clear()
         deadline_s, message = 0.0, None
         while len(batch) < self._spec.batch:
             message = self._receive(max(0.0, deadline_s - time.monotonic()) if batch else _LOOK_S)
@@ -83,6 +85,7 @@ class Post:
         for gone in self._pools.keys() & set(new.gone):
             self._pools.pop(gone).close()
             self._returns.pop(gone).close()
+            self.closed.append(gone)
         return True
 
     def _pixels(self, stream: str, slot: int, seq: int, height: int, width: int) -> np.ndarray | None:

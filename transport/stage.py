@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,9 @@ class StageContext:
     it is printed when the stage is ready and stands in the run's JSON. `counts` is what it counts of its own work
     while it runs (`searched`, `classified`); it stands there, too. `says` is what it says of itself right now.
     `streams` is how many streams the run had when this process was started.
+    `ended` are the streams whose last frame was in an earlier batch: what is held of them can go. A name stands there
+    for one batch, perhaps twice in a run, and may be one that never came; a later stream of that name is a new one.
+    `began_s` is when the run began, Unix time: a file that was written since is the run's own.
     `feeds` is where the run tells of itself to a page (transport/feed.py), followed by who tells; empty: to none.
 
     The rest is for the worker and for capture, which has no batches: `busy_since_ns` (0: waiting) tells a long
@@ -34,6 +38,8 @@ class StageContext:
     counts: dict[str, int] = field(default_factory=dict)
     says: dict[str, str] = field(default_factory=dict)
     streams: int = 1
+    ended: list[str] = field(default_factory=list)
+    began_s: float = field(default_factory=time.time)
     feeds: str = ""
     busy_since_ns: int = 0
     busy_ns: int = 0
@@ -49,7 +55,7 @@ class Stage:
     `function(config, batches, context)` yields each frame that goes on, or `Ended` for one that does not.
     It yields all frames of a batch, in order, before it asks for the next batch. Asking for the first batch
     says that it is ready (model loaded, warmed up); the end of `batches` says that it must close what it opened.
-    An empty batch means that nothing came for a while.
+    An empty batch means that nothing came for a while, or that a stream has ended (`context.ended`).
     `batch` and `wait_ms` say how many frames are gathered; `listen` is where they arrive: `ipc`, or a tcp address.
 
     The first row is capture: its config is a mapping of stream names to sources, and it gets the stream's tickets

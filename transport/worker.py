@@ -20,6 +20,7 @@ import time
 import traceback
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import zmq
@@ -68,6 +69,12 @@ def tie_to_parent(spec: Spec) -> None:
         os._exit(1)  # it died before we could ask to be told
 
 
+def _began_s(process: int) -> float:
+    """The Unix time at which a process was started, to a hundredth of a second (psutil: to a second)."""
+    ticks = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+
+
 class Worker:
     """One life of a stage's process: feeds its function and sends on what it yields."""
 
@@ -75,7 +82,11 @@ class Worker:
         self.spec = spec
         self.stopping = threading.Event()
         self.stage = StageContext(
-            restarts=spec.restarts, streams=len(spec.streams), feeds=spec.feeds, stopping=self.stopping.is_set
+            restarts=spec.restarts,
+            streams=len(spec.streams),
+            began_s=_began_s(spec.parent),
+            feeds=spec.feeds,
+            stopping=self.stopping.is_set,
         )
         self.zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.frames = self.batches = 0
@@ -131,25 +142,37 @@ class Worker:
                 post.pass_on(result)
 
     def _feed(self, post: Post) -> Iterator[list[Frame]]:
-        """Frames for the stage, as many as wait; End and Sweep go on when all frames before them have."""
+        """Frames for the stage, as many as wait; End and Sweep go on when all frames before them have.
+
+        An End when the stage has heard of it, too: with the answer to a removal its files are finished.
+        """
         self._ready()
         stage, idle_since_s = self.stage, time.monotonic()
         while not self.stopping.is_set():
             batch, behind = post.gather()
             if batch or time.monotonic() - idle_since_s > _TICK_S:
-                stage.busy_since_ns = time.monotonic_ns()
-                yield batch
-                stage.busy_ns += time.monotonic_ns() - stage.busy_since_ns
-                stage.busy_since_ns = 0
-                self.frames += len(batch)
-                self.batches += bool(batch)
+                yield from self._handed(batch, post)
                 idle_since_s = time.monotonic()
-                if post.held:
-                    kept = list(post.held.values())
-                    raise RuntimeError(f"{self.spec.process} asked for the next batch but kept {kept}")
+            if ended := [behind.stream] if isinstance(behind, End) else post.closed:
+                stage.ended.extend(ended)
+                yield from self._handed([], post)
+                stage.ended.clear()
             if behind is not None:
                 post.forward(behind)
         stage.busy_since_ns = time.monotonic_ns()  # closing files counts as work: a hang there is found, too
+
+    def _handed(self, batch: list[Frame], post: Post) -> Iterator[list[Frame]]:
+        """The batch, until the stage asks for the next one."""
+        stage = self.stage
+        stage.busy_since_ns = time.monotonic_ns()
+        yield batch
+        stage.busy_ns += time.monotonic_ns() - stage.busy_since_ns
+        stage.busy_since_ns = 0
+        self.frames += len(batch)
+        self.batches += bool(batch)
+        if post.held:
+            kept = list(post.held.values())
+            raise RuntimeError(f"{self.spec.process} asked for the next batch but kept {kept}")
 
     def _run_source(self, function: StageFunction, config: object) -> None:
         spec, stage, wake_fd = self.spec, self.stage, os.eventfd(0, os.EFD_NONBLOCK)

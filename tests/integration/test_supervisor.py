@@ -42,6 +42,34 @@ def test_every_frame_of_a_file_comes_through(clip):
     assert (ledger.captured, ledger.shown, ledger.dropped, ledger.in_flight) == (300, 300, {}, 0)
 
 
+def test_a_stage_is_told_once_that_a_stream_ended_after_its_last_frame_and_not_when_its_capture_died(clip):
+    """The stream that ends first is told while the other flows."""
+    films = {
+        name: SourceConfig(source=str(clip(f"{name}.mp4", count))) for name, count in (("short", 40), ("long", 400))
+    }
+    table = [
+        Stage("capture", capture, films),
+        Stage("detect", tiny_stages.count_ends, DetectConfig(), batch=8),
+        Stage("overlay", tiny_stages.show, OverlayConfig()),
+    ]
+    early, killed = [], []
+
+    def tick(supervisor):
+        counts = supervisor.processes["detect"].work.counts
+        if counts["short ended"] and not counts["long ended"]:
+            early.append(dict(counts))
+        if supervisor.ledger("long").shown > 20 and not killed:
+            killed.append(supervisor.processes["capture-long"])
+            killed[0].kill()
+
+    supervisor = Supervisor(table, RunConfig(), lambda name, line: None, tick)
+    supervisor.run()
+    assert killed[0].restarts == 1
+    assert early[0] == {"short ended": 1, "short had": 40}
+    counts = supervisor.processes["detect"].work.counts
+    assert (counts["long ended"], counts["long had"]) == (1, 400 - supervisor.ledger("long").dropped.get("lost", 0))
+
+
 def test_the_governor_keeps_frames_of_a_slow_box_young(clip):
     """The sink shows 5 a second, whatever comes: six tickets would make frames 1.2 s old."""
     source = SourceConfig(source=str(clip(count=60, fps=30)), realtime=True, loop=True, max_age_ms=600)

@@ -28,6 +28,18 @@ def pass_on(config: DetectConfig, batches, context):
         yield from frames
 
 
+def count_ends(config: DetectConfig, batches, context):
+    """Counts the frames of each stream until it is told that the stream has ended; does so again for the next."""
+    frames_of = {}
+    for frames in batches:
+        for stream in context.ended:
+            context.counts[f"{stream} ended"] = context.counts.get(f"{stream} ended", 0) + 1
+            context.counts[f"{stream} had"] = frames_of.pop(stream, 0)
+        for frame in frames:
+            frames_of[frame.stream] = frames_of.get(frame.stream, 0) + 1
+        yield from frames
+
+
 def crash_at_start(config: DetectConfig, batches, context):
     """Never gets ready."""
     raise RuntimeError("rtsp://user:s3cret@door/ is broken")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as replace_fields
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
@@ -193,3 +194,20 @@ def test_a_new_face_does_not_wait_behind_all_the_others():
         beside.submit(lambda: None).result()
         [out] = persons.predicted([followed(31, *[RED] * 12, BLUE, live=True)])
     assert labels_of(out) == ["red"] * 12 + ["blue"]
+
+
+@pytest.mark.parametrize(("ended", "asked"), [([], 1), (["door"], 2), (["hall"], 1)])
+def test_a_stream_that_comes_again_after_its_end_has_other_people(ended, asked):
+    context = StageContext()
+    person = replace(frame_of(0, RED), media_ms=0.0)
+    person = replace(person, faces=(replace_fields(person.faces[0], track=1),))
+
+    def batches():
+        yield [person]
+        context.ended.extend(ended)
+        yield []
+        context.ended.clear()
+        yield [person]
+
+    list(classify(ClassifyConfig(), batches(), context))
+    assert context.counts["classified"] == asked

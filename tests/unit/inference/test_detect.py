@@ -307,3 +307,18 @@ def test_a_damaged_picture_is_searched_where_faces_are_to_be_hidden(frames, ever
     assert [len(out.faces) for out in detect(DetectConfig(every=every), [[damaged]], StageContext())] == [0]
     hiding = DetectConfig(every=every, doubtful=True)
     assert [len(out.faces) for out in detect(hiding, [[damaged]], StageContext())] == [3]
+
+
+@pytest.mark.parametrize(("ended", "searched"), [([], 1), (["demo"], 2), (["hall"], 1)])
+def test_a_stream_that_comes_again_after_its_end_is_searched_at_once(ended, searched):
+    context, scene = StageContext(), DemoScene()
+
+    def batches():
+        yield from film(scene, 340, 342)
+        context.ended.extend(ended)
+        yield []
+        context.ended.clear()
+        yield from film(scene, 340, 342)
+
+    list(detect(DetectConfig(), batches(), context))
+    assert context.counts["searched"] == searched
