@@ -12,9 +12,9 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from capture.folder import read_image
 from capture.image_files import SUFFIXES, image_files, named
 from capture.picture import Undecodable
+from capture.still import read_image
 from configs.console import console, description, visible
 from configs.errors import InputError
 from configs.plural import counted

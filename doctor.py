@@ -19,8 +19,8 @@ from msgspec.json import encode
 from msgspec.structs import replace
 from rich.text import Text
 
+from capture.kinds.webcam import Webcam
 from capture.sources import tickets_of
-from capture.webcam import Webcam
 from configs.console import console
 from configs.errors import InputError
 from configs.fonts import SCRIPTS, advice, font_for, joins_letters

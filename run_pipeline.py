@@ -22,7 +22,7 @@ except ImportError as error:  # a bare Debian lacks what its wheel does not brin
     sys.exit(f"maskstream: error: OpenCV cannot start ({error}): apt-get install libxcb1 libgl1 libglib2.0-0")
 
 from benchmark.__main__ import benchmark
-from capture.sources import admitted, check_source, free_name, stream_name, tickets_of
+from capture.sources import admitted, check_source, forms, free_name, stream_name, tickets_of
 from capture.stage import capture
 from classify_pictures import STREAM, classify_pictures
 from configs.address import written
@@ -90,7 +90,7 @@ def beside(config: PipelineConfig) -> list[Aside]:
 def run(
     source: Annotated[
         list[str] | None,
-        typer.Option(help="0, /dev/video0, rtsp://..., a video file, a folder of images, or demo; repeatable"),
+        typer.Option(help=f"{forms()}; repeatable"),
     ] = None,
     sink: Annotated[
         list[str] | None,
@@ -294,7 +294,7 @@ def _given(**values: Any) -> dict[str, Any]:
 def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     """The options with all that is left open filled in, and the sources refused; raises InputError early."""
     if not options.sources:
-        raise InputError("no source: give --source 0, rtsp://..., a video file, a folder of images, or demo")
+        raise InputError(f"no source: give --source {forms()}")
     refused: dict[str, str] = {}
     sources: list[SourceConfig] = []
     for source in options.sources:

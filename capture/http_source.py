@@ -6,13 +6,13 @@ import re
 
 from capture.http_client import Broken, HttpClient, Reply, Unspoken
 from capture.http_file import HttpFile, HttpParts
-from capture.http_film import HttpFilm, PlaylistFilm
-from capture.mjpeg import MjpegCamera
-from capture.network import NetworkCamera, open_camera, opened_decoder, playout
+from capture.kinds.http_film import HttpFilm, PlaylistFilm
+from capture.kinds.mjpeg import MjpegCamera
+from capture.kinds.network import NetworkCamera, open_camera, opened_decoder, playout
+from capture.kinds.snapshot import SnapshotCamera
 from capture.patience import Patience
-from capture.picture import Source
+from capture.picture import Place, Source
 from capture.refusal import why_no_video
-from capture.snapshot import SnapshotCamera
 from configs.errors import InputError
 from configs.redact import redact
 from configs.schema import SourceConfig
@@ -27,12 +27,12 @@ _USUAL_TARGET_S = 6.0  # of an HLS segment, where the first answer does not tell
 _TARGETS = 3  # so many of them without a picture mean that nothing comes any more
 
 
-def open_http(config: SourceConfig, start: int) -> Source:
-    """The source, opened; a film after `start` of its pictures. Raises InputError, without the password."""
+def open_http(config: SourceConfig, place: Place) -> Source:
+    """The source, opened; a film at its place. Raises InputError, without the password."""
     client = HttpClient(config.source, config.open_timeout_s)
     source: Source
     try:
-        source = _open(config, client, client.get(), start)
+        source = _open(config, client, client.get(), place)
     except Unspoken:
         client.close()
         source = open_camera(config)  # FFmpeg takes more for HTTP, `ICY 200 OK` for one
@@ -58,7 +58,7 @@ def _check_options(config: SourceConfig, source: Source) -> None:
         raise InputError(f"{redact(config.source)}: {reason}")
 
 
-def _open(config: SourceConfig, client: HttpClient, reply: Reply, start: int) -> Source:
+def _open(config: SourceConfig, client: HttpClient, reply: Reply, place: Place) -> Source:
     if reply.type.startswith("multipart/"):
         boundary = re.search(r'boundary="?([^";]+)', reply.headers["Content-Type"], re.IGNORECASE)
         return MjpegCamera(client, reply, boundary[1] if boundary else "", Patience(config.read_timeout_s))
@@ -77,26 +77,26 @@ def _open(config: SourceConfig, client: HttpClient, reply: Reply, start: int) ->
         )
     if head.lstrip(b"\xef\xbb\xbf").startswith(b"#EXTM3U"):
         reply.close()
-        return _playlist(config, client, reply.url, head, start)
+        return _playlist(config, client, reply.url, head, place)
     if said := why_no_video(reply.type, head):
         raise InputError(f"{redact(config.source)}: {said}")
     if reply.length is not None and reply.length < _LONGEST:
-        return _film(config, HttpFile(client, reply, lambda: config.read_timeout_s, config.read_timeout_s), start)
-    return _endless(config, client, reply, start)
+        return _film(config, HttpFile(client, reply, lambda: config.read_timeout_s, config.read_timeout_s), place)
+    return _endless(config, client, reply, place)
 
 
-def _film(config: SourceConfig, file: HttpFile, start: int) -> Source:
+def _film(config: SourceConfig, file: HttpFile, place: Place) -> Source:
     """A film; where its index lies at its end, the server is asked for that, whatever it says of ranges."""
     try:
-        return HttpFilm(config, file, start)
+        return HttpFilm(config, file, place)
     except InputError:
         if file.seeks or file.broke or file.length is None:
             raise
     file.seeks = True
-    return HttpFilm(config, file, start)
+    return HttpFilm(config, file, place)
 
 
-def _endless(config: SourceConfig, client: HttpClient, reply: Reply, start: int) -> Source:
+def _endless(config: SourceConfig, client: HttpClient, reply: Reply, place: Place) -> Source:
     """What comes without a length: live, unless the container tells how long it is."""
     patience = Patience(config.read_timeout_s)
     file = HttpFile(client, reply, lambda: config.open_timeout_s, config.open_timeout_s)
@@ -104,33 +104,33 @@ def _endless(config: SourceConfig, client: HttpClient, reply: Reply, start: int)
     decoder = opened_decoder(config, file, {"analyzeduration": "500000"}, patience=patience)
     if decoder.tells_length:
         decoder.close()
-        return _film(config, file, start)
+        return _film(config, file, place)
     file.waits_s = lambda: min(_LONGEST_WAIT_S, patience.left_s)
     return NetworkCamera(decoder, patience, playout(config, bursts=False), file)
 
 
-def _playlist(config: SourceConfig, client: HttpClient, url: str, head: bytes, start: int) -> Source:
+def _playlist(config: SourceConfig, client: HttpClient, url: str, head: bytes, place: Place) -> Source:
     """HLS. FFmpeg reads its segments through our client, which takes up again what breaks."""
     target = _TARGET.search(head)
     silence_s = max(config.read_timeout_s, _TARGETS * (float(target[1]) if target else _USUAL_TARGET_S))
     parts = HttpParts(client, config.read_timeout_s)
     try:
-        return _opened_playlist(config, url, parts, _OWN_HTTP, silence_s, start)
+        return _opened_playlist(config, url, parts, _OWN_HTTP, silence_s, place)
     except InputError:
         if not parts.unknown:
             raise
     client.close()
     options = {"rw_timeout": str(round(1e6 * config.read_timeout_s)), "seg_max_retry": "3"}
-    return _opened_playlist(config, config.source, None, options, silence_s, start)
+    return _opened_playlist(config, config.source, None, options, silence_s, place)
 
 
 def _opened_playlist(
-    config: SourceConfig, url: str, parts: HttpParts | None, options: dict[str, str], silence_s: float, start: int
+    config: SourceConfig, url: str, parts: HttpParts | None, options: dict[str, str], silence_s: float, place: Place
 ) -> Source:
     """A film if the playlist has an end."""
     patience = Patience(silence_s)
     decoder = opened_decoder(config, url, options, (config.open_timeout_s, silence_s), patience, parts)
     if decoder.tells_length:
         decoder.close()
-        return PlaylistFilm(config, url, parts, options, start)
+        return PlaylistFilm(config, url, parts, options, place)
     return NetworkCamera(decoder, patience, playout(config, bursts=True), parts)

@@ -26,6 +26,15 @@ class Picture(NamedTuple):
     corrupt: bool = False
 
 
+class Place(NamedTuple):
+    """Where a source goes on, after `pictures` of it were read in an earlier life of this process, or before a loss."""
+
+    pictures: int = 0
+
+
+BEGINNING = Place()
+
+
 class SourceLost(Exception):
     """A live source went away; its text says why. Open it again after a while."""
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import cv2
 
 from capture.pace import Pace
-from capture.sources import NotYet, Picture, Source, SourceLost, Undecodable, kind_of, may_come_back, open_source
+from capture.picture import NotYet, Picture, Place, Source, SourceLost, Undecodable
+from capture.sources import kind_of, open_source
 from configs.errors import InputError
 from configs.plural import counted
 from configs.schema import SourceConfig
@@ -34,7 +35,7 @@ def capture(config: SourceConfig, tickets: Tickets, context: StageContext) -> It
     """
     source = _open_first(config, tickets, context)
     newest_wins = source.live if config.mode == "auto" else config.mode == "latest"
-    context.facts |= {"source": kind_of(config.source), "mode": "latest" if newest_wins else "every"}
+    context.facts |= {"source": kind_of(config.source).name, "mode": "latest" if newest_wins else "every"}
     context.facts |= {"fps": f"{source.fps:g}"} if source.fps else {}
     tickets.state("flowing")
     context.ready()
@@ -45,10 +46,10 @@ def capture(config: SourceConfig, tickets: Tickets, context: StageContext) -> It
 
 def _open_first(config: SourceConfig, tickets: Tickets, context: StageContext) -> Source:
     """The source, opened. A camera is waited for if asked (`wait`), and after a restart: it was there before."""
-    patient = config.wait or (context.restarts > 0 and may_come_back(config.source))
+    patient = config.wait or (context.restarts > 0 and kind_of(config.source).may_come_back)
     for delay_s in _delays():
         try:
-            return open_source(config, start=tickets.captured)
+            return open_source(config, Place(tickets.captured))
         except InputError as error:
             if not patient:
                 tickets.state("failed")
@@ -62,7 +63,7 @@ def _frames(
     config: SourceConfig, source: Source, tickets: Tickets, context: StageContext, every: bool
 ) -> Iterator[Frame]:
     """Numbered frames of a source over all its reconnections; with `every` each waits for its ticket first."""
-    mirrored = kind_of(config.source) == "webcam" if config.mirror is None else config.mirror
+    mirrored = kind_of(config.source).mirrored if config.mirror is None else config.mirror
     delays, connected_s, broken, told = _delays(), time.monotonic(), 0, False
     while True:
         if tickets.stopping():
@@ -114,7 +115,7 @@ def _pause(config: SourceConfig, source: Source, tickets: Tickets, context: Stag
     tickets.wait(lambda: not tickets.paused)
     if is_camera:
         try:
-            source = open_source(config, start=tickets.captured)
+            source = open_source(config, Place(tickets.captured))
         except InputError as error:
             return _reopen(config, tickets, context, str(error), _delays(), source.live)
     log.info("%s: goes on", tickets.stream)
@@ -134,7 +135,7 @@ def _read(source: Source, tickets: Tickets, context: StageContext) -> Picture | 
 
 
 def _is_camera(config: SourceConfig, source: Source) -> bool:
-    return source.live and may_come_back(config.source)
+    return source.live and kind_of(config.source).may_come_back
 
 
 def _paused_early(picture: Picture, tickets: Tickets) -> bool:
@@ -213,7 +214,7 @@ def _reopen(
     while True:
         _away(tickets, context, reason, next(delays))
         try:
-            source = open_source(config, start=tickets.captured)
+            source = open_source(config, Place(tickets.captured))
         except InputError as error:
             reason = str(error)
             continue

@@ -1,6 +1,8 @@
-"""Decodes one image from memory: a file of a folder, a camera's snapshot, a part of an MJPEG stream."""
+"""Decodes one image: a file, a camera's snapshot, a part of an MJPEG stream."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,6 +11,17 @@ from capture.picture import Undecodable
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it prints up to six lines about a broken image
 PNG, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND"
+
+
+def read_image(file: Path) -> np.ndarray:
+    """The picture, (H, W, 3) uint8 BGR; raises Undecodable."""
+    try:
+        data = np.fromfile(file, np.uint8)
+    except OSError as error:
+        raise Undecodable(file.name, (error.strerror or "cannot be read").lower()) from None
+    if not data.size:
+        raise Undecodable(file.name, "the file is empty")
+    return decode_image(data, file.name)
 
 
 def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:

@@ -21,7 +21,7 @@ Rate = Annotated[float, Meta(gt=0)]
 class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One source of pictures; one capture process each."""
 
-    source: Annotated[str, option("camera number, device, URL, video file, folder of images, or `demo`")]
+    source: Annotated[str, option("what is watched, as `--source` has it")]
     name: Annotated[str, option("stream name in labels, logs and results; made from the source if empty")] = ""
     mode: Annotated[
         Literal["auto", "latest", "every"],

@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from capture.folder import read_image
 from capture.image_files import image_files
 from capture.picture import Undecodable
+from capture.still import read_image
 from configs.errors import Failure, InputError
 from configs.plural import counted
 from configs.whole_file import write_bytes

@@ -12,9 +12,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from capture.folder import read_image
 from capture.image_files import SUFFIXES, image_files, named
 from capture.picture import Undecodable
+from capture.still import read_image
 from configs.errors import InputError
 from configs.plural import counted
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from capture.folder import read_image
 from capture.image_files import SUFFIXES, FolderFiles, image_files, left_behind, named
 from capture.picture import Undecodable
+from capture.still import read_image
 from configs.errors import InputError
 from configs.plural import counted
 from inference.preprocess import resize_crop

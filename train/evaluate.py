@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 import typer
 
-from capture.folder import read_image
 from capture.picture import Undecodable
+from capture.still import read_image
 from configs.command import run_command
 from configs.console import console
 from configs.errors import InputError

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from capture.folder import read_image
 from capture.picture import Undecodable
+from capture.still import read_image
 from configs.errors import InputError
 from inference.preprocess import CROP_MARGIN, crop_box
 from train.dataset import find_dataset

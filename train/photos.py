@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from capture.folder import read_image
 from capture.picture import Undecodable
+from capture.still import read_image
 from configs.errors import InputError
 from transport.frame import Box
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from reading import read
 
-from capture.sources import NotYet, SourceLost, open_source
+from capture.picture import NotYet, SourceLost
+from capture.sources import open_source
 from configs.errors import InputError
 from configs.schema import SourceConfig
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from conftest import send
 
-from capture.sources import NotYet, open_source
+from capture.picture import NotYet
+from capture.sources import open_source
 from configs.schema import SourceConfig
 
 QUICK = ("--sink", "jsonl:o.jsonl", "--sink", "null", "--json")

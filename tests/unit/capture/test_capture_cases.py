@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from capture.video import VideoFile
+from capture.kinds.film import Film
 from configs.errors import InputError
 
 CASES = Path(__file__).resolve().parents[3] / ".." / "shared" / "cases" / "files"
@@ -58,7 +58,7 @@ def test_every_picture_is_shown_at_its_time(name, caplog):
     def room(height, width):
         return slots.setdefault((height, width), np.zeros((height, width, 3), np.uint8))
 
-    with caplog.at_level(logging.INFO, "capture"), VideoFile(CASES / name) as video:
+    with caplog.at_level(logging.INFO, "capture"), Film(CASES / name) as video:
         pictures = [
             (picture.image.shape[:2], picture.media_ms, picture.corrupt)
             for picture in iter(lambda: video.read(room), None)
@@ -76,4 +76,4 @@ def test_every_picture_is_shown_at_its_time(name, caplog):
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_has_no_pictures_is_refused(name):
     with pytest.raises(InputError, match=REFUSED[name]):
-        VideoFile(CASES / name)
+        Film(CASES / name)

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from capture.folder import ImageFolder
-from capture.sources import Undecodable
+from capture.kinds.folder import ImageFolder
+from capture.picture import Undecodable
 from configs.errors import InputError
 
 RED = np.full((48, 64, 3), (0, 0, 255), np.uint8)

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from capture.network import _options, open_camera
+from capture.kinds.network import _options, open_camera
 from configs.errors import InputError
 from configs.schema import SourceConfig
 

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from capture import realtime
-from capture.folder import ImageFolder
+from capture.kinds.film import Film
+from capture.kinds.folder import ImageFolder
+from capture.picture import Picture, Place
 from capture.realtime import Realtime
-from capture.sources import Picture, check_source, kind_of, open_source, stream_name
-from capture.video import VideoFile
+from capture.sources import check_source, kind_of, open_source, stream_name
 from configs.errors import InputError
 from configs.schema import SourceConfig
 
@@ -44,13 +45,13 @@ def refusal(source, **options):
     ],
 )
 def test_a_source_is_told_by_its_text(source, kind):
-    assert kind_of(source) == kind
+    assert kind_of(source).name == kind
 
 
 def test_files_folders_and_the_demo_open(clip, folder):
     opened = [open_source(SourceConfig(source=str(source))) for source in (clip(), folder, "demo")]
     assert [source.live for source in opened] == [False, False, False]
-    assert isinstance(opened[0], VideoFile)
+    assert isinstance(opened[0], Film)
     assert isinstance(opened[1], ImageFolder)
 
 
@@ -109,13 +110,13 @@ def test_a_given_name_wins_if_it_is_safe():
             {"height": 480},
             "height is for a webcam; rtsp://***@door/live is a network camera",
         ),
-        ("rtsp://door/live", {"realtime": True}, "realtime is for a video file or an http URL or the demo"),
+        ("rtsp://door/live", {"realtime": True}, "realtime is for an http URL or the demo or a video file"),
         (
             "0",
             {"loop": True},
-            "loop is for a video file or an http URL or a folder of images or the demo; 0 is a webcam",
+            "loop is for an http URL or the demo or a folder of images or a video file; 0 is a webcam",
         ),
-        (".", {"realtime": True}, "realtime is for a video file or an http URL or the demo; . is a folder of images"),
+        (".", {"realtime": True}, "realtime is for an http URL or the demo or a video file; . is a folder of images"),
         ("udp://@:1234", {"rtsp_transport": "udp"}, "rtsp_transport is for rtsp URLs; udp://@:1234 is none"),
         ("rtsp://door/live", {"fps": 2.0}, "fps is for a webcam or an http URL; rtsp://door/live is a network camera"),
         (
@@ -124,8 +125,8 @@ def test_a_given_name_wins_if_it_is_safe():
             "rtsp_transport is for a network camera; http://door/x is an http",
         ),
         ("http://door/x", {"width": 640}, "width is for a webcam; http://door/x is an http URL"),
-        ("demo", {"wait": True}, "wait is for a webcam or a network camera"),
-        ("0", {"open_timeout_s": 1.0}, "open_timeout_s is for a network camera"),
+        ("demo", {"wait": True}, "wait is for a webcam or an http URL or a network camera"),
+        ("0", {"open_timeout_s": 1.0}, "open_timeout_s is for an http URL or a network camera"),
         ("demo", {"rtsp_transport": "udp"}, "rtsp_transport is for a network camera"),
     ],
 )
@@ -141,7 +142,10 @@ def test_options_that_fit_are_taken(clip, folder):
 
 
 def test_what_cannot_work_is_refused_before_anything_is_opened(tmp_path, folder):
-    assert refusal("") == "source is empty: give a camera number, URL, video file, folder of images, or demo"
+    assert (
+        refusal("")
+        == "source is empty: give 0, /dev/video0, http://..., rtsp://..., demo, a folder of images, or a video file"
+    )
     assert refusal("97").startswith("no camera 97: /dev/video97 does not exist")
     assert refusal("99999", wait=True).startswith("no camera 99999: camera numbers are 0 to 255")
     assert refusal(tmp_path / "none.mp4") == f"{tmp_path}/none.mp4: no such file or folder"
@@ -153,7 +157,7 @@ def test_what_cannot_work_is_refused_before_anything_is_opened(tmp_path, folder)
 
 
 def test_the_demo_plays_to_its_end_and_goes_on_where_it_stood(room):
-    with open_source(SourceConfig(source="demo"), start=497) as demo:
+    with open_source(SourceConfig(source="demo"), Place(497)) as demo:
         pictures = list(iter(lambda: demo.read(room), None))
     assert [picture.media_ms for picture in pictures] == [19880, 19920, 19960]
     assert pictures[0].image is not None
@@ -163,12 +167,12 @@ def test_the_demo_plays_to_its_end_and_goes_on_where_it_stood(room):
 def test_the_demo_in_a_loop_begins_again_and_its_time_goes_on(room):
     demo = open_source(SourceConfig(source="demo", loop=True))
     first = demo.read(room).image.copy()
-    again = open_source(SourceConfig(source="demo", loop=True), start=500).read(room)
+    again = open_source(SourceConfig(source="demo", loop=True), Place(500)).read(room)
     assert again.media_ms == 20000
     assert np.array_equal(again.image, first)
 
 
-class Film:
+class Steps:
     """Pictures every 40 ms, read in no time."""
 
     fps = 25.0
@@ -204,25 +208,25 @@ def captured_ms(film, room, clock, count):
 
 
 def test_in_real_time_each_picture_comes_when_it_is_due(room, clock):
-    assert captured_ms(Realtime(Film()), room, clock, 4) == [0, 40, 80, 120]
+    assert captured_ms(Realtime(Steps()), room, clock, 4) == [0, 40, 80, 120]
 
 
 def test_in_real_time_a_short_delay_is_caught_up(room, clock):
-    film = Realtime(Film())
+    film = Realtime(Steps())
     film.read(room)
     clock.now_ns += 100_000_000
     assert captured_ms(film, room, clock, 4) == [0, 0, 20, 60]
 
 
 def test_in_real_time_a_long_sleep_is_not_made_up_for(room, clock):
-    film = Realtime(Film())
+    film = Realtime(Steps())
     film.read(room)
     clock.now_ns += 60_000_000_000
     assert captured_ms(film, room, clock, 3) == [0, 40, 80]
 
 
 def test_a_film_in_real_time_is_live_and_keeps_its_pace(clip, room):
-    with open_source(SourceConfig(source=str(clip(count=6)), realtime=True), start=1) as film:
+    with open_source(SourceConfig(source=str(clip(count=6)), realtime=True), Place(1)) as film:
         assert film.live
         pictures = list(iter(lambda: film.read(room), None))
     assert len(pictures) == 5

@@ -97,7 +97,7 @@ def opened(monkeypatch):
     def script(*openings):
         left = list(openings)
 
-        def open_source(config, start=0):
+        def open_source(config, place):
             opening = left.pop(0)
             if isinstance(opening, Exception):
                 raise opening

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from capture.folder import ImageFolder
+from capture.kinds.film import Film
+from capture.kinds.folder import ImageFolder
 from capture.upright import WIDEST_PX, shown_size
-from capture.video import VideoFile
 
 ONE = 1 << 16  # 1.0 as a display matrix writes it
 MATRICES = {  # a b c d of the matrix, and what a player does with the picture
@@ -37,7 +37,7 @@ def with_matrix(path, a, b, c, d):
 
 
 def first_picture(path, room):
-    with VideoFile(path) as video:
+    with Film(path) as video:
         return video.read(room).image.copy()
 
 
@@ -96,7 +96,7 @@ def test_the_shape_of_the_pixels_may_change_in_the_middle(clip, room):
     parts = [clip(f"{shape}.ts".replace("/", "-"), count=4, pixel_shape=shape, bf="2") for shape in shapes]
     joined = parts[0].with_name("joined.ts")
     joined.write_bytes(b"".join(part.read_bytes() for part in parts))
-    with VideoFile(joined) as video:
+    with Film(joined) as video:
         widths = [picture.image.shape[1] for picture in iter(lambda: video.read(room), None)]
     assert widths == [320] * 4 + [640] * 4 + [427] * 4
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from capture import webcam
-from capture.sources import SourceLost
+from capture.kinds import webcam
+from capture.picture import SourceLost
 from configs.errors import InputError
 from configs.schema import SourceConfig
 

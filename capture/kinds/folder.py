@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 
 import numpy as np
 
 from capture.image_files import SUFFIXES, image_files, named
-from capture.picture import Picture, Room, Source, Undecodable
-from capture.still import decode_image
+from capture.kind import Kind
+from capture.picture import Picture, Place, Room, Source
+from capture.still import read_image
 from configs.errors import InputError
+from configs.schema import SourceConfig
 
 log = logging.getLogger("capture")
+
+
+class FolderKind(Kind):
+    """A path of a folder that is there."""
+
+    name, called, written = "folder", "a folder of images", "a folder of images"
+    options = ("loop",)
+
+    def fits(self, text: str) -> bool:
+        return os.path.isdir(text)  # Path.is_dir raises where a name is too long
+
+    def title(self, text: str) -> str:
+        return Path(os.path.abspath(text)).name
+
+    def check(self, config: SourceConfig) -> None:
+        if not os.access(config.source, os.R_OK):
+            raise InputError(f"{config.source}: no permission to read it")
+        images_of(Path(config.source))
+
+    def open(self, config: SourceConfig, place: Place) -> Source:
+        return ImageFolder(Path(config.source), config.loop, place.pictures)
 
 
 class ImageFolder(Source):
@@ -54,14 +78,3 @@ def images_of(path: Path) -> list[Path]:
     if not files:
         raise InputError(f"{path}: no images in this folder (looked for {', '.join(SUFFIXES)})")
     return files
-
-
-def read_image(file: Path) -> np.ndarray:
-    """The picture, (H, W, 3) uint8 BGR; raises Undecodable."""
-    try:
-        data = np.fromfile(file, np.uint8)
-    except OSError as error:
-        raise Undecodable(file.name, (error.strerror or "cannot be read").lower()) from None
-    if not data.size:
-        raise Undecodable(file.name, "the file is empty")
-    return decode_image(data, file.name)

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from capture.http_client import Broken, HttpClient, NoAnswer, Reply, Unspoken
-from capture.mjpeg import TICK_S
+from capture.kinds.mjpeg import TICK_S
 from capture.picture import NotYet, Picture, Room, Source, SourceLost
 from capture.still import decode_image
 

@@ -6,9 +6,9 @@ import logging
 
 from capture.decoder import Decoder
 from capture.http_file import HttpFile, HttpParts
-from capture.network import opened_decoder
-from capture.picture import Picture, Room, SourceLost
-from capture.video import VideoFile
+from capture.kinds.film import Film
+from capture.kinds.network import opened_decoder
+from capture.picture import Picture, Place, Room, SourceLost
 from configs.errors import InputError
 from configs.redact import redact
 from configs.schema import SourceConfig
@@ -16,13 +16,13 @@ from configs.schema import SourceConfig
 log = logging.getLogger("capture")
 
 
-class HttpFilm(VideoFile):
+class HttpFilm(Film):
     """A film that a server sends. Raises SourceLost where it breaks off: opened again it goes on at its place."""
 
-    def __init__(self, config: SourceConfig, file: HttpFile, start: int) -> None:
+    def __init__(self, config: SourceConfig, file: HttpFile, place: Place) -> None:
         self._config, self._file = config, file
         try:
-            super().__init__(redact(config.source), config.loop, start)
+            super().__init__(redact(config.source), config.loop, place.pictures)
         except (InputError, SourceLost):
             if file.broke:
                 raise InputError(f"{redact(config.source)}: {file.broke}") from None
@@ -42,15 +42,15 @@ class HttpFilm(VideoFile):
         self._file.close()
 
 
-class PlaylistFilm(VideoFile):
+class PlaylistFilm(Film):
     """A film in segments (HLS). Raises SourceLost where it breaks off, as HttpFilm does."""
 
     def __init__(
-        self, config: SourceConfig, url: str, parts: HttpParts | None, options: dict[str, str], start: int
+        self, config: SourceConfig, url: str, parts: HttpParts | None, options: dict[str, str], place: Place
     ) -> None:
         self._config, self._url, self._parts, self._options = config, url, parts, options
         self._told = False
-        super().__init__(redact(config.source), config.loop, start)
+        super().__init__(redact(config.source), config.loop, place.pictures)
 
     def read(self, room: Room) -> Picture | None:
         """The next picture, or None at the end. FFmpeg passes over a segment that broke off: the film is lost then."""

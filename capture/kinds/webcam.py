@@ -9,11 +9,38 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from capture.picture import Picture, Room, Source, SourceLost
+from capture.kind import Kind
+from capture.picture import Picture, Place, Room, Source, SourceLost
 from configs.errors import InputError
 from configs.schema import SourceConfig
 
+_LAST = 255  # minor numbers of Video4Linux devices
 _USUAL_FPS = 30.0  # taken where a camera does not tell its rate
+
+
+class WebcamKind(Kind):
+    """A number, or a device file."""
+
+    name, called, written = "webcam", "a webcam", "0, /dev/video0"
+    options = ("width", "height", "fps", "wait")
+    may_come_back = True
+    mirrored = True
+
+    def fits(self, text: str) -> bool:
+        return text.isdecimal() or text.startswith(("/dev/video", "/dev/v4l/"))
+
+    def title(self, text: str) -> str:
+        return f"camera{text}" if text.isdecimal() else Path(text).name.replace("video", "camera")
+
+    def check(self, config: SourceConfig) -> None:
+        text = config.source
+        if text.isdecimal() and int(text) > _LAST:
+            raise InputError(f"no camera {text}: camera numbers are 0 to {_LAST}; for a file write ./{text}")
+        if not config.wait:
+            check_camera(text)
+
+    def open(self, config: SourceConfig, place: Place) -> Source:
+        return Webcam(config)
 
 
 class Webcam(Source):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from capture.decoder import Decoder, NoVideo, broke_off, is_corrupt, why, write_bgr
+from capture.kind import Kind
 from capture.patience import Patience
-from capture.picture import NotYet, Picture, Room, Source, SourceLost
+from capture.picture import NotYet, Picture, Place, Room, Source, SourceLost
 from capture.playout import TOLERANCE_S, Playout
 from capture.refusal import why_refused
+from configs.address import check_address, written
 from configs.errors import InputError
 from configs.redact import redact
 from configs.schema import SourceConfig
@@ -18,6 +22,30 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
     from capture.http_file import HttpFile, HttpParts
+
+_SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp", "tcp", "rtmp", "rtmps")  # what PyAV's wheel receives
+
+
+class NetworkKind(Kind):
+    """A URL of anything but a web server."""
+
+    name, called, written = "network", "a network camera", "rtsp://..."
+    options = ("wait", "open_timeout_s", "read_timeout_s", "rtsp_transport")
+    may_come_back = True
+
+    def fits(self, text: str) -> bool:
+        return "://" in text
+
+    def check(self, config: SourceConfig) -> None:
+        scheme = config.source.split("://")[0].lower()
+        if scheme not in _SCHEMES:
+            raise InputError(f"{redact(config.source)}: unknown kind of URL; known are {', '.join(_SCHEMES)}")
+        check_address(config.source)
+        if config.rtsp_transport != SourceConfig(source="").rtsp_transport and not scheme.startswith("rtsp"):
+            raise InputError(f"rtsp_transport is for rtsp URLs; {redact(config.source)} is none")
+
+    def open(self, config: SourceConfig, place: Place) -> Source:
+        return open_camera(replace(config, source=written(config.source)))
 
 
 class NetworkCamera(Source):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from capture.decoder import Decoder, NoVideo, is_corrupt, why, write_bgr
-from capture.picture import Picture, Room, Source
+from capture.kind import Kind
+from capture.picture import Picture, Place, Room, Source
 from configs.errors import InputError
 from configs.plural import counted
+from configs.schema import SourceConfig
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -23,7 +26,28 @@ _SHORT_S = 1.0  # a file of which this much less can be shown than it promises i
 _JUMP_S, _JUMP_WHERE_CLOCKS_BEGIN_ANEW_S = 3600.0, 10.0
 
 
-class VideoFile(Source):
+class FilmKind(Kind):
+    """A path of a file; and any text that means nothing else, so that it is missed as one."""
+
+    name, called, written = "video", "a video file", "a video file"
+    options = ("realtime", "loop")
+
+    def fits(self, text: str) -> bool:
+        return True
+
+    def check(self, config: SourceConfig) -> None:
+        if not os.path.exists(config.source):
+            raise InputError(f"{config.source}: no such file or folder")
+        if not os.path.isfile(config.source):
+            raise InputError(f"{config.source}: neither a file nor a folder")
+        if not os.access(config.source, os.R_OK):
+            raise InputError(f"{config.source}: no permission to read it")
+
+    def open(self, config: SourceConfig, place: Place) -> Source:
+        return Film(Path(config.source), config.loop, place.pictures)
+
+
+class Film(Source):
     """A video file, opened at picture number `start`; with `loop` it begins again at its end, for ever.
 
     `media_ms` starts at 0, always grows, and goes on growing over the seam of a loop. Where the film's own clock jumps
