@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from itertools import repeat
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from msgspec.structs import replace as replace_fields
@@ -16,10 +16,10 @@ from configs.lettering import say_undrawable
 from configs.plural import counted
 from configs.schema import ClassifyConfig
 from inference.backends import Backend, model_file, open_backend
-from inference.person import Person
+from inference.person import PersonState, Request
 from inference.preprocess import crop_face, prepare
 from transport.cores import give_way
-from transport.frame import Face, Frame
+from transport.frame import Face, Frame, Prediction
 from transport.stage import Batches, StageContext
 
 log = logging.getLogger("classify")
@@ -40,94 +40,129 @@ def classify(config: ClassifyConfig, batches: Batches, context: StageContext) ->
     say_undrawable("the class names", backend.classes)
     log.info("%s by %s, classes %s", model, backend.provider, ", ".join(backend.classes))
     with ThreadPoolExecutor(1, "beside", give_way) as beside:
-        persons = Persons(backend, config, beside)
+        persons = PersonStates(backend, config, beside)
         frames_seen = faces_seen = 0
         for frames in batches:
             for stream in context.ended:
                 persons.forget(stream)
             yield from persons.predicted(frames)
-            context.counts["classified"] = persons.asked
+            context.counts["classified"] = persons.answers
             frames_seen += len(frames)
             faces_seen += sum(len(frame.faces) for frame in frames)
     seen = f"{counted(faces_seen, 'face')} in {counted(frames_seen, 'frame')}"
-    log.info("%s, %d of them classified", seen, persons.asked)
+    log.info("%s, %d of them classified", seen, persons.answers)
 
 
-class Ask(NamedTuple):
-    """A crop to be classified, whose it is, and the time of its picture in ms."""
+@dataclass(slots=True, eq=False)
+class Sighting:
+    """One face of one frame: whose it is, its crop, when its picture was taken, ms; in the end its prediction.
 
+    `waits`: the frame waits for the answer about it, as frames of files do; `usable`: its picture is not damaged.
+    """
+
+    face: Face
+    person: PersonState
     crop: np.ndarray
-    person: Person
     at_ms: float
+    waits: bool
+    usable: bool
+    prediction: Prediction | None = None
 
 
-class Persons:
-    """The faces of all streams, those that are followed with what was said of them before."""
+class PersonStates:
+    """The faces of all streams, those that are followed with the answers about them so far."""
 
     def __init__(self, backend: Backend, config: ClassifyConfig, beside: ThreadPoolExecutor) -> None:
         self._backend, self._config, self._beside = backend, config, beside
         on_cpu = "cuda" not in backend.provider.lower()
         self._most_beside = min(MOST_BESIDE, config.max_batch) if on_cpu else config.max_batch
-        self._followed: dict[str, dict[int, Person]] = {}
-        self._under_way: tuple[list[Ask], Future[list[np.ndarray]]] | None = None
-        self.asked = 0
+        self._followed: dict[str, dict[int, PersonState]] = {}
+        self._under_way: tuple[list[Request], Future[list[np.ndarray]]] | None = None
+        self.answers = 0
 
     def predicted(self, frames: Sequence[Frame]) -> Iterator[Frame]:
-        """The frames with a prediction on every face; the crops that are due share forward passes."""
+        """The frames with a prediction on every face; the crops that are due share forward passes.
+
+        Of files each prediction follows from the frames before it only, however many are waiting: see `_round`.
+        """
         if self._under_way is not None and self._under_way[1].done():
-            self._hear(self._under_way[0], self._under_way[1].result())
+            for request, probabilities in zip(self._under_way[0], self._under_way[1].result(), strict=True):
+                self._update(request, probabilities)
             self._under_way = None
-        people = [self._people_in(frame) for frame in frames]
-        now: list[Ask] = []
-        beside: dict[Person, Ask] = {}  # of a person who is in several frames the newest crop
-        for frame, persons in zip(frames, people, strict=True):
-            for face, person in zip(frame.faces, persons, strict=True):
-                crop = crop_face(frame.image, face.box, self._backend.preprocessing.margin)
-                if frame.corrupt or not person.due(time_ms(frame), self._config.refresh_ms, crop):
-                    continue
-                ask = Ask(crop, person, time_ms(frame))
-                if frame.live and face.track is not None:
-                    beside[person] = ask
-                else:
-                    person.asked(ask.crop, ask.at_ms)
-                    now.append(ask)
-        self._hear(now, self._answers([ask.crop for ask in now]))
-        if beside and self._under_way is None:
-            self._ask_beside(sorted(beside.values(), key=lambda ask: ask.person.urgency)[: self._most_beside])
-        for frame, persons in zip(frames, people, strict=True):
-            faces = tuple(map(self._with_prediction, frame.faces, persons, repeat(time_ms(frame))))
+        sightings = [self._sightings_in(frame) for frame in frames]
+        waiting: dict[PersonState, deque[Sighting]] = {}
+        for sighting in chain.from_iterable(sightings):
+            waiting.setdefault(sighting.person, deque()).append(sighting)
+        while waiting:
+            self._round(waiting)
+            waiting = {person: left for person, left in waiting.items() if left}
+        self._request_beside([sighting for sighting in chain.from_iterable(sightings) if not sighting.waits])
+        for frame, found in zip(frames, sightings, strict=True):
+            faces = tuple(replace_fields(one.face, prediction=one.prediction) for one in found)
             yield replace(frame, faces=faces) if faces else frame
 
     def forget(self, stream: str) -> None:
         """The stream has ended: a later one of its name has other people."""
         self._followed.pop(stream, None)
 
-    def _people_in(self, frame: Frame) -> list[Person]:
-        """Who the faces of a frame are. A track that is not in a frame does not come back: it is forgotten."""
-        known = self._followed.get(frame.stream, {})
-        people = [known.get(face.track, Person()) if face.track is not None else Person() for face in frame.faces]
-        faces = zip(frame.faces, people, strict=True)
-        self._followed[frame.stream] = {face.track: person for face, person in faces if face.track is not None}
-        return people
+    def _sightings_in(self, frame: Frame) -> list[Sighting]:
+        """The faces of a frame. A track that is not in a frame does not come back: its person is forgotten."""
+        known, at_ms, sightings = self._followed.get(frame.stream, {}), time_ms(frame), []
+        for face in frame.faces:
+            followed = face.track is not None
+            person = known.get(face.track, PersonState()) if face.track is not None else PersonState()
+            crop = crop_face(frame.image, face.box, self._backend.preprocessing.margin)
+            sightings.append(Sighting(face, person, crop, at_ms, not (frame.live and followed), not frame.corrupt))
+        self._followed[frame.stream] = {one.face.track: one.person for one in sightings if one.face.track is not None}
+        return sightings
 
-    def _ask_beside(self, asks: list[Ask]) -> None:
-        """Have crops classified in the thread; they are copied, their slot may be another frame's by then."""
-        for ask in asks:
-            ask.person.asked(ask.crop, ask.at_ms)
-        self._under_way = asks, self._beside.submit(self._answers, [ask.crop.copy() for ask in asks])
+    def _round(self, waiting: Mapping[PersonState, deque[Sighting]]) -> None:
+        """One forward pass, and the predictions of all faces up to where a request may depend on an answer of it.
+
+        Each person's faces are in the order of their frames. If all were asked about at once, the answers about a
+        frame would decide whether an earlier one is asked about, and so would the number of frames that wait.
+        """
+        steps = [step for left in waiting.values() for step in self._steps(left)]
+        answers = iter(self._answers([request.crop for _, request in steps if request is not None]))
+        for sighting, request in steps:
+            if request is not None:
+                self._update(request, next(answers))
+            sighting.prediction = self._prediction(sighting)
+
+    def _steps(self, left: deque[Sighting]) -> Iterator[tuple[Sighting, Request | None]]:
+        """Take one person's faces of this round, each with the request that is due."""
+        while left:
+            sighting, person, due = left[0], left[0].person, False
+            if sighting.waits and sighting.usable:
+                if person.depends_on_answers(sighting.at_ms, self._config.refresh_ms):
+                    return
+                due = person.due(sighting.at_ms, self._config.refresh_ms, sighting.crop)
+            yield left.popleft(), person.submit(sighting.crop, sighting.at_ms) if due else None
+
+    def _request_beside(self, live: Sequence[Sighting]) -> None:
+        """Have crops that are due classified in the thread; they are copied, their slot may be another frame's by then.
+
+        Of a person who is in several frames it is the newest crop.
+        """
+        refresh_ms = self._config.refresh_ms
+        due = {one.person: one for one in live if one.usable and one.person.due(one.at_ms, refresh_ms, one.crop)}
+        if not due or self._under_way is not None:
+            return
+        first = sorted(due.values(), key=lambda one: one.person.urgency)[: self._most_beside]
+        requests = [one.person.submit(one.crop, one.at_ms) for one in first]
+        self._under_way = requests, self._beside.submit(self._answers, [request.crop.copy() for request in requests])
 
     def _answers(self, crops: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Probabilities (C,) of each crop."""
         return list(probabilities_of(crops, self._backend, self._config.max_batch))
 
-    def _hear(self, asks: Sequence[Ask], answers: Sequence[np.ndarray]) -> None:
-        self.asked += len(asks)
-        for ask, probabilities in zip(asks, answers, strict=True):
-            ask.person.heard(probabilities, ask.at_ms)
+    def _update(self, request: Request, probabilities: np.ndarray) -> None:
+        self.answers += 1
+        request.person.update(request, probabilities)
 
-    def _with_prediction(self, face: Face, person: Person, now_ms: float) -> Face:
-        said = person.decision(self._backend.classes, now_ms, may_doubt=face.track is not None)
-        return replace_fields(face, prediction=said)
+    def _prediction(self, sighting: Sighting) -> Prediction | None:
+        may_doubt = sighting.face.track is not None
+        return sighting.person.decision(self._backend.classes, sighting.at_ms, may_doubt)
 
 
 def time_ms(frame: Frame) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -21,15 +22,27 @@ SAME_LOOK = 0.92  # correlation; on the bench scene above .96 for 95 % of unchan
 CHANGED_KEEPS = 0.3  # of the weight of answers about another look: they are mostly not about this one
 
 
-class Person:
-    """What was said of one track. Times are of the pictures, in ms: `asked_ms` is that of the newest crop sent."""
+class Request(NamedTuple):
+    """A crop (H, W, 3) uint8 BGR that is to be classified, of whom, and the time of its picture, ms.
+
+    `changed`: the person looked otherwise in the crop before.
+    """
+
+    person: PersonState
+    crop: np.ndarray
+    at_ms: float
+    changed: bool
+
+
+class PersonState:
+    """The answers about one track. Times are of the pictures, in ms: `asked_ms` is that of the newest request."""
 
     def __init__(self) -> None:
         self.asked_ms: float | None = None
         self._asked_look: np.ndarray | None = None
         self._looked_ms = 0.0
-        self._changed = False
-        self._heard_ms = 0.0
+        self._requests = self._answers = 0
+        self._answered_ms = 0.0
         self._weight = 0.0
         self._probabilities: np.ndarray | None = None
 
@@ -48,6 +61,15 @@ class Person:
         self._looked_ms = now_ms
         return self._looks_otherwise(look_of(crop))
 
+    def depends_on_answers(self, now_ms: float, refresh_ms: float) -> bool:
+        """Whether answers that are still to come decide if a crop of that time is due: they may settle the person.
+
+        The first answer alone does not, and after `refresh_ms` it makes no difference.
+        """
+        if self.asked_ms is None or self._requests == self._answers or self._requests < 2:
+            return False
+        return min(refresh_ms, UNSETTLED_MS) <= now_ms - self.asked_ms < refresh_ms
+
     @property
     def settled(self) -> bool:
         """Whether the answers agree, and there is more than one."""
@@ -58,25 +80,28 @@ class Person:
         """Who is to be asked about first sorts first: the new, then the unsettled, then who waits longest."""
         return self.settled, -math.inf if self.asked_ms is None else self.asked_ms
 
-    def asked(self, crop: np.ndarray, at_ms: float) -> None:
-        """Remember what was asked about."""
+    def submit(self, crop: np.ndarray, at_ms: float) -> Request:
+        """The request for a crop, remembered as the newest; its answer goes to `update`."""
         look = look_of(crop)
-        self._changed |= self._looks_otherwise(look)
+        changed = self._looks_otherwise(look)
         self.asked_ms, self._asked_look = at_ms, look
+        self._requests += 1
+        return Request(self, crop, at_ms, changed)
 
     def _looks_otherwise(self, look: np.ndarray) -> bool:
         return self._asked_look is not None and likeness(self._asked_look, look) < SAME_LOOK
 
-    def heard(self, probabilities: np.ndarray, at_ms: float) -> None:
-        """Take in an answer (C,) about the picture of that time; older ones count less and less."""
+    def update(self, request: Request, probabilities: np.ndarray) -> None:
+        """Take in the answer (C,) to a request; older ones count less and less, least where the look has changed."""
+        self._answers += 1
         if self._probabilities is None:
             self._probabilities, self._weight = probabilities, 1.0
         else:
-            kept = self._weight * 0.5 ** (max(at_ms - self._heard_ms, 0.0) / HALF_LIFE_MS)
-            kept *= CHANGED_KEEPS if self._changed else 1.0
+            kept = self._weight * 0.5 ** (max(request.at_ms - self._answered_ms, 0.0) / HALF_LIFE_MS)
+            kept *= CHANGED_KEEPS if request.changed else 1.0
             self._probabilities = (kept * self._probabilities + probabilities) / (kept + 1)
             self._weight = kept + 1
-        self._heard_ms, self._changed = at_ms, False
+        self._answered_ms = request.at_ms
 
     def decision(self, classes: Sequence[str], now_ms: float, may_doubt: bool = True) -> Prediction | None:
         """What all answers say together; None before the first. Who may not doubt says the likeliest class."""
@@ -86,7 +111,7 @@ class Person:
         confidence = float(self._probabilities[best])
         label = UNSURE if may_doubt and confidence < LEAST_LIKELY else classes[best]
         by_class = dict(zip(classes, map(float, self._probabilities), strict=True))
-        return Prediction(label, confidence, by_class, age_ms=max(now_ms - self._heard_ms, 0.0))
+        return Prediction(label, confidence, by_class, age_ms=max(now_ms - self._answered_ms, 0.0))
 
 
 def look_of(crop: np.ndarray) -> np.ndarray:

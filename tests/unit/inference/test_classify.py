@@ -2,16 +2,19 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace as replace_fields
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from inference.backends import Backend
 from inference.checkpoint import ModelInfo
-from inference.classify import MOST_BESIDE, Persons, classify
+from inference.classify import MOST_BESIDE, PersonStates, classify
 from inference.preprocess import Preprocessing
 from transport.frame import Box, Face, Frame
 from transport.stage import StageContext
@@ -46,7 +49,7 @@ def frame_of(seq, *colours):
 
 def classify_frames(frames, backend, config):
     with ThreadPoolExecutor(1) as beside:
-        return list(Persons(backend, config, beside).predicted(frames))
+        return list(PersonStates(backend, config, beside).predicted(frames))
 
 
 def labels_of(frame):
@@ -54,11 +57,11 @@ def labels_of(frame):
 
 
 def test_every_face_gets_its_own_prediction():
-    given = frame_of(0, RED, BLUE, RED)
-    [out] = classify_frames([given], RedOrBlue(), ClassifyConfig())
+    frame = frame_of(0, RED, BLUE, RED)
+    [out] = classify_frames([frame], RedOrBlue(), ClassifyConfig())
     assert labels_of(out) == ["red", "blue", "red"]
-    assert [face.box for face in out.faces] == [face.box for face in given.faces]
-    assert out.image is given.image
+    assert [face.box for face in out.faces] == [face.box for face in frame.faces]
+    assert out.image is frame.image
 
 
 def test_faces_of_many_frames_share_passes_of_at_most_max_batch():
@@ -72,8 +75,8 @@ def test_faces_of_many_frames_share_passes_of_at_most_max_batch():
 
 def test_frames_without_faces_need_no_pass():
     backend = RedOrBlue()
-    given = frame_of(0)
-    assert classify_frames([given], backend, ClassifyConfig()) == [given]
+    frame = frame_of(0)
+    assert classify_frames([frame], backend, ClassifyConfig()) == [frame]
     assert backend.passes == []
 
 
@@ -85,10 +88,10 @@ def test_confidence_is_the_probability_of_the_label():
 
 
 def test_a_box_outside_the_picture_is_answered_too():
-    given = Frame(
-        "door", 0, 0, np.zeros((48, 64, 3), np.uint8), (Face(Box(-500, -500, 0, 0)), Face(Box(60, 40, 99, 99)))
+    faces = Face(Box(-500, -500, 0, 0)), Face(Box(60, 40, 99, 99))
+    [out] = classify_frames(
+        [Frame("door", 0, 0, np.zeros((48, 64, 3), np.uint8), faces)], RedOrBlue(), ClassifyConfig()
     )
-    [out] = classify_frames([given], RedOrBlue(), ClassifyConfig())
     assert len(labels_of(out)) == 2
 
 
@@ -132,17 +135,61 @@ def followed(seq, *colours, live=False, ms=40.0):
 def test_a_followed_face_is_classified_anew_only_when_it_is_due():
     backend = RedOrBlue()
     with ThreadPoolExecutor(1) as beside:
-        persons = Persons(backend, ClassifyConfig(refresh_ms=600), beside)
+        persons = PersonStates(backend, ClassifyConfig(refresh_ms=600), beside)
         out = [frame for seq in range(40) for frame in persons.predicted([followed(seq, RED, BLUE)])]
     assert all(labels_of(frame) == ["red", "blue"] for frame in out)
     assert len(backend.passes) == 4  # at 0, soon after at 160, settled then: at 760 and 1360
     assert max(face.prediction.age_ms for frame in out for face in frame.faces) == 560
 
 
+def predictions(frames, backend, config, sizes):
+    """Of each frame what is said of its faces, where so many frames wait at a time."""
+    with ThreadPoolExecutor(1) as beside:
+        persons, sizes, out = PersonStates(backend, config, beside), cycle(sizes), []
+        while len(out) < len(frames):
+            out.extend(persons.predicted(frames[len(out) : len(out) + next(sizes)]))
+    return [[face.prediction for face in frame.faces] for frame in out]
+
+
+COLOURS = st.sampled_from([RED, BLUE, (110, 0, 130), (128, 0, 128)])  # certain, and not
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(COLOURS, COLOURS, COLOURS, st.booleans()), min_size=1, max_size=40),
+    st.lists(st.integers(1, 40), min_size=1),
+    st.sampled_from([0.0, 100.0, 300.0, 600.0]),
+    st.integers(1, 8),
+)
+def test_predictions_of_a_film_do_not_depend_on_how_many_frames_wait(film, sizes, refresh_ms, max_batch):
+    """Nor do their bits: two streams, three followed persons and one who is not, and damaged pictures."""
+    frames = []
+    for seq, (*colours, corrupt) in enumerate(film):
+        frame = replace(followed(seq, *colours), corrupt=corrupt)
+        first, second, third = frame.faces
+        frames.append(replace(frame, faces=(first, second, replace_fields(third, track=None))))
+        frames.append(replace(frame, stream="yard", faces=(third,)))
+    config = ClassifyConfig(refresh_ms=refresh_ms)
+    alone = predictions(frames, RedOrBlue(), config, [1])
+    for of_sizes in ([3], [17], [len(frames)], sizes):
+        shared = predictions(frames, RedOrBlue(), replace_fields(config, max_batch=max_batch), of_sizes)
+        assert shared == alone
+
+
+def test_all_requests_that_need_no_answer_share_a_pass():
+    """A new face's second request comes whatever is answered to the first; of many persons one pass holds all."""
+    backend = RedOrBlue()
+    predictions([followed(seq, RED, BLUE) for seq in range(12)], backend, ClassifyConfig(refresh_ms=600), [12])
+    assert backend.passes == [4]
+    backend = RedOrBlue()
+    predictions([followed(seq, RED, BLUE) for seq in range(12)], backend, ClassifyConfig(refresh_ms=100), [12])
+    assert backend.passes == [8]  # at 0, 120, 240, 360 ms: how sure it is makes no difference
+
+
 def test_a_face_in_a_damaged_picture_is_not_asked_about_and_keeps_what_was_said():
     backend = RedOrBlue()
     with ThreadPoolExecutor(1) as beside:
-        persons = Persons(backend, ClassifyConfig(), beside)
+        persons = PersonStates(backend, ClassifyConfig(), beside)
         [good] = persons.predicted([followed(0, RED)])
         out = [*persons.predicted([replace(followed(seq, BLUE), corrupt=True) for seq in range(1, 20)])]
     assert backend.passes == [1]
@@ -151,7 +198,7 @@ def test_a_face_in_a_damaged_picture_is_not_asked_about_and_keeps_what_was_said(
 
 def test_a_face_that_changes_is_called_otherwise_within_a_second():
     with ThreadPoolExecutor(1) as beside:
-        persons = Persons(RedOrBlue(), ClassifyConfig(), beside)
+        persons = PersonStates(RedOrBlue(), ClassifyConfig(), beside)
         out = [frame for seq in range(80) for frame in persons.predicted([followed(seq, RED if seq < 40 else BLUE)])]
     assert labels_of(out[39]) == ["red"]
     assert all(labels_of(frame) == ["blue"] for frame in out[65:])
@@ -160,7 +207,7 @@ def test_a_face_that_changes_is_called_otherwise_within_a_second():
 def test_a_track_of_another_number_is_another_person():
     backend = RedOrBlue()
     with ThreadPoolExecutor(1) as beside:
-        persons = Persons(backend, ClassifyConfig(), beside)
+        persons = PersonStates(backend, ClassifyConfig(), beside)
         list(persons.predicted([followed(0, RED)]))
         frame = followed(1, BLUE)
         other = replace(frame, faces=(Face(frame.faces[0].box, track=7),))
@@ -171,7 +218,7 @@ def test_a_track_of_another_number_is_another_person():
 def test_a_live_frame_does_not_wait_for_its_answer():
     backend = RedOrBlue()
     with ThreadPoolExecutor(1) as beside:
-        persons = Persons(backend, ClassifyConfig(), beside)
+        persons = PersonStates(backend, ClassifyConfig(), beside)
         beside.submit(lambda: None).result()
         [first] = persons.predicted([followed(0, RED, live=True)])
         beside.submit(lambda: None).result()  # behind the answer
@@ -185,7 +232,7 @@ def test_a_new_face_does_not_wait_behind_all_the_others():
     """Of more faces than a pass beside live frames takes, those that nothing is known of come first."""
     backend = RedOrBlue()
     with ThreadPoolExecutor(1) as beside:
-        persons = Persons(backend, ClassifyConfig(), beside)
+        persons = PersonStates(backend, ClassifyConfig(), beside)
         for seq in range(3):
             list(persons.predicted([followed(seq, *[RED] * 12, live=True)]))
             beside.submit(lambda: None).result()
