@@ -30,8 +30,8 @@ from configs.schema import PipelineConfig, SourceConfig
 from inference.backends import model_file, open_backend
 from inference.search import open_detector
 from overlay.display import has_display
+from run.run_folder import run_folder
 from transport.cores import usable_cores
-from transport.run_folder import run_folder
 
 NEEDED = ("numpy", "opencv-python", "onnxruntime", "pyzmq", "av", "aiohttp", "pillow")
 TRAINING = ("torch", "torchvision", "onnx", "onnxscript")

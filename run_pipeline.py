@@ -43,6 +43,12 @@ from inference.detect import LOOK_AHEAD, detect
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
 from overlay.stage import overlay
+from run.supervisor import Supervisor
+from tell.figures import limited_by, run_report
+from tell.log_lines import LogLines
+from tell.notify import Notify
+from tell.progress import Progress, print_ledger
+from tell.status import Status
 from train.__main__ import train
 from train.arguments import plain_shares
 from train.detector import train_detector_command
@@ -50,12 +56,7 @@ from train.evaluate import evaluate
 from train.evaluate_detector import evaluate_detector
 from train.results import results
 from transport.cores import model_threads, search_threads, usable_cores
-from transport.figures import limited_by, run_report
-from transport.log_lines import LogLines
-from transport.notify import Notify
-from transport.progress import Progress, print_ledger
 from transport.stage import Aside, Stage
-from transport.supervisor import Supervisor
 from transport.trace import check_trace
 from web.address import public_addresses
 from web.commands import streams_command
@@ -200,9 +201,9 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
     progress = LogLines() if log_lines else Progress()
     notify = Notify()
 
-    def tick(supervisor: Supervisor) -> None:
-        progress.tick(supervisor)
-        notify.tick(supervisor)
+    def tick(status: Status) -> None:
+        progress.tick(status)
+        notify.tick(status)
 
     def say(process: str, line: str) -> None:
         progress.say(process, visible(redact(line)))
@@ -222,11 +223,11 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
             supervisor.run()
     finally:  # what went wrong is said after the account, not instead of it
         refused |= supervisor.refused
-        ledgers = {stream: supervisor.ledger(stream) for stream in (*supervisor.removed, *supervisor.streams)}
-        if supervisor.started_s:
-            print_ledger(ledgers, limited_by(supervisor))
+        ledgers, status = supervisor.ledgers, supervisor.status
+        if status.started:
+            print_ledger(ledgers, limited_by(status))
         if as_json:
-            typer.echo(json.dumps(run_report(supervisor, refused)))
+            typer.echo(json.dumps(run_report(status, ledgers, refused)))
     if gone := [stream for stream, ledger in ledgers.items() if ledger.nothing_left]:
         raise Failure(f"not one frame of {', '.join(gone)} was shown: see above why all are lost or undecodable")
     if refused:
@@ -368,7 +369,8 @@ def _check_install() -> None:
     """Another distribution's top-level `inference` or `train` must not have come in between."""
     here = Path(__file__).resolve().parent
     for module in (
-        sys.modules[name] for name in ("capture", "inference", "overlay", "events", "web", "train", "export")
+        sys.modules[name]
+        for name in ("transport", "tell", "run", "capture", "inference", "overlay", "events", "web", "train", "export")
     ):
         if Path(str(module.__file__)).resolve().parent.parent != here:
             sys.exit(refuse(f"{module.__file__} is not maskstream's own: uninstall the package that brought it", 1))

@@ -24,9 +24,10 @@ from msgspec import Struct
 from benchmark.program import ROOT
 from configs.errors import Failure
 from configs.schema import RunConfig
+from run.supervisor import Supervisor
+from tell.status import Status
 from transport.frame import Ended, Frame
 from transport.stage import Batches, Stage, StageContext
-from transport.supervisor import Supervisor
 from transport.tickets import Tickets
 
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
@@ -53,11 +54,12 @@ class LinkFigures(Struct, frozen=True):
 
 
 class FloodConfig(Struct, frozen=True):
-    """What `flood` sends: pictures of this size, px."""
+    """What `flood` sends: pictures of this size, px. `source` is what the run's status calls it."""
 
     width: int
     height: int
     tickets: int = 12
+    source: str = "flood"
 
 
 class SinkConfig(Struct, frozen=True):
@@ -119,14 +121,15 @@ def through_the_link(size: tuple[int, int]) -> Way:
     """Two stages under the supervisor."""
     marks: list[tuple[float, int, float]] = []
 
-    def tick(supervisor: Supervisor) -> None:
-        shown, now_s = supervisor.ledger("flood").shown, time.monotonic()
+    def tick(status: Status) -> None:
+        shown, now_s = status.streams["flood"].shown, time.monotonic()
         due_s = WARM_UP_S if not marks else SECONDS
         if shown and not marks and not started:
             started.append(now_s)
         since_s = now_s - (marks[-1][0] if marks else started[0]) if started else 0.0
         if len(marks) < 2 and started and since_s >= due_s:
-            cpu_s = sum(cpu_seconds(process.pid) for process in supervisor.processes.values())
+            workers = [process.pid for name, process in status.processes.items() if name != "supervisor"]
+            cpu_s = sum(map(cpu_seconds, workers))
             marks.append((now_s, shown, cpu_s))
         if len(marks) == 2:
             supervisor.stop()
@@ -136,7 +139,8 @@ def through_the_link(size: tuple[int, int]) -> Way:
         Stage("capture", flood, {"flood": FloodConfig(*size)}),
         Stage("overlay", end, SinkConfig()),
     ]
-    Supervisor(table, RunConfig(), lambda name, line: None, tick).run()
+    supervisor = Supervisor(table, RunConfig(), lambda name, line: None, tick)
+    supervisor.run()
     if len(marks) < 2:
         raise Failure("the link ended before it was measured")
     (first_s, first, first_cpu), (last_s, last, last_cpu) = marks

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from tell.figures import limited_by
+from tell.status import StageStatus, Status, StreamStatus
 from transport.ledger import percentile_ms
-from transport.status import StageStatus, Status, StreamStatus
 from web.persons import Persons
 from web.placeholder import explain
 from web.quality import Quality
@@ -135,7 +136,7 @@ class Known:
             "phase": status.phase,
             "silent_s": silent_s,
             "started": status.started,
-            "limited_by": status.limited_by,
+            "limited_by": limited_by(status),
             "facts": {
                 key: status.facts[key] for key in ("model", "provider", "detector", "misses") if key in status.facts
             },

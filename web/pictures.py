@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from transport.status import StreamStatus
+from tell.status import StreamStatus
 from web.placeholder import placeholder
 
 STALE_S = 2.0  # an older picture is not shown as if it were one of now

@@ -7,7 +7,7 @@ import textwrap
 import cv2
 
 from overlay.draw import message_picture
-from transport.status import StreamStatus
+from tell.status import StreamStatus
 
 
 def placeholder(stream: str, status: StreamStatus | None, size: tuple[int, int], now_ns: int) -> bytes:

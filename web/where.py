@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from configs.errors import InputError
 from configs.loopback import is_loopback
-from transport.run_folder import living_runs
+from run.run_folder import living_runs
 
 _FILE = "page.json"
 

@@ -1,7 +1,6 @@
 """The supervisor over stages of a few lines: bounded age, restarts, giving up."""
 
 import os
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import tiny_stages
 from capture.stage import capture
 from configs.errors import Failure
 from configs.schema import DetectConfig, OverlayConfig, RunConfig, SourceConfig
-from transport.figures import stage_figures
+from run.supervisor import Supervisor
+from tell.figures import stage_figures
 from transport.ledger import percentile_ms
 from transport.stage import Stage
-from transport.supervisor import Supervisor
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +22,7 @@ def _workers_find_the_tiny_stages(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(tiny_stages.__file__).parent))
 
 
-def supervise(source, middle=tiny_stages.pass_on, last=tiny_stages.show, on_tick=lambda supervisor: None, **run):
+def supervise(source, middle=tiny_stages.pass_on, last=tiny_stages.show, on_tick=lambda status: None, **run):
     said = []
     table = [
         Stage("capture", capture, {"s": source}),
@@ -38,7 +37,7 @@ def supervise(source, middle=tiny_stages.pass_on, last=tiny_stages.show, on_tick
 def test_every_frame_of_a_file_comes_through(clip):
     supervisor = supervise(SourceConfig(source=str(clip(count=300))))
     supervisor.run()
-    ledger = supervisor.ledger("s")
+    ledger = supervisor.ledgers["s"]
     assert (ledger.captured, ledger.shown, ledger.dropped, ledger.in_flight) == (300, 300, {}, 0)
 
 
@@ -75,12 +74,11 @@ def test_the_governor_keeps_frames_of_a_slow_box_young(clip):
     source = SourceConfig(source=str(clip(count=60, fps=30)), realtime=True, loop=True, max_age_ms=600)
     early, late = [], []
 
-    def tick(supervisor):
-        ran_s = time.monotonic() - supervisor.started_s if supervisor.started_s else 0
-        if ran_s > 4 and not early:
-            early.append(supervisor.ledger("s"))
-        if ran_s > 9:
-            late.append(supervisor.ledger("s"))
+    def tick(status):
+        if status.ran_s > 4 and not early:
+            early.append(supervisor.ledgers["s"])
+        if status.ran_s > 9:
+            late.append(supervisor.ledgers["s"])
             supervisor.stop()
 
     supervisor = supervise(source, last=tiny_stages.slow_show, on_tick=tick)
@@ -96,8 +94,8 @@ def test_a_slow_sink_bounds_the_age_by_the_tickets(clip):
     source = SourceConfig(source=str(clip(count=60, fps=30)), realtime=True, loop=True, tickets=4)
     halves = []
 
-    def tick(supervisor):
-        ledger = supervisor.ledger("s")
+    def tick(status):
+        ledger = supervisor.ledgers["s"]
         if ledger.shown >= 25 * (len(halves) + 1):
             halves.append(ledger.as_json()["age_ms"]["p99"])
         if len(halves) == 2:
@@ -105,10 +103,10 @@ def test_a_slow_sink_bounds_the_age_by_the_tickets(clip):
 
     supervisor = supervise(source, last=tiny_stages.slow_show, on_tick=tick)
     supervisor.run()
-    ledger = supervisor.ledger("s")
+    ledger = supervisor.ledgers["s"]
     assert ledger.balanced
     assert ledger.dropped["superseded"] > 4 * ledger.shown
-    busy = {name: stage["busy"] for name, stage in stage_figures(supervisor).items()}
+    busy = {name: stage["busy"] for name, stage in stage_figures(supervisor.status).items()}
     assert max(busy, key=busy.__getitem__) == "overlay"
     assert halves[0] < 4 * 200
     assert halves[1] < 4 * 200
@@ -117,10 +115,10 @@ def test_a_slow_sink_bounds_the_age_by_the_tickets(clip):
 def test_a_stage_that_hangs_is_killed_and_the_run_goes_on(clip):
     supervisor = supervise(SourceConfig(source=str(clip(count=100))), middle=tiny_stages.stuck, hang_timeout_s=1.5)
     supervisor.run()
-    ledger = supervisor.ledger("s")
+    ledger = supervisor.ledgers["s"]
     assert ledger.captured == ledger.shown + ledger.dropped["lost"] == 100
     assert 1 <= ledger.dropped["lost"] <= 6
-    assert stage_figures(supervisor)["detect"]["restarts"] == 1
+    assert stage_figures(supervisor.status)["detect"]["restarts"] == 1
     assert any("stuck in one piece of work" in line for line in supervisor.said)
 
 
@@ -128,7 +126,7 @@ def test_a_stage_that_cannot_start_is_given_up(clip):
     supervisor = supervise(SourceConfig(source=str(clip())), middle=tiny_stages.crash_at_start)
     with pytest.raises(Failure, match="detect died"):
         supervisor.run()
-    assert supervisor.ledger("s").captured == 0
+    assert supervisor.ledgers["s"].captured == 0
 
 
 def test_a_stage_that_keeps_a_frame_is_found_out(clip):
@@ -136,7 +134,7 @@ def test_a_stage_that_keeps_a_frame_is_found_out(clip):
     with pytest.raises(Failure, match="detect died 2 times"):
         supervisor.run()
     assert any("asked for the next batch but kept" in line for line in supervisor.said)
-    assert supervisor.ledger("s").balanced
+    assert supervisor.ledgers["s"].balanced
 
 
 def test_a_picture_larger_than_all_before_finds_room(tmp_path, clip):
@@ -146,7 +144,7 @@ def test_a_picture_larger_than_all_before_finds_room(tmp_path, clip):
         cv2.imwrite(str(tmp_path / f"{index}.png"), clip.picture(index, size))
     supervisor = supervise(SourceConfig(source=str(tmp_path)))
     supervisor.run()
-    assert supervisor.ledger("s").shown == 4
+    assert supervisor.ledgers["s"].shown == 4
 
 
 def test_memory_is_given_back(clip):
@@ -160,16 +158,15 @@ def test_a_minute_behind_a_slow_sink_ages_no_frame_and_takes_no_memory(clip):
     source = SourceConfig(source=str(clip(count=60, fps=30, size=(640, 480))), realtime=True, loop=True, tickets=6)
     samples = []  # (ages so far, MB) every ten seconds
 
-    def tick(supervisor):
-        ran_s = time.monotonic() - supervisor.started_s if supervisor.started_s else 0
-        if ran_s > 10 * (len(samples) + 1):
-            samples.append((supervisor.ledger("s").ages, memory_mb()))
+    def tick(status):
+        if status.ran_s > 10 * (len(samples) + 1):
+            samples.append((supervisor.ledgers["s"].ages, memory_mb()))
         if len(samples) == 7:
             supervisor.stop()
 
     supervisor = supervise(source, last=tiny_stages.slow_show, on_tick=tick)
     supervisor.run()
-    assert supervisor.ledger("s").balanced
+    assert supervisor.ledgers["s"].balanced
     ages = [percentile_ms(later[0] - earlier[0], 99) for earlier, later in pairwise(samples)]
     memory = [round(mb, 1) for _, mb in samples]
     print(f"\np99 of the age in each ten seconds: {ages} ms; memory {memory} MB")

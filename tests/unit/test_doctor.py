@@ -16,7 +16,20 @@ from configs.schema import SourceConfig
 from doctor import cameras, classifier, detector, examine, memory, port
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("benchmark", "capture", "configs", "events", "export", "inference", "overlay", "train", "transport", "web")
+ROOMS = (
+    "benchmark",
+    "capture",
+    "configs",
+    "events",
+    "export",
+    "inference",
+    "overlay",
+    "run",
+    "tell",
+    "train",
+    "transport",
+    "web",
+)
 DEMO = [SourceConfig(source="demo")]
 
 

@@ -1,6 +1,7 @@
 """Imports point down only; a room that reaches up is found here."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,16 @@ ROOT = Path(__file__).resolve().parents[2]
 MAY_IMPORT = {
     "configs": set(),
     "transport": {"configs"},
+    "tell": {"transport", "configs"},
+    "run": {"tell", "transport", "configs"},
     "capture": {"transport", "configs"},
     "inference": {"transport", "configs"},
     "events": {"transport", "configs"},
     "overlay": {"events", "transport", "configs"},
-    "web": {"overlay", "events", "transport", "configs"},
+    "web": {"overlay", "events", "run", "tell", "transport", "configs"},
     "train": {"capture", "inference", "transport", "configs"},
     "export": {"capture", "inference", "transport", "configs"},
-    "benchmark": {"capture", "inference", "overlay", "export", "transport", "configs"},
+    "benchmark": {"capture", "inference", "overlay", "export", "run", "tell", "transport", "configs"},
 }
 
 
@@ -40,6 +43,28 @@ def test_a_room_imports_only_rooms_below_it(room):
         assert not above, f"{path.relative_to(ROOT)} imports {', '.join(above)}"
 
 
+@functools.cache
+def imported_modules(path: Path) -> set[Path]:
+    """The files of the project that a file imports, anywhere in it, for types only, too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            module = ROOT / node.module.replace(".", "/")
+            found |= {module / f"{alias.name}.py" for alias in node.names} | {module.with_suffix(".py")}
+    return {file for file in found if file.is_file()}
+
+
+@pytest.mark.parametrize("room", ["run", "tell"])
+def test_no_file_of_a_room_is_reached_again_from_what_it_imports(room):
+    """Who needs one of two files that import each other needs to understand both."""
+    for file in (ROOT / room).glob("*.py"):
+        reached, waiting = set(), imported_modules(file)
+        while waiting:
+            reached |= waiting
+            waiting = set().union(*map(imported_modules, waiting)) - reached
+        assert file not in reached, f"{file.relative_to(ROOT)} is imported by what it imports"
+
+
 HEAVY_MODULES = {  # classes of heavy libraries: imported where they are used
     "inference.efficient_net",
     "inference.face_ensemble",
@@ -49,7 +74,7 @@ HEAVY_MODULES = {  # classes of heavy libraries: imported where they are used
 }
 LIGHT = [
     path
-    for room in ("inference", "transport")
+    for room in ("inference", "run", "tell", "transport")
     for path in (ROOT / room).glob("*.py")
     if f"{room}.{path.stem}" not in HEAVY_MODULES
 ]

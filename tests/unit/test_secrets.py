@@ -26,10 +26,10 @@ from configs.command import run_command
 from configs.redact import redact
 from configs.schema import SourceConfig
 from events.deliver import names_of
-from transport.changes import Changes
+from run.changes import Changes
+from tell.log_lines import LogLines
+from tell.progress import Progress
 from transport.codec import Command
-from transport.log_lines import LogLines
-from transport.progress import Progress
 
 LOGIN_IN_PATH = "rtsp://{host}/0/{user}:{password}/main"
 ADDRESSES = (
@@ -78,7 +78,7 @@ class Streams:
         self.streams, self.removed, self.is_running, self.admit, self.said = ["door"], [], True, admitted, []
 
     def add(self, name, config):
-        self.said += [name, redact(config.source)]  # as transport/status.py has it for page and API
+        self.said += [name, redact(config.source)]  # as run/snapshot.py has it for page and API
 
     def answer(self, text):
         self.said.append(text.decode())

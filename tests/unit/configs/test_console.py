@@ -10,8 +10,8 @@ from configs.console import console, visible
 from doctor import Finding, show
 from export.gate import Check, Verdict
 from export.report import print_checks
+from tell.progress import Progress, print_ledger
 from transport.ledger import Ledger
-from transport.progress import Progress, print_ledger
 
 ROOT = Path(__file__).resolve().parents[3]
 ODD = ["[bold]x[/]", "[/]", "[/red]", "[train]", ":mask:", "[link=file:///x]y", "a[0]"]

@@ -7,8 +7,8 @@ import time
 import msgspec
 import pytest
 
+from tell.status import ProcessStatus, StageStatus, Status, StreamStatus
 from transport.pool import AGE_BUCKETS
-from transport.status import ProcessStatus, StageStatus, Status, StreamStatus
 from web.health import silence, troubles
 from web.known import Known
 from web.metrics import figures
@@ -41,7 +41,7 @@ def status(second=0.0, ready=True, phase="running", **streams):
     )
     processes = {"detect": ProcessStatus(1, ready, 0)}
     now_ns = START.ns + round(second * S)
-    return Status(now_ns, 1.0, phase, streams, {"detect": stage}, processes, {"model": "m"}, None)
+    return Status(now_ns, 1.0, second, phase, 2, streams, {"detect": stage}, processes, {"model": "m"}, {})
 
 
 def told(*all_of_them) -> Known:

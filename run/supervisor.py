@@ -14,18 +14,20 @@ import zmq
 from configs.errors import Failure, InputError
 from configs.plural import counted
 from configs.schema import RunConfig, TraceConfig
-from transport.changes import Changes
+from run.changes import Changes
+from run.interrupts import interrupts
+from run.plan import Plan
+from run.process import Process, Say
+from run.processes import Processes
+from run.run_folder import run_folder
+from run.snapshot import snapshot
+from run.streams import Streams
+from tell.status import Status
 from transport.channel import Inbox
 from transport.codec import Beat, Command, Ready, Refused
 from transport.feed import Feed
-from transport.interrupts import interrupts
 from transport.ledger import Ledger
-from transport.plan import Plan
-from transport.process import Process, Say, Work
-from transport.run_folder import run_folder
 from transport.stage import Aside, Stage
-from transport.status import status_of
-from transport.streams import Streams
 
 _POLL_S = 0.05
 _TELL_S = 0.5
@@ -33,13 +35,15 @@ _DRAIN_S = 1.5  # after Ctrl-C: time for the frames under way, then the sinks ar
 _KILL_S = 2.6  # after Ctrl-C: whoever still runs is killed, so that all is gone within 3 s
 
 STARTING, RUNNING, DRAINING, CLOSING = range(4)
+_PHASES = ("starting", "running", "draining", "closing")
 
 
 class Supervisor:
-    """The processes of one run. `run()` returns when all have ended; then `ledgers` and `stages` tell what was.
+    """The processes of one run. `run()` returns when all have ended; `status` and `ledgers` tell what was, then, too.
 
-    `asides` are processes beside the stages; with any, the run tells twice a second how it stands, and they may have
-    streams added: `admit` makes a name and options of what they give (JSON, and the names that are taken).
+    `on_tick` is told twice a second how the run stands. `asides` are processes beside the stages; with any, the
+    run tells them, too, and they may have streams added: `admit` makes a name and options of what they give (JSON,
+    and the names that are taken).
     """
 
     def __init__(
@@ -47,7 +51,7 @@ class Supervisor:
         stages: list[Stage],
         run: RunConfig,
         say: Say,
-        on_tick: Callable[[Supervisor], None],
+        on_tick: Callable[[Status], None],
         asides: Sequence[Aside] = (),
         admit: Callable[[bytes, list[str]], tuple[str, Any]] | None = None,
         trace: TraceConfig | None = None,
@@ -55,15 +59,13 @@ class Supervisor:
         self._table, self._run, self._say, self._on_tick = stages, run, say, on_tick
         self._aside_rows, self.admit, self._trace = asides, admit, trace
         self._streams = Streams(stages[0].config)
+        self._processes = Processes(stages, asides, say)
         self._changes = Changes()
-        self._gone = Work()  # what the captures of removed streams have done
-        self.processes: dict[str, Process] = {}
         self.refused: dict[str, str] = {}
-        self.phase = STARTING
-        self.started_s = 0.0
-        self.ended_s = 0.0
+        self._phase = STARTING
+        self._started_s = self._ended_s = 0.0
         self._feed: Feed | None = None
-        self._fed_s = 0.0
+        self._ticked_s = 0.0
         self._told_s: float | None = None
         self._interrupts = 0
         self._failure: Exception | None = None
@@ -81,14 +83,14 @@ class Supervisor:
             stack.enter_context(self._streams.opened(folder, context))
             self._plan = Plan(self._table, self._aside_rows, folder, self._streams.places, self._trace)
             for spec in [*map(self._plan.capture, self.streams), *self._plan.processes()]:
-                self.processes[spec.process] = Process(spec, self._say)
+                self._processes.add(spec)
             if self._aside_rows:
                 self._feed = stack.enter_context(Feed(context, f"ipc://{folder}/feed-supervisor"))
             stack.enter_context(interrupts(self.stop))
             try:
                 self._supervise(control)
             finally:
-                self._kill_all()
+                self._processes.kill_all()
             for stream, rest in self._streams.settle().items():
                 self._say(stream, f"still under way when the run was stopped: {counted(rest, 'frame')}")
         if self._failure is not None:
@@ -98,9 +100,16 @@ class Supervisor:
         """End the run in order, as Ctrl-C does; a second time, at once."""
         self._interrupts += 1
 
-    def ledger(self, stream: str) -> Ledger:
-        """The account of a stream, now or at the end."""
-        return self._streams.ledger(stream)
+    @property
+    def status(self) -> Status:
+        """How the run stands, now or at the end."""
+        phase = _PHASES[self._phase]
+        return snapshot(phase, self._started_s, self._ended_s, self._run.cores, self._streams, self._processes)
+
+    @property
+    def ledgers(self) -> dict[str, Ledger]:
+        """The accounts of all streams, now or at the end; those that were removed while the run went on come first."""
+        return {stream: self._streams.ledger(stream) for stream in (*self.removed, *self.streams)}
 
     @property
     def streams(self) -> list[str]:
@@ -112,51 +121,24 @@ class Supervisor:
         """Those that were removed while the run went on; their ledgers are kept."""
         return list(self._streams.removed)
 
-    def work(self) -> dict[str, tuple[list[Process], Work]]:
-        """Per stage its processes, and what they have done together."""
-        members = {row.name: self._members(row) for row in self._table}
-        gone = {self._table[0].name: self._gone}
-        return {
-            name: (those, sum((process.work for process in those), gone.get(name, Work())))
-            for name, those in members.items()
-        }
-
-    def beside(self) -> dict[str, dict[str, int]]:
-        """What the processes beside the stages have counted of their own work."""
-        return {process.name: dict(process.work.counts) for process in self._asides if process.work.counts}
-
-    def capture_of(self, stream: str) -> Process:
-        """The process that reads a stream's source."""
-        return self.processes[f"{self._table[0].name}-{stream}"]
-
-    def source_of(self, stream: str) -> str:
-        """What the user named as the source of a stream; it may hold a password."""
-        return str(self._table[0].config[stream].source)
-
-    @property
-    def cores(self) -> int:
-        """How many the run may use; 0: all there are."""
-        return self._run.cores
-
-    def facts(self) -> dict[str, str]:
-        """What the stages said of themselves when they became ready: model, provider, detector, ..."""
-        return {key: value for row in self._table[1:] for p in self._members(row) for key, value in p.facts.items()}
-
     @property
     def is_running(self) -> bool:
         """Whether the sources run, and nothing has told them to end."""
-        return self.phase == RUNNING and not self._interrupts and self._failure is None
+        return self._phase == RUNNING and not self._interrupts and self._failure is None
 
     def add(self, stream: str, config: Any) -> None:
         """Begin a stream while the run goes on; the stages learn of it by what walks ahead of its frames."""
         self._streams.add(stream, config)
         spec = self._plan.capture(stream, added=True, gone=self.removed)
-        self.processes[spec.process] = Process(spec, self._say)
-        self.processes[spec.process].start()
+        self._processes.add(spec).start()
 
     def end(self, stream: str) -> None:
         """Ask a stream's source to end; its frames come home, then it is done."""
-        self.capture_of(stream).close()
+        self._processes.capture_of(stream).close()
+
+    def is_done(self, stream: str) -> bool:
+        """Whether its source has ended, and all its frames are home."""
+        return self._processes.capture_of(stream).done
 
     def pause(self, stream: str, paused: bool) -> None:
         """Let a source be, or go on with it."""
@@ -164,64 +146,48 @@ class Supervisor:
 
     def forget(self, stream: str) -> None:
         """Give back what an ended stream held; its ledger stays for the account at the end."""
-        self._gone += self.processes.pop(self.capture_of(stream).name).work
+        self._processes.remove(self._processes.capture_of(stream))
         self._streams.forget(stream)
 
     def answer(self, text: bytes) -> None:
         """Tell those beside the frames what became of a command."""
         if self._feed is not None:
-            self._fed_s = 0.0
             self._tell()  # how the run stands first: who asks as soon as the answer is there is to see what it did
             self._feed.send(b"answer", text)
 
-    def _members(self, row: Stage) -> list[Process]:
-        if row is self._table[0]:
-            return [self.capture_of(stream) for stream in self.streams]
-        return [self.processes[row.name]]
-
-    @property
-    def _captures(self) -> list[Process]:
-        return self._members(self._table[0])
-
-    @property
-    def _others(self) -> list[Process]:
-        """All but the captures: the stages behind them, and what runs beside."""
-        return [*(process for row in self._table[1:] for process in self._members(row)), *self._asides]
-
-    @property
-    def _asides(self) -> list[Process]:
-        return [self.processes[aside.name] for aside in self._aside_rows]
-
     def _supervise(self, control: Inbox) -> None:
-        for process in self._others:
+        for process in self._processes.others:
             process.start()
         looked_s = time.monotonic()
-        while not all(process.done for process in self.processes.values()):
+        processes = self._processes.by_name
+        while not all(process.done for process in processes.values()):
             self._listen(control)
             now_s = time.monotonic()
             if now_s - looked_s > 1:  # we were stopped (Ctrl-Z) or starved, and so perhaps was everyone
-                for process in self.processes.values():
+                for process in processes.values():
                     process.heard_s = now_s
             looked_s = now_s
-            for process in list(self.processes.values()):
+            for process in list(processes.values()):
                 self._watch(process, control)
             self._changes.advance(self)
             self._advance()
-            self._on_tick(self)
-            self._tell()
+            if time.monotonic() - self._ticked_s >= _TELL_S:
+                self._ticked_s = time.monotonic()
+                self._tell()
 
     def _tell(self) -> None:
-        """Tell those who watch how the run stands."""
-        if self._feed is not None and time.monotonic() - self._fed_s >= _TELL_S:
-            self._fed_s = time.monotonic()
-            self._feed.send(b"status", msgspec.msgpack.encode(status_of(self)))
+        """Tell all who watch how the run stands."""
+        status = self.status
+        self._on_tick(status)
+        if self._feed is not None:
+            self._feed.send(b"status", msgspec.msgpack.encode(status))
 
     def _listen(self, control: Inbox, timeout_s: float = _POLL_S) -> None:
         message = control.receive(timeout_s)
         while message is not None:
             if isinstance(message, Beat | Ready | Refused):
-                if message.process in self.processes:
-                    self._hear(self.processes[message.process], message)
+                if message.process in self._processes.by_name:
+                    self._hear(self._processes.by_name[message.process], message)
             elif isinstance(message, Command):
                 self._changes.take(self, message)
             message = control.receive(0)
@@ -240,10 +206,10 @@ class Supervisor:
         process.ready, process.facts, process.deaths_unready = True, message.facts, 0
         facts = ", ".join(f"{key} {value}" for key, value in message.facts.items())
         self._say(process.name, f"ready (pid {message.pid}{'; ' if facts else ''}{facts})")
-        if process in self._captures and process.spec.stream in self._streams.paused:
+        if process.spec.stream in self._streams.paused:
             self._streams.pause(process.spec.stream, True)
-        if process.restarts and process not in self._captures and process not in self._asides:
-            for capture in self._captures:
+        if process.restarts and process in self._processes.stages:
+            for capture in self._processes.captures:
                 if not capture.done:
                     self._streams.sweep(capture.spec.stream)
 
@@ -265,12 +231,12 @@ class Supervisor:
 
     def _ended(self, process: Process) -> None:
         """A process is gone: it may, it was refused, or it is started again."""
-        is_capture = process in self._captures
+        is_capture = bool(process.spec.stream)
         if process.refusal:
             self._refuse(process, is_capture)
-        elif is_capture and (self.phase >= DRAINING or self._streams.has_finished(process.spec.stream)):
+        elif is_capture and (self._phase >= DRAINING or self._streams.has_finished(process.spec.stream)):
             process.done = True
-        elif self.phase == CLOSING and process.exit_code in (0, -signal.SIGTERM):
+        elif self._phase == CLOSING and process.exit_code in (0, -signal.SIGTERM):
             process.done = True
         else:
             self._restart(process)
@@ -304,32 +270,25 @@ class Supervisor:
         if told_to_end and self._told_s is None:
             self._told_s = now_s
         told_for_s = now_s - self._told_s if self._told_s is not None else 0.0
-        if self.phase < DRAINING and told_to_end:
-            self.phase = DRAINING
-            for process in self._captures:
+        if self._phase < DRAINING and told_to_end:
+            self._phase = DRAINING
+            for process in self._processes.captures:
                 process.close()
                 process.done = process.done or not process.alive
-        elif self.phase == STARTING and all(process.ready for process in self._others):
-            self.phase, self.started_s = RUNNING, now_s
-            for process in self._captures:
+        elif self._phase == STARTING and all(process.ready for process in self._processes.others):
+            self._phase, self._started_s = RUNNING, now_s
+            for process in self._processes.captures:
                 process.start()
-        if self.phase in (RUNNING, DRAINING) and all(process.done for process in self._captures):
-            self.phase, self.ended_s = CLOSING, now_s
-        elif self.phase == DRAINING and told_for_s > _DRAIN_S:
-            self.phase, self.ended_s = CLOSING, now_s
-            for process in self._captures:
+        if self._phase in (RUNNING, DRAINING) and all(process.done for process in self._processes.captures):
+            self._phase, self._ended_s = CLOSING, now_s
+        elif self._phase == DRAINING and told_for_s > _DRAIN_S:
+            self._phase, self._ended_s = CLOSING, now_s
+            for process in self._processes.captures:
                 process.kill()  # it waits for tickets that would come too late; their slots say what became of them
-        if self.phase == CLOSING:
-            for process in self._others:
+        if self._phase == CLOSING:
+            for process in self._processes.others:
                 if process.ready or told_to_end:
                     process.close()
                 process.done = process.done or (told_to_end and not process.alive)
         if told_to_end and (self._interrupts > 1 or told_for_s > _KILL_S):
-            self._kill_all()
-
-    def _kill_all(self) -> None:
-        for process in self.processes.values():
-            process.kill()
-            process.done = True
-        for process in self.processes.values():
-            process.wait(5)
+            self._processes.kill_all()

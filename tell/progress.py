@@ -13,10 +13,9 @@ from rich.text import Text
 
 from configs.console import console
 from configs.plural import counted
+from tell.status import Status, StreamStatus
 from transport.ledger import Ledger, percentile_ms
-from transport.supervisor import Supervisor
 
-_TERMINAL_S = 0.25
 _LINES_S = 5.0
 
 
@@ -26,9 +25,9 @@ class Progress:
     def __init__(self) -> None:
         self._console = console(stderr=True, highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._every_s = _TERMINAL_S if self._console.is_terminal else _LINES_S
+        self._every_s = 0.0 if self._console.is_terminal else _LINES_S  # 0: as often as it is told
         self._drawn_s = time.monotonic()
-        self._before: dict[str, tuple[float, Ledger]] = {}
+        self._before: dict[str, tuple[int, StreamStatus]] = {}
 
     def say(self, process: str, line: str) -> None:
         """Show a line of a process above the streams. Workers write name, level and message with tabs between."""
@@ -37,12 +36,12 @@ class Progress:
         style = {"WARNING": "yellow", "ERROR": "red"}.get(parts[1] if len(parts) == 3 else "", "")
         self._console.print(Text.assemble((f"{process}: ", "bold"), (text, style)))
 
-    def tick(self, supervisor: Supervisor) -> None:
-        """Called often; draws when it is time."""
-        if time.monotonic() - self._drawn_s < self._every_s or not supervisor.started_s:
+    def tick(self, status: Status) -> None:
+        """Called some times a second; draws when it is time."""
+        if time.monotonic() - self._drawn_s < self._every_s or not status.started:
             return
         self._drawn_s = time.monotonic()
-        rows = [self._row(stream, supervisor.ledger(stream), supervisor.started_s) for stream in supervisor.streams]
+        rows = [self._row(name, stream, status) for name, stream in status.streams.items()]
         if self._console.is_terminal:
             table = Table.grid(padding=(0, 2))
             for row in rows:
@@ -52,24 +51,24 @@ class Progress:
             for row in rows:
                 self._console.print("  ".join(filter(None, row)))
 
-    def _row(self, stream: str, ledger: Ledger, started_s: float) -> tuple[str, ...]:
+    def _row(self, name: str, stream: StreamStatus, status: Status) -> tuple[str, ...]:
         """What happened since about a second ago."""
-        now_s = time.monotonic()
-        then_s, then = self._before.get(stream, (started_s, Ledger()))
-        if now_s - then_s > 1:
-            self._before[stream] = (now_s, ledger)
-        ages = ledger.ages - then.ages if then.ages.size else ledger.ages
-        shown = ledger.shown - then.shown
-        faces = (ledger.faces - then.faces) / shown if shown else 0.0
+        ages, shown, faces, over_s = np.array(stream.ages), stream.shown, stream.faces, status.ran_s
+        if name in self._before:
+            then_ns, then = self._before[name]
+            ages, shown, faces = ages - np.array(then.ages), shown - then.shown, faces - then.faces
+            over_s = (status.now_ns - then_ns) / 1e9
+        if over_s > 1:
+            self._before[name] = (status.now_ns, stream)
         return (
-            stream,
-            ledger.state,
-            counted(ledger.shown, "frame"),
-            f"{shown / max(now_s - then_s, 1e-3):.1f}/s",
-            f"{faces:.1f} faces",
+            name,
+            stream.state,
+            counted(stream.shown, "frame"),
+            f"{shown / max(over_s, 1e-3):.1f}/s",
+            f"{faces / shown if shown else 0.0:.1f} faces",
             f"age p50 {_ms(ages, 50)} p95 {_ms(ages, 95)}",
-            f"dropped {sum(ledger.dropped.values())}",
-            f"held to {ledger.paced_fps:.0f}/s" if ledger.paced_fps else "",
+            f"dropped {sum(stream.dropped.values())}",
+            f"held to {stream.paced_fps:.0f}/s" if stream.paced_fps else "",
         )
 
     def __enter__(self) -> Self:

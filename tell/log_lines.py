@@ -8,8 +8,10 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Self
 
+import numpy as np
+
+from tell.status import Status
 from transport.ledger import percentile_ms
-from transport.supervisor import Supervisor
 
 _STREAMS_S = 30.0  # how often it is told how the streams stand
 
@@ -26,23 +28,22 @@ class LogLines:
         level, text = (parts[1], parts[2]) if len(parts) == 3 else ("INFO", line)
         self._write(level=level, process=process, message=text)
 
-    def tick(self, supervisor: Supervisor) -> None:
-        """Called often; tells of the streams when it is time."""
-        if time.monotonic() - self._told_s < _STREAMS_S or not supervisor.started_s:
+    def tick(self, status: Status) -> None:
+        """Called some times a second; tells of the streams when it is time."""
+        if time.monotonic() - self._told_s < _STREAMS_S or not status.started:
             return
         self._told_s = time.monotonic()
-        for stream in supervisor.streams:
-            ledger = supervisor.ledger(stream)
+        for name, stream in status.streams.items():
             figures = {
-                "state": ledger.state,
-                "captured": ledger.captured,
-                "shown": ledger.shown,
-                "corrupt": ledger.corrupt,
-                "dropped": ledger.dropped,
-                "in_flight": ledger.in_flight,
-                "age_ms_p95": percentile_ms(ledger.ages, 95),
+                "state": stream.state,
+                "captured": stream.captured,
+                "shown": stream.shown,
+                "corrupt": stream.corrupt,
+                "dropped": stream.dropped,
+                "in_flight": stream.in_flight,
+                "age_ms_p95": percentile_ms(np.array(stream.ages), 95),
             }
-            self._write(level="INFO", process="supervisor", message="stream", stream=stream, **figures)
+            self._write(level="INFO", process="supervisor", message="stream", stream=name, **figures)
 
     def _write(self, **record: Any) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

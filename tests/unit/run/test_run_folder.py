@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from configs.errors import InputError
-from transport.run_folder import living_runs, run_folder
+from run.run_folder import living_runs, run_folder
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
 
 from configs.plural import counted
-
-if TYPE_CHECKING:
-    from transport.supervisor import Supervisor
+from tell.status import Status
 
 
 class Notify:
@@ -28,14 +25,14 @@ class Notify:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             self._address = "\0" + address[1:] if address[0] == "@" else address
 
-    def tick(self, supervisor: Supervisor) -> None:
-        """Called as often as the supervisor goes round: a supervisor that hangs feeds no watchdog."""
+    def tick(self, status: Status) -> None:
+        """Called some times a second: a supervisor that hangs feeds no watchdog."""
         if self._socket is None:
             return
-        if supervisor.is_running and not self._said_ready:
+        if status.phase == "running" and not self._said_ready:
             self._said_ready = True
-            self._send(f"READY=1\nSTATUS={counted(len(supervisor.streams), 'stream')}")
-        if self._said_ready and not supervisor.is_running and not self._said_stopping:
+            self._send(f"READY=1\nSTATUS={counted(len(status.streams), 'stream')}")
+        if self._said_ready and status.phase != "running" and not self._said_stopping:
             self._said_stopping = True
             self._send("STOPPING=1")
         if self._feed_s and time.monotonic() - self._fed_s >= self._feed_s:

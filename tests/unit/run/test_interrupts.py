@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from transport.interrupts import interrupts
+from run.interrupts import interrupts
 
 
 @pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)

@@ -1,0 +1,65 @@
+"""What a run comes to in figures: each stage's rate and load, what the others wait for, all of it as JSON."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from typing import Any
+
+from configs.redact import redact
+from tell.status import Status
+from transport.ledger import Ledger
+
+LIMITS_AT = 0.85  # of its time, or of all cores: it has nothing left to give
+REPORTED = ("maskstream", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "torch", "pyzmq", "av")
+
+
+def stage_figures(status: Status) -> dict[str, dict[str, Any]]:
+    """Per stage: frames per second, busy share of its time, cores in use, mean frames in a batch, restarts.
+
+    Behind them what the stage itself counts.
+    """
+    ran_s = max(1e-9, status.ran_s)
+    return {
+        name: {
+            "fps": round(stage.frames / ran_s, 2),
+            "busy": round(stage.busy_ns / 1e9 / ran_s / max(1, stage.members), 4),
+            "cores": round(stage.cpu_ns / 1e9 / ran_s, 4),
+            "batch_mean": round(stage.frames / stage.batches, 2) if stage.batches else 0.0,
+            "restarts": stage.restarts,
+            **stage.counts,
+        }
+        for name, stage in status.stages.items()
+    }
+
+
+def limited_by(status: Status) -> str | None:
+    """The stage that all wait for: one that is busy nearly all the time; else, if all cores are, who most."""
+    figures = stage_figures(status)
+    busiest = max(figures, key=lambda name: figures[name]["busy"])
+    if figures[busiest]["busy"] >= LIMITS_AT:
+        return busiest
+    if sum(stage["cores"] for stage in figures.values()) >= LIMITS_AT * status.cores:
+        return max(figures, key=lambda name: figures[name]["cores"])
+    return None
+
+
+def run_report(status: Status, ledgers: dict[str, Ledger], refused: dict[str, str]) -> dict[str, Any]:
+    """The run as one JSON object; `refused` are sources that could not be used, and why."""
+    return {
+        "streams": {stream: ledger.as_json() for stream, ledger in ledgers.items()},
+        "stages": stage_figures(status),
+        **status.beside,
+        "limited_by": limited_by(status),
+        "refused": {name: redact(reason) for name, reason in refused.items()},
+        "model": status.facts.get("model"),
+        "detector": status.facts.get("detector"),
+        "provider": status.facts.get("provider"),
+        "versions": {"python": sys.version.split()[0]} | versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions of what is installed of REPORTED."""
+    found = {dist.name.lower(): dist.version for dist in importlib.metadata.distributions()}
+    return {name: found[name] for name in REPORTED if name in found}
