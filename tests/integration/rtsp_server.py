@@ -83,8 +83,14 @@ class Clock(GstRtspServer.RTSPMediaFactory):
         def push() -> bool:
             return source.emit("push-buffer", Gst.Buffer.new_wrapped(clock_picture())) == Gst.FlowReturn.OK
 
-        GLib.idle_add(lambda: push() and False)  # clients are answered when there is a first picture
-        GLib.timeout_add(round(1000 * self._interval_s), push)
+        def begin(*_: object) -> None:
+            source.disconnect(asked)
+            push()  # clients are answered when there is a first picture
+            GLib.timeout_add(round(1000 * self._interval_s), push)
+
+        # Asked for by a pipeline that plays. A picture that comes earlier may be stamped before the pipeline has its
+        # base time: with the time since the host started, which is then waited for, and all pictures behind it, too.
+        asked = source.connect("need-data", begin)
 
 
 def clock_picture() -> bytes:
