@@ -92,6 +92,8 @@ def _frames(
         if picture is None:
             source.close()
             return
+        if "away" in context.says:
+            _back(tickets, context)
         if mirrored:
             cv2.flip(picture.image, 1, dst=picture.image)
         while _paused_early(picture, tickets) and not _is_camera(config, source):  # a film pauses in its gaps, too
@@ -119,6 +121,7 @@ def _pause(config: SourceConfig, source: Source, tickets: Tickets, context: Stag
         except InputError as error:
             return _reopen(config, tickets, context, str(error), _delays(), source.live)
     log.info("%s: goes on", tickets.stream)
+    context.says.clear()
     tickets.state("flowing")
     return source
 
@@ -210,7 +213,7 @@ class _Reader(threading.Thread):
 def _reopen(
     config: SourceConfig, tickets: Tickets, context: StageContext, reason: str, delays: Iterator[float], live: bool
 ) -> Source:
-    """The source again, live or a film as before, however long it takes."""
+    """The source again, live or a film as before, however long it takes. It is back when its first picture comes."""
     while True:
         _away(tickets, context, reason, next(delays))
         try:
@@ -222,11 +225,15 @@ def _reopen(
             source.close()
             reason = "the live stream has ended" if live else "a live stream is sent instead of the film"
             continue
-        log.info("%s: back", tickets.stream)
-        context.says.clear()
-        context.counts["reconnects"] = context.counts.get("reconnects", 0) + 1
-        tickets.state("flowing")
         return source
+
+
+def _back(tickets: Tickets, context: StageContext) -> None:
+    """A picture came. A camera that only answers, and sends nothing, is still away: it had been back every 35 s."""
+    log.info("%s: back", tickets.stream)
+    context.says.clear()
+    context.counts["reconnects"] = context.counts.get("reconnects", 0) + 1
+    tickets.state("flowing")
 
 
 def _away(tickets: Tickets, context: StageContext, reason: str, delay_s: float) -> None:

@@ -150,6 +150,18 @@ def test_a_lost_camera_is_opened_until_it_is_back(opened):
     assert desk.states == ["flowing", "away", "away", "away", "flowing"]
 
 
+def test_a_camera_that_answers_but_sends_nothing_is_still_away_and_not_back(opened):
+    silent = [Script([NotYet(), SourceLost("no picture for 30 s")], live=True) for _ in range(2)]
+    opened(Script([1, SourceLost("gone")], live=True), *silent, Script([NotYet(), 2], live=True))
+    desk, context = Desk(), StageContext()
+    frames = capture_stage(SourceConfig(source="rtsp://x/y", mode="every"), desk, context)
+    assert first_column([next(frames)]) == [1]
+    assert first_column([next(frames)]) == [2]
+    assert desk.states == ["flowing", "away", "away", "away", "flowing"]
+    assert context.counts["reconnects"] == 1
+    assert context.says == {}
+
+
 def test_a_source_that_cannot_be_opened_is_refused(opened):
     opened(InputError("no such camera"))
     desk = Desk()
