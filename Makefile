@@ -17,8 +17,7 @@ picture: $(VENV)/light  ## the moving picture of the README, docs/demo.webp; nee
 
 test: $(VENV)/full check  ## the tests that CI runs
 	$(BIN)/python -m pytest tests/unit --numprocesses auto --dist worksteal
-	$(BIN)/python -m pytest tests/integration tests/golden --numprocesses 2 --dist loadfile -m 'not slow and not bench and not alone'
-	$(BIN)/python -m pytest tests/integration -m alone
+	$(BIN)/python -m pytest tests/integration tests/golden --numprocesses 2 --dist loadfile
 
 test-slow: $(VENV)/full  ## minutes: training, endurance
 	$(BIN)/python -m pytest -m slow --timeout 3600

@@ -50,7 +50,8 @@ def classify_pictures(
     counts: Counter[str] = Counter()
     with progress_bar() as progress:
         frames = one_by_one(read_frames(progress.track(files.items(), total=len(files)), broken))
-        found = map(take_whole, frames) if whole else one_by_one(detect(detector, frames, StageContext()))
+        detected = (out for out in detect(detector, frames, StageContext()) if isinstance(out, Frame))  # none is held
+        found = map(take_whole, frames) if whole else one_by_one(detected)
         classified = one_by_one(classify(model, found, StageContext()))
         for ended in overlay(overlaying, classified, StageContext()):
             add_rows(table, counts, ended.frame)

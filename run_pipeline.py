@@ -64,6 +64,10 @@ from web.serve import serve
 from web.tls import check_tls
 from web.token import with_token
 
+LEAST_PRIVATE_AGE_MS = (
+    500.0  # for two searches, begun 100 ms after one another; below it most pictures would be dropped
+)
+
 signal.signal(signal.SIGINT, ON_INTERRUPT)
 
 
@@ -319,6 +323,11 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     check_sinks(sinks, [source.source for source in sources])
     if options.overlay.segment:
         milliseconds(options.overlay.segment)
+    if options.overlay.privacy != "none" and 0 < options.overlay.max_age_ms < LEAST_PRIVATE_AGE_MS:
+        raise InputError(
+            f"--max-age {options.overlay.max_age_ms:g}ms is too little with overlay.privacy: a picture is shown when "
+            f"it was searched twice, which takes some 300 ms; give {LEAST_PRIVATE_AGE_MS:g}ms or more"
+        )
     if options.overlay.rules:
         read_rules(options.overlay.rules)
     check_trace(options.trace)

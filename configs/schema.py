@@ -84,7 +84,10 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         option("smallest face, as a share of the picture's height; empty: 0.1 of haar, the others see smaller ones"),
     ] = None
     doubtful: Annotated[
-        bool, option("also find what may be a face, to hide it; overlay.privacy turns it on; 3 ms more a search")
+        bool,
+        option(
+            "hide faces: also find what may be one, and let pictures wait for searches; overlay.privacy turns it on"
+        ),
     ] = False
     max_face: Annotated[float, option("largest face, as a share of the picture's height", gt=0, le=1)] = 1.0
     threads: Annotated[int, option("pictures searched at once; 0: from the budget of cores", ge=0)] = 0
@@ -129,10 +132,6 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     privacy: Annotated[
         Literal["none", "blur", "pixelate"], option("hide all faces that are found, in every sink and event picture")
     ] = "none"
-    privacy_hold_ms: Annotated[
-        float,
-        option("with privacy pictures wait this long, so that faces are hidden from their first frame on, ms", ge=0),
-    ] = 400.0
     segment: Annotated[str, option("file: sinks begin a new video after this, as 10m; empty: one video")] = ""
     record_days: Annotated[float, option("segments and clips older than this are deleted, days; 0: never", ge=0)] = 0.0
     record_gb: Annotated[float, option("and the oldest where they take more than this, GB; 0: never", ge=0)] = 0.0

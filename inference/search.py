@@ -100,7 +100,8 @@ class Search:
         return Found(shrunken, sure, doubtful)
 
     def _start_thread(self) -> None:
-        if self._config.every != 1:  # then nothing is beside it: all frames wait for their search
+        # searched in turn with the frames that wait for it: each of them with `every` 1, all with privacy
+        if self._config.every != 1 and not self._config.doubtful:
             give_way()
         self._own.detector = open_detector(self._config)
         self._own.doubting = open_doubting(self._config) if self._config.doubtful else None

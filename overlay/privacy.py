@@ -1,11 +1,12 @@
-"""Hides faces in pictures that leave the box: those found, followed and doubtful, and where they were just before."""
+"""Hides faces in pictures that leave the box: those found, followed and doubtful, and where they were just before.
+
+Detect passes on no picture before faces that it found late are hidden in it, too (inference/hold.py).
+"""
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import cv2
@@ -20,69 +21,27 @@ KEPT_MS = 1000.0  # a face that is no longer found is hidden for so long where i
 BLOCKS = {"pixelate": 4, "blur": 4}  # across a face
 
 
-@dataclass(slots=True)
-class _Held:
-    frame: Frame
-    boxes: list[Box]
-
-
-class _Stream:
-    """The frames of one stream that wait, and where its faces were last. Times are of the pictures, ms."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[_Held] = deque()
-        self.seen: dict[int, tuple[float, Box]] = {}
-        self.came_s = 0.0
-
-
 class Veil:
-    """Frames in, the same frames out with their faces hidden, `hold_ms` later.
+    """Frames in, the same frames out with their faces hidden."""
 
-    A face is found some frames after it appeared, at the next search. Pictures wait for that, and a face that is new
-    is hidden in those that wait as well, there where it was found.
-    """
+    def __init__(self, kind: Literal["blur", "pixelate"]) -> None:
+        self._kind = kind
+        self._seen: dict[str, dict[int, tuple[float, Box]]] = {}  # of each stream, by track: when last, ms, and where
 
-    def __init__(self, kind: Literal["blur", "pixelate"], hold_ms: float) -> None:
-        self._kind, self._hold_ms = kind, hold_ms
-        self._streams: dict[str, _Stream] = {}
-
-    def add(self, frame: Frame) -> list[Frame]:
-        """Take in a frame (its pixels are copied); those that have waited long enough, in order."""
-        stream, now_ms = self._streams.setdefault(frame.stream, _Stream()), time_ms(frame)
-        faces = (*frame.faces, *frame.doubtful)
-        new = [face.box for face in faces if face.track is None or face.track not in stream.seen]
-        for held in stream.waiting:
-            held.boxes.extend(new)
-        stream.seen |= {face.track: (now_ms, face.box) for face in faces if face.track is not None}
-        stream.seen = {track: seen for track, seen in stream.seen.items() if 0 <= now_ms - seen[0] <= KEPT_MS}
-        boxes = [face.box for face in faces if face.track is None] + [box for _, box in stream.seen.values()]
-        own = replace(frame, image=frame.image.copy(), slot=None)
-        stream.waiting.append(_Held(own, boxes))
-        stream.came_s = time.monotonic()
-        return self._release(stream, now_ms - self._hold_ms)
-
-    def overdue(self) -> list[Frame]:
-        """The frames of streams that have ended or are away: nothing has come for as long as a frame waits."""
-        since_s = time.monotonic() - self._hold_ms / 1000
-        return [
-            frame for stream in self._streams.values() if stream.came_s < since_s for frame in self._release(stream)
-        ]
-
-    def rest(self) -> list[Frame]:
-        """All that still wait."""
-        return [frame for stream in self._streams.values() for frame in self._release(stream)]
-
-    def _release(self, stream: _Stream, until_ms: float = float("inf")) -> list[Frame]:
-        ready = []
-        while stream.waiting:
-            first_ms = time_ms(stream.waiting[0].frame)
-            if until_ms < first_ms <= until_ms + self._hold_ms:  # a later one: the film was started again
-                break
-            held = stream.waiting.popleft()
-            hide(held.frame.image, held.boxes, self._kind)
-            held.frame.image.setflags(write=False)
-            ready.append(held.frame)
-        return ready
+    def hidden(self, frame: Frame) -> Frame:
+        """The frame with its faces hidden, in a copy of its pixels."""
+        now_ms, faces = time_ms(frame), (*frame.faces, *frame.doubtful)
+        seen = self._seen.get(frame.stream, {}) | {
+            face.track: (now_ms, face.box) for face in faces if face.track is not None
+        }
+        seen = {track: last for track, last in seen.items() if 0 <= now_ms - last[0] <= KEPT_MS}
+        self._seen[frame.stream] = seen
+        image = frame.image.copy()
+        hide(
+            image, [*(face.box for face in faces if face.track is None), *(box for _, box in seen.values())], self._kind
+        )
+        image.setflags(write=False)
+        return replace(frame, image=image, slot=None)
 
 
 def hide(picture: np.ndarray, boxes: Iterable[Box], kind: Literal["blur", "pixelate"]) -> None:

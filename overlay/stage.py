@@ -41,7 +41,7 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
             stack.callback(sink.close)
         context.facts["sinks"] = ", ".join(map(redact, config.sinks or default_sinks()))
         log.info("showing in %s", context.facts["sinks"])
-        veil = None if config.privacy == "none" else Veil(config.privacy, config.privacy_hold_ms)
+        veil = None if config.privacy == "none" else Veil(config.privacy)
         silence = Silence()
         shown = stale = 0
         for batch in batches:
@@ -51,19 +51,14 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
                     stale += 1
                     yield Ended(frame, "stale")
                     continue
-                for ready in veil.add(frame) if veil else (frame,):
-                    show(ready)
+                show(veil.hidden(frame) if veil else frame)
                 silence.heard(frame, time.monotonic())
                 shown += 1
                 yield Ended(frame, "shown", round(age_ms * 1e6))
-            for ready in veil.overdue() if veil else ():
-                show(ready)
             if silence.due(time.monotonic()):
                 silent_s = silence.silent_s(time.monotonic())
                 for sink in sinks:
                     sink.idle(silent_s)
-        for ready in veil.rest() if veil else ():
-            show(ready)
     log.info("%s shown, %d stale", counted(shown, "frame"), stale)
 
 

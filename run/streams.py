@@ -14,7 +14,7 @@ from configs.schema import LIVE_TICKETS
 from transport.channel import Outbox
 from transport.codec import Pause, SweepRequest
 from transport.ledger import Ledger, read_ledger
-from transport.pool import STATES, Pool, create_segment
+from transport.pool import HELD_SLOTS, STATES, Pool, create_segment
 from transport.spec import StreamPlace
 from transport.tickets import settle_rest
 
@@ -57,7 +57,7 @@ class Streams:
 
     def _create(self, name: str) -> None:
         slots = int(self.config[name].tickets or LIVE_TICKETS) + 2
-        fd = self._segments[name] = create_segment(name, slots)
+        fd = self._segments[name] = create_segment(name, slots, HELD_SLOTS)
         self._pools[name] = Pool(fd)
         # By number, because a long name would not fit into the 107 bytes of a socket's path.
         returns = f"ipc://{self._folder}/returns-{self._made}"

@@ -97,6 +97,13 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A frame that a stage keeps for now: its ticket is free, its pixels stay. The stage yields it once more later."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A frame whose way ends here: `outcome` is `shown`, or the reason why it was dropped (transport/pool.py).
 

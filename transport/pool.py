@@ -5,7 +5,8 @@ The segment is an anonymous file in memory (memfd) that the supervisor creates a
 however that one dies. Nor is it bound by the size of /dev/shm, which is 64 MB in many containers.
 
 Capture is the only writer of the counters and of the slots' states; whoever ends a frame's life writes `outcome`,
-`age_ns` and `faces` of its slot, so that a ticket whose message is lost is still counted for what it was.
+`age_ns` and `faces` of its slot, so that a ticket whose message is lost is still counted for what it was. A stage that
+keeps a frame for later writes `held`, and when it passes it on, how long that was (`waited_ns`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ OUTCOMES = ("", "shown", "superseded", "stale", "lost", "undecodable", "stopped"
 """What can become of a frame. `stopped`: it was under way when the run was told to stop."""
 STATES = ("opening", "flowing", "away", "ended", "failed", "paused")
 FREE, WRITING, PENDING, FLYING = range(4)
-MAX_SLOTS = 66  # tickets <= 64, and two for the reader: the newest picture and the one being written
+HELD_SLOTS = 64  # for frames that a stage keeps, which free their tickets: 2 s of 30 pictures/s
+MAX_SLOTS = 66 + HELD_SLOTS  # tickets <= 64, and two for the reader: the newest picture and the one being written
 AGE_BUCKETS = 256
 AGE_STEP = 1.06  # bucket i holds ages up to 0.1 ms * 1.06**i: 6 % apart, the last at 4.7 minutes
 
@@ -33,6 +35,7 @@ _HEADER = np.dtype(
         ("counts", "u8", len(OUTCOMES)),
         ("faces", "u8"),
         ("corrupt", "u8"),
+        ("spare", "u8"),
         ("paced_fps", "f8"),
         ("finished", "u8"),
         ("first_shown_ns", "u8"),
@@ -40,17 +43,31 @@ _HEADER = np.dtype(
         ("ages", "u8", AGE_BUCKETS),
     ]
 )
-_SLOT = np.dtype([("seq", "u8"), ("age_ns", "u8"), ("faces", "u4"), ("state", "u2"), ("outcome", "u2")])
+_SLOT = np.dtype(
+    [
+        ("seq", "u8"),
+        ("age_ns", "u8"),
+        ("waited_ns", "u8"),
+        ("faces", "u4"),
+        ("state", "u2"),
+        ("outcome", "u2"),
+        ("held", "u2"),
+    ],
+    align=True,
+)
 _PAGE = mmap.PAGESIZE
 _HEAD_BYTES = -(-(_HEADER.itemsize + MAX_SLOTS * _SLOT.itemsize) // _PAGE) * _PAGE
 
 
-def create_segment(name: str, slots: int) -> int:
-    """A new segment without room for pixels yet; returns its file descriptor, which keeps it alive."""
+def create_segment(name: str, slots: int, spare: int = 0) -> int:
+    """A new segment without room for pixels yet; returns its file descriptor, which keeps it alive.
+
+    `spare` slots more are for frames that are held.
+    """
     fd = os.memfd_create(f"maskstream-{name}")
     os.ftruncate(fd, _HEAD_BYTES)
     pool = Pool(fd)
-    pool.header["slots"] = slots
+    pool.header["slots"], pool.header["spare"] = slots + spare, spare
     pool.close()
     return fd
 
@@ -64,6 +81,7 @@ class Pool:
         self.header = np.frombuffer(self._head, _HEADER, count=1)[0]
         self.slots = np.frombuffer(self._head, _SLOT, count=MAX_SLOTS, offset=_HEADER.itemsize)[: self._slots()]
         self.states, self._seqs = self.slots["state"], self.slots["seq"]  # views, made once
+        self._held = self.slots["held"]
         self._data: mmap.mmap | None = None
 
     def _slots(self) -> int:
@@ -77,6 +95,11 @@ class Pool:
         """The first slot in a state; None if there is none."""
         states: list[int] = self.states.tolist()
         return states.index(state) if state in states else None
+
+    def count_flying(self) -> int:
+        """How many frames are under way and not held: so many tickets are in use."""
+        rows = zip(self.states.tolist(), self._held.tolist(), strict=True)
+        return sum(state == FLYING and not held for state, held in rows)
 
     def slot_of(self, seq: int) -> int | None:
         """The slot in which frame `seq` flies; None if it does not."""
@@ -130,6 +153,17 @@ class Pool:
             self.slots["age_ns"][slot] = age_ns
             self.slots["faces"][slot] = faces
             self.slots["outcome"][slot] = OUTCOMES.index(outcome)
+
+    def hold(self, slot: int, seq: int) -> None:
+        """Write down that a stage keeps a frame."""
+        if self.holds(slot, seq):
+            self._held[slot] = 1
+
+    def let_go(self, slot: int, seq: int, waited_ns: int) -> None:
+        """Write down that a frame that was kept goes on."""
+        if self.holds(slot, seq):
+            self.slots["waited_ns"][slot] = waited_ns
+            self._held[slot] = 0
 
     def close(self) -> None:
         """Let go of the memory. The arrays handed out keep their own hold on it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from typing import Self
@@ -12,7 +13,7 @@ import zmq
 
 from transport.channel import Inbox, Outbox
 from transport.codec import End, Message, Open, Return, Sweep, Ticket, WireError
-from transport.frame import Ended, Frame
+from transport.frame import Ended, Frame, Held
 from transport.pool import Pool
 from transport.spec import Spec
 from transport.trace import Trace
@@ -34,13 +35,18 @@ class Post:
         self._shares_memory = not spec.inbox.startswith("tcp://")
         self._due: dict[str, list[Ticket]] = {}
         self._due_since_ns = 0
-        self.held: dict[tuple[str, int], Frame] = {}
+        self.held: dict[tuple[str, int], Frame] = {}  # of this batch, not passed on yet
+        self.kept: dict[tuple[str, int], int] = {}  # for later batches, and since when, ns
+        self._behind: list[End | Sweep] = []  # what waits behind those
         self.closed: list[str] = []  # streams that `gather` learnt to be gone; those whose source failed send no End
 
     def gather(self) -> tuple[list[Frame], End | Sweep | Open | None]:
         """Up to `batch` frames that wait already, or come within `wait_ms` of the first; and what stopped the row."""
         batch: list[Frame] = []
-        self.closed.clear()
+        if self.closed:
+            self._behind = [message for message in self._behind if message.stream not in self.closed]
+            self.kept = {key: since_ns for key, since_ns in self.kept.items() if key[0] not in self.closed}
+            self.closed.clear()
         deadline_s, message = 0.0, None
         while len(batch) < self._spec.batch:
             message = self._receive(max(0.0, deadline_s - time.monotonic()) if batch else _LOOK_S)
@@ -85,6 +91,7 @@ class Post:
         for gone in self._pools.keys() & set(new.gone):
             self._pools.pop(gone).close()
             self._returns.pop(gone).close()
+            self._due.pop(gone, None)
             self.closed.append(gone)
         return True
 
@@ -97,13 +104,27 @@ class Post:
         except ValueError as error:
             raise WireError(str(error)) from None
 
-    def pass_on(self, result: Frame | Ended) -> None:
+    def pass_on(self, result: Frame | Ended | Held) -> None:
         """Send a frame to the next stage, or its ticket back; not if its slot was given away meanwhile."""
-        frame = result.frame if isinstance(result, Ended) else result
-        del self.held[frame.stream, frame.seq]  # KeyError: the stage yielded a frame that it was not given
-        pool = self._pools[frame.stream]
+        frame = result if isinstance(result, Frame) else result.frame
+        key, now_ns = (frame.stream, frame.seq), time.monotonic_ns()
+        pool = self._pools.get(frame.stream)
+        kept_ns = self.kept.pop(key, None)
+        if kept_ns is None:
+            del self.held[key]  # KeyError: the stage yielded a frame that it was not given
+        if pool is None:  # its stream was removed while the frame was kept
+            return
+        slot = pool.slot_of(frame.seq) if frame.slot is None else frame.slot
         if frame.slot is not None and not pool.holds(frame.slot, frame.seq):
             return
+        if isinstance(result, Held):
+            self.kept[key] = now_ns
+            if slot is not None:
+                pool.hold(slot, frame.seq)
+            self._due.setdefault(frame.stream, [])  # no ticket, but capture is to look: it may send another frame
+            return
+        if kept_ns is not None and slot is not None:
+            pool.let_go(slot, frame.seq, now_ns - kept_ns)
         if isinstance(result, Ended):
             age_ns = time.monotonic_ns() - frame.captured_ns if result.age_ns is None else result.age_ns
             if frame.slot is not None:
@@ -127,6 +148,22 @@ class Post:
             self._returns[stream].send(Return(stream, tuple(tickets)))
         self._due.clear()
         self._due_since_ns = time.monotonic_ns()
+
+    def free_to_go(self, behind: End | Sweep | Open | None) -> list[End | Sweep | Open]:
+        """Of what has come behind frames, this too, that which waits for no frames that are kept."""
+        if isinstance(behind, Open):
+            return [behind]
+        free: list[End | Sweep | Open] = []
+        coming, self._behind = [*self._behind, *([behind] if behind else [])], []
+        for message in coming:
+            waits = self._is_behind_kept(message) or any(one.stream == message.stream for one in self._behind)
+            (self._behind if waits else free).append(message)
+        return free
+
+    def _is_behind_kept(self, message: End | Sweep) -> bool:
+        """Whether frames that came before it are kept."""
+        before_seq = message.before_seq if isinstance(message, Sweep) else math.inf
+        return any(stream == message.stream and seq < before_seq for stream, seq in self.kept)
 
     def forward(self, message: End | Sweep | Open) -> None:
         """Pass on what walks between the frames; the last stage gives End and Sweep back to capture."""

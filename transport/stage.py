@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from transport.frame import Ended, Frame
+from transport.frame import Ended, Frame, Held
 
 Batches = Iterable[list[Frame]]
-StageFunction = Callable[..., Iterator[Frame | Ended]]
+StageFunction = Callable[..., Iterator[Frame | Ended | Held]]
 
 
 @dataclass(slots=True)
@@ -53,9 +53,11 @@ class Stage:
     """One kind of process: a name, a generator function, its section of the options.
 
     `function(config, batches, context)` yields each frame that goes on, or `Ended` for one that does not.
-    It yields all frames of a batch, in order, before it asks for the next batch. Asking for the first batch
+    It yields all frames of a batch, in order, before it asks for the next batch; one that is to go on later as `Held`,
+    and then once more, in the order of its stream. Asking for the first batch
     says that it is ready (model loaded, warmed up); the end of `batches` says that it must close what it opened.
-    An empty batch means that nothing came for a while, or that a stream has ended (`context.ended`).
+    An empty batch means that nothing came for a while (half a second, less while frames are held), or that a stream has
+    ended (`context.ended`); that is told when all its frames have gone on.
     `batch` and `wait_ms` say how many frames are gathered; `listen` is where they arrive: `ipc`, or a tcp address.
 
     The first row is capture: its config is a mapping of stream names to sources, and it gets the stream's tickets

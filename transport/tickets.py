@@ -50,7 +50,7 @@ class Tickets:
         trace: Trace | None = None,
     ) -> None:
         self.stream = stream
-        self.limit = len(pool.slots) - 2
+        self.limit = len(pool.slots) - int(pool.header["spare"]) - 2
         self._pool, self._receive, self._forward, self.stopping = pool, receive, forward, stopping
         self._trace = trace or Trace()
         self._changed = threading.Condition()
@@ -73,7 +73,10 @@ class Tickets:
         return self._pool.count(FLYING)
 
     def oldest_ms(self) -> float | None:
-        """The age of the oldest frame that was drawn, or dropped for its age, since this was last asked; None: none."""
+        """The age of the oldest frame that was drawn, or dropped for its age, since this was last asked; None: none.
+
+        Without the time for which a stage kept it: that does not become less if fewer frames are sent.
+        """
         oldest_ns, self._oldest_ns = self._oldest_ns, None
         return None if oldest_ns is None else oldest_ns / 1e6
 
@@ -118,7 +121,7 @@ class Tickets:
             assert slot is not None, "room() comes before number()"
             self._writing = None
             row = self._pool.slots[slot : slot + 1]
-            row["seq"], row["outcome"], row["state"] = seq, 0, PENDING
+            row["seq"], row["outcome"], row["held"], row["waited_ns"], row["state"] = seq, 0, 0, 0, PENDING
             self._pool.header["captured"] = seq + 1
             self._pool.header["corrupt"] += corrupt
             self._changed.notify_all()
@@ -168,7 +171,7 @@ class Tickets:
 
     def has_free(self) -> bool:
         """Whether a frame may be sent."""
-        return self.in_flight < self.limit
+        return self._pool.count_flying() < self.limit
 
     def finish(self) -> None:
         """Send End and wait until all that was sent is back: then nothing is in flight. Raises Stopping never."""
@@ -200,7 +203,7 @@ class Tickets:
         if slot is not None:
             row = self._pool.slots[slot]
             row["age_ns"], row["faces"] = ticket.age_ns, ticket.faces
-            self._oldest_ns = max(self._oldest_ns or 0, ticket.age_ns)
+            self._oldest_ns = max(self._oldest_ns or 0, ticket.age_ns - int(row["waited_ns"]))
             with self._changed:
                 self._count(slot, OUTCOMES.index(ticket.outcome))
             self._trace.home(ticket.seq)

@@ -40,6 +40,7 @@ from transport.trace import tracing
 REFUSED_EXIT = 2
 _BEAT_S = 0.5
 _TICK_S = 0.5
+_KEPT_TICK_S = 0.05  # while frames are kept: what they wait for may come without another frame
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
@@ -150,16 +151,22 @@ class Worker:
         stage, idle_since_s = self.stage, time.monotonic()
         while not self.stopping.is_set():
             batch, behind = post.gather()
-            if batch or time.monotonic() - idle_since_s > _TICK_S:
+            if batch or time.monotonic() - idle_since_s > (_KEPT_TICK_S if post.kept else _TICK_S):
                 yield from self._handed(batch, post)
                 idle_since_s = time.monotonic()
-            if ended := [behind.stream] if isinstance(behind, End) else post.closed:
-                stage.ended.extend(ended)
-                yield from self._handed([], post)
-                stage.ended.clear()
-            if behind is not None:
-                post.forward(behind)
+            if post.closed:
+                yield from self._heard(post.closed, post)
+            for message in post.free_to_go(behind):
+                if isinstance(message, End):
+                    yield from self._heard([message.stream], post)
+                post.forward(message)
         stage.busy_since_ns = time.monotonic_ns()  # closing files counts as work: a hang there is found, too
+
+    def _heard(self, ended: list[str], post: Post) -> Iterator[list[Frame]]:
+        """Word for the stage that streams have ended."""
+        self.stage.ended.extend(ended)
+        yield from self._handed([], post)
+        self.stage.ended.clear()
 
     def _handed(self, batch: list[Frame], post: Post) -> Iterator[list[Frame]]:
         """The batch, until the stage asks for the next one."""

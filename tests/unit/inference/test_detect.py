@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import Future
 from dataclasses import replace
+from itertools import chain, islice
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from capture.demo import DemoScene
 from configs.schema import DetectConfig
 from inference.detect import LOOK_AHEAD, detect
 from inference.detector import Candidate
-from transport.frame import Box, Frame, iou
+from transport.frame import Box, Frame, Held, iou
 from transport.stage import StageContext
 
 
@@ -90,9 +91,10 @@ def test_what_may_be_a_face_is_found_only_where_it_is_asked_for(config, fields):
     def seen(doubtful, until=352):
         scene, counts = DemoScene(), StageContext()
         options = DetectConfig(doubtful=doubtful, **config)
-        for frame in detect(options, film(scene, 336, until, **fields), counts):
+        pictures = map(as_they_come, chain(film(scene, 336, until, **fields), ticks() if doubtful else ()))
+        results = (one for one in detect(options, pictures, counts) if isinstance(one, Frame))
+        for frame in islice(results, until - 336):
             yield frame, [face for face, _ in scene.truth(frame.seq)]
-            time.sleep(0.05 if frame.live else 0)  # there the search is beside
 
     def all_hidden(frame, truth):
         return all(any(iou(face, one.box) > 0.3 for one in frame.doubtful) for face in truth)
@@ -106,6 +108,26 @@ def test_what_may_be_a_face_is_found_only_where_it_is_asked_for(config, fields):
     assert all_hidden(*frames[-1])
     tracks = [{one.track for frame, _ in frames for one in kind(frame)} - {None} for kind in (faces, maybe)]
     assert not tracks[0] & tracks[1]
+
+
+def as_they_come(batch):
+    """Live pictures are captured now, and searched beside the next ones."""
+    time.sleep(0.05 if batch and batch[0].live else 0)
+    return [replace(frame, captured_ns=time.monotonic_ns()) if frame.live else frame for frame in batch]
+
+
+def ticks():
+    """Nothing comes, as after the end of a film: what waits for searches goes on when they are in."""
+    for _ in range(1000):
+        yield []
+        time.sleep(0.01)
+    raise AssertionError("pictures still wait for searches")
+
+
+def shown(config, *frames):
+    """What comes out of the detect stage after these, ended and held ones left out."""
+    results = detect(config, chain([[frame] for frame in frames], ticks()), StageContext())
+    return list(islice((one for one in results if isinstance(one, Frame)), len(frames)))
 
 
 def faces(frame):
@@ -305,8 +327,34 @@ def test_in_a_damaged_picture_faces_stay_where_they_are_and_none_is_looked_for()
 def test_a_damaged_picture_is_searched_where_faces_are_to_be_hidden(frames, every):
     damaged = replace(frames[2], corrupt=True, media_ms=0.0)
     assert [len(out.faces) for out in detect(DetectConfig(every=every), [[damaged]], StageContext())] == [0]
-    hiding = DetectConfig(every=every, doubtful=True)
-    assert [len(out.faces) for out in detect(hiding, [[damaged]], StageContext())] == [3]
+    assert [len(out.faces) for out in shown(DetectConfig(every=every, doubtful=True), damaged)] == [3]
+
+
+def test_the_last_pictures_of_a_film_are_searched_though_none_follows():
+    """A person who comes in the last picture is hidden: searches come only now and then in between."""
+    scene = DemoScene()
+    nobody = np.full((480, 640, 3), 90, np.uint8)
+    film = [Frame("demo", seq, seq * 40_000_000, nobody, media_ms=40.0 * seq) for seq in range(6)]
+    film[-1] = replace(film[-1], image=scene.picture(340))
+    out = shown(DetectConfig(doubtful=True), *film)
+    assert [frame.seq for frame in out] == list(range(6))
+    truth = [face for face, _ in scene.truth(340)]
+    assert all(any(iou(face, one.box) > 0.3 for one in out[-1].doubtful) for face in truth)
+
+
+def test_a_picture_of_a_camera_that_sends_few_waits_for_no_other():
+    scene = DemoScene()
+    out = shown(DetectConfig(doubtful=True), Frame("door", 0, time.monotonic_ns(), scene.picture(340), live=True))
+    truth = [face for face, _ in scene.truth(340)]
+    assert all(any(iou(face, one.box) > 0.3 for one in out[0].doubtful) for face in truth)
+
+
+def test_pictures_that_are_searched_too_slowly_are_dropped_and_not_shown(monkeypatch):
+    monkeypatch.setattr("inference.hold.LONGEST_NS", 0)
+    frame = Frame("door", 0, time.monotonic_ns(), DemoScene().picture(340), live=True)
+    held, dropped = detect(DetectConfig(doubtful=True), [[frame], []], StageContext())
+    assert isinstance(held, Held) or held.outcome == "stale"
+    assert dropped.outcome == "stale"
 
 
 @pytest.mark.parametrize(("ended", "searched"), [([], 1), (["demo"], 2), (["hall"], 1)])

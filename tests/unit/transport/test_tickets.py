@@ -258,3 +258,28 @@ def test_tickets_are_awaited_only_where_none_is_free(tickets, wire):
         assert wire.awaited.pop() == awaited
         wire.stopped = False
         tickets.fly(tickets.number(tickets.room(4, 6), 1000))
+
+
+def test_a_frame_that_a_stage_keeps_frees_its_ticket_and_is_still_under_way(wire):
+    fd = create_segment("test", slots=4, spare=1)
+    try:
+        tickets, stage = life(fd, wire), Pool(fd)
+        frames = [capture_one(tickets), capture_one(tickets)]
+        assert not tickets.has_free()
+        stage.hold(frames[0].slot, frames[0].seq)
+        wire.back.append(Return("s", ()))
+        assert tickets.wait(tickets.has_free)
+        frames.append(capture_one(tickets))
+        assert (tickets.in_flight, read_ledger(stage).balanced) == (3, True)
+        stage.let_go(frames[0].slot, frames[0].seq, waited_ns=400_000_000)
+        assert not tickets.has_free()
+        wire.back.append(returned(frames[0], age_ns=450_000_000))
+        tickets.collect(0)
+        assert tickets.oldest_ms() == 50  # a source that sent less would not get its frames home any sooner
+        wire.back.append(Sweep("s", 3))
+        tickets.collect(0)
+        assert read_ledger(stage).dropped == {"lost": 2}
+        assert capture_one(tickets).slot == frames[0].slot
+        assert not stage.slots["held"].any()
+    finally:
+        os.close(fd)
