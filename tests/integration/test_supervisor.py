@@ -1,6 +1,7 @@
 """The supervisor over stages of a few lines: bounded age, restarts, giving up."""
 
 import os
+import signal
 from itertools import pairwise
 from pathlib import Path
 
@@ -53,20 +54,21 @@ def test_a_stage_is_told_once_that_a_stream_ended_after_its_last_frame_and_not_w
     ]
     early, killed = [], []
 
-    def tick(supervisor):
-        counts = supervisor.processes["detect"].work.counts
-        if counts["short ended"] and not counts["long ended"]:
-            early.append(dict(counts))
-        if supervisor.ledger("long").shown > 20 and not killed:
-            killed.append(supervisor.processes["capture-long"])
-            killed[0].kill()
+    def tick(status):
+        counts = status.stages["detect"].counts
+        if "short ended" in counts and "long ended" not in counts:
+            early.append(counts)
+        if status.streams["long"].shown > 20 and not killed:
+            killed.append(status.processes["capture-long"].pid)
+            os.kill(killed[0], signal.SIGKILL)
 
     supervisor = Supervisor(table, RunConfig(), lambda name, line: None, tick)
     supervisor.run()
-    assert killed[0].restarts == 1
+    assert supervisor.status.processes["capture-long"].restarts == 1
     assert early[0] == {"short ended": 1, "short had": 40}
-    counts = supervisor.processes["detect"].work.counts
-    assert (counts["long ended"], counts["long had"]) == (1, 400 - supervisor.ledger("long").dropped.get("lost", 0))
+    counts = supervisor.status.stages["detect"].counts
+    lost = supervisor.ledgers["long"].dropped.get("lost", 0)
+    assert (counts["long ended"], counts["long had"]) == (1, 400 - lost)
 
 
 def test_the_governor_keeps_frames_of_a_slow_box_young(clip):
