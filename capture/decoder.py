@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from capture.bookmark import KeyFrame
 from capture.extent import Extent
 from capture.patience import Patience
 from capture.picture import NotYet, Room, SourceLost
@@ -41,6 +42,7 @@ class _Origin:
 
     corrupt: bool
     byte: int  # where it lies in the file
+    dts: int | None = None
     pixel_shape: Fraction = SQUARE
     turn: Turn = AS_IT_IS
 
@@ -73,7 +75,7 @@ class Decoder:
         self._container = av.open(address, "r", options=self._options, timeout=timeouts_s, io_open=parts)
         self._others: dict[int, int] = {}  # other tracks of pictures: id and first byte
         self._beside: set[int] = set()  # those of them that are no later part of this one
-        self._shown_to_byte = self._followed_from = 0
+        self._shown_to_byte = self._followed_from = self._followed_track = 0
         self._take_track()
         self.fps = float(self._track.average_rate or self._track.guessed_rate or USUAL_FPS)
         self.jumps = Flags.ts_discont in Flags(self._container.format.flags)
@@ -107,6 +109,10 @@ class Decoder:
         stream breaks or has had no picture for too long, and NotYet where it may only be slow: ask for frames again.
         """
         yield from self._frames_of_track()
+        yield from self.parts_to_come()
+
+    def parts_to_come(self) -> Iterator[VideoFrame]:
+        """The pictures behind the end of what was opened, where a recorder began anew."""
         while self._patience is None and self._follow():
             yield from self._frames_of_track()
 
@@ -166,7 +172,7 @@ class Decoder:
     def _decode(self, packet: Packet) -> list[VideoFrame]:
         import av
 
-        packet.opaque = origin = _Origin(packet.is_corrupt, packet.pos or 0)
+        packet.opaque = origin = _Origin(packet.is_corrupt, packet.pos or 0, packet.dts)
         try:
             frames = self._track.decode(packet)
         except av.error.FFmpegError:
@@ -204,26 +210,71 @@ class Decoder:
         FFmpeg's own `merge_pmt_versions` finds some of them only, and ends in a corrupted heap where the new streams
         are in another order.
         """
+        begin = self._shown_to_byte + _TS_PACKET
+        if self._container.format.name != "mpegts" or not self._seekable or begin <= self._followed_from:
+            return False
+        return self._open_part(begin, self._track.id)
+
+    def _open_part(self, begin: int, after: int) -> bool:
+        """Open an MPEG-TS file anew from that byte on, behind the track of that id. False if nothing is there."""
         import av
 
-        begin = self._shown_to_byte + _TS_PACKET
-        seeks = isinstance(self._address, str) or self._address.seekable()
-        if self._container.format.name != "mpegts" or not seeks or begin <= self._followed_from:
-            return False
-        self._followed_from, old = begin, self._track.id
+        self._followed_from, self._followed_track = begin, after
         self._container.close()
         if not isinstance(self._address, str):
             self._address.seek(0)
         try:
             options = self._options | {"skip_initial_bytes": str(begin)}
             self._container = av.open(self._address, "r", options=options, timeout=self._timeouts_s)
-            self._take_track(after=old)
+            self._take_track(after)
         except (av.error.FFmpegError, NoVideo):
             return False
         return True
 
+    @property
+    def _seekable(self) -> bool:
+        return isinstance(self._address, str) or self._address.seekable()
+
+    def key_frame(self, frame: VideoFrame) -> KeyFrame | None:
+        """How to get to a picture again without those before it; None where there is no way."""
+        origin = frame.opaque
+        if not frame.key_frame or not isinstance(origin, _Origin):
+            return None
+        byte = 0 if self._container.format.name == "hls" else origin.byte  # counted from where it was opened, or sought
+        if not byte and frame.pts is None:
+            return None
+        dts = min((stamp for stamp in (origin.dts, frame.pts) if stamp is not None), default=None)
+        part, beside = (self._followed_from, self._followed_track), tuple(sorted(self._beside))
+        return KeyFrame(frame.pts, dts, byte, *part, beside)
+
+    def near(self, sought: KeyFrame) -> Iterator[Iterator[VideoFrame]]:
+        """The pictures from somewhere before a key frame on, by one way of seeking after the other.
+
+        Look for it in each (`is_at`). All is as if everything before had been read, but for `damaged`. Where it is in
+        none of them the decoder is of no use any more.
+        """
+        import av
+
+        if not self._seekable or (sought.part_byte and not self._open_part(sought.part_byte, sought.part_track)):
+            return
+        next(self._frames_of_track(), None)  # what the first picture says of the shape of pixels holds for all
+        by_time = [] if sought.dts is None else [(sought.dts, self._track)]
+        for offset, track in [*by_time, (sought.byte, None)]:
+            try:
+                self._container.seek(offset, stream=track, backward=bool(track), unsupported_byte_offset=not track)
+            except av.error.FFmpegError:
+                continue
+            self._beside, self._shown_to_byte = set(sought.beside), sought.byte
+            yield self._frames_of_track()
+
     def close(self) -> None:
         self._container.close()
+
+
+def is_at(frame: VideoFrame, sought: KeyFrame) -> bool:
+    """Whether a picture is the key frame that is sought."""
+    origin = frame.opaque
+    return frame.pts == sought.pts and isinstance(origin, _Origin) and (not sought.byte or origin.byte == sought.byte)
 
 
 def write_bgr(frame: VideoFrame, room: Room) -> np.ndarray:

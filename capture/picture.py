@@ -16,7 +16,8 @@ class Picture(NamedTuple):
 
     `captured_ns` is when the picture was taken, or is due, by `time.monotonic_ns()`. Where that lies ahead, the capture
     stage holds the picture back until then, and hears meanwhile that the run stops.
-    `corrupt`: the decoder marks it as damaged.
+    `corrupt`: the decoder marks it as damaged. `bookmark`: what the source needs to give this picture again without
+    all before it; empty where it says nothing.
     """
 
     image: np.ndarray
@@ -24,12 +25,17 @@ class Picture(NamedTuple):
     media_ms: float | None = None
     name: str = ""
     corrupt: bool = False
+    bookmark: bytes = b""
 
 
 class Place(NamedTuple):
-    """Where a source goes on, after `pictures` of it were read in an earlier life of this process, or before a loss."""
+    """Where a source goes on, after `pictures` of it were read in an earlier life of this process, or before a loss.
+
+    `bookmarks` came with some of them, as (number of the picture, bookmark), the newest first.
+    """
 
     pictures: int = 0
+    bookmarks: tuple[tuple[int, bytes], ...] = ()
 
 
 BEGINNING = Place()

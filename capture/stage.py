@@ -49,7 +49,7 @@ def _open_first(config: SourceConfig, tickets: Tickets, context: StageContext) -
     patient = config.wait or (context.restarts > 0 and kind_of(config.source).may_come_back)
     for delay_s in _delays():
         try:
-            return open_source(config, Place(tickets.captured))
+            return open_source(config, Place(tickets.captured, tickets.bookmarks))
         except InputError as error:
             if not patient:
                 tickets.state("failed")
@@ -99,6 +99,8 @@ def _frames(
         while _paused_early(picture, tickets) and not _is_camera(config, source):  # a film pauses in its gaps, too
             source = _pause(config, source, tickets, context)
             picture = picture._replace(captured_ns=max(picture.captured_ns, time.monotonic_ns()))
+        if picture.bookmark:
+            tickets.mark(picture.bookmark)
         captured_ns = min(picture.captured_ns, time.monotonic_ns())
         frame = tickets.number(picture.image, captured_ns, picture.media_ms, picture.name, source.live, picture.corrupt)
         if picture.corrupt and not told:
@@ -117,7 +119,7 @@ def _pause(config: SourceConfig, source: Source, tickets: Tickets, context: Stag
     tickets.wait(lambda: not tickets.paused)
     if is_camera:
         try:
-            source = open_source(config, Place(tickets.captured))
+            source = open_source(config, Place(tickets.captured, tickets.bookmarks))
         except InputError as error:
             return _reopen(config, tickets, context, str(error), _delays(), source.live)
     log.info("%s: goes on", tickets.stream)
@@ -217,7 +219,7 @@ def _reopen(
     while True:
         _away(tickets, context, reason, next(delays))
         try:
-            source = open_source(config, Place(tickets.captured))
+            source = open_source(config, Place(tickets.captured, tickets.bookmarks))
         except InputError as error:
             reason = str(error)
             continue

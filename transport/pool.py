@@ -17,6 +17,8 @@ from typing import Self
 
 import numpy as np
 
+from transport import bookmark
+
 OUTCOMES = ("", "shown", "superseded", "stale", "lost", "undecodable", "stopped")
 """What can become of a frame. `stopped`: it was under way when the run was told to stop."""
 STATES = ("opening", "flowing", "away", "ended", "failed", "paused")
@@ -56,7 +58,8 @@ _SLOT = np.dtype(
     align=True,
 )
 _PAGE = mmap.PAGESIZE
-_HEAD_BYTES = -(-(_HEADER.itemsize + MAX_SLOTS * _SLOT.itemsize) // _PAGE) * _PAGE
+_BOOKMARKS = _HEADER.itemsize + MAX_SLOTS * _SLOT.itemsize
+_HEAD_BYTES = -(-(_BOOKMARKS + bookmark.BYTES) // _PAGE) * _PAGE
 
 
 def create_segment(name: str, slots: int, spare: int = 0) -> int:
@@ -80,6 +83,7 @@ class Pool:
         self._head = mmap.mmap(self._fd, _HEAD_BYTES)
         self.header = np.frombuffer(self._head, _HEADER, count=1)[0]
         self.slots = np.frombuffer(self._head, _SLOT, count=MAX_SLOTS, offset=_HEADER.itemsize)[: self._slots()]
+        self.bookmarks = bookmark.Bookmarks(memoryview(self._head)[_BOOKMARKS:])
         self.states, self._seqs = self.slots["state"], self.slots["seq"]  # views, made once
         self._held = self.slots["held"]
         self._data: mmap.mmap | None = None

@@ -68,6 +68,11 @@ class Tickets:
         return int(self._pool.header["captured"])
 
     @property
+    def bookmarks(self) -> tuple[tuple[int, bytes], ...]:
+        """What the source noted down to be read on from, as (number of the picture, bookmark), newest first."""
+        return self._pool.bookmarks.read(self.captured)
+
+    @property
     def in_flight(self) -> int:
         """Frames that were sent and are not back."""
         return self._pool.count(FLYING)
@@ -79,6 +84,10 @@ class Tickets:
         """
         oldest_ns, self._oldest_ns = self._oldest_ns, None
         return None if oldest_ns is None else oldest_ns / 1e6
+
+    def mark(self, bookmark: bytes) -> None:
+        """Keep a bookmark that leads to the next picture to be numbered, for the next life of this process."""
+        self._pool.bookmarks.write(self.captured, bookmark)
 
     def paced(self, fps: float) -> None:
         """Note down that the source is held to that rate, 1/s; 0: it is not."""

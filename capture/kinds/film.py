@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from capture.decoder import Decoder, NoVideo, is_corrupt, why, write_bgr
+import numpy as np
+
+from capture.bookmark import Bookmark, checksum, decode
+from capture.decoder import Decoder, NoVideo, is_at, is_corrupt, why, write_bgr
 from capture.kind import Kind
-from capture.picture import Picture, Place, Room, Source
+from capture.picture import BEGINNING, NotYet, Picture, Place, Room, Source
+from capture.timeline import Timeline
 from configs.errors import InputError
 from configs.plural import counted
 from configs.schema import SourceConfig
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("capture")
 
+_TICK_S = 1.0  # so long a read passes over pictures before it says that there is none yet
+_BOOKMARK_EVERY_S = 1.0  # the least time between two: so much work, and the way from a key frame, is done again
 _SHORT_S = 1.0  # a file of which this much less can be shown than it promises is said to be cut off
 # A step of the timestamps that is longer is no gap but a jump of the clock; where clocks begin anew as FFmpeg has it.
 _JUMP_S, _JUMP_WHERE_CLOCKS_BEGIN_ANEW_S = 3600.0, 10.0
@@ -44,79 +51,113 @@ class FilmKind(Kind):
             raise InputError(f"{config.source}: no permission to read it")
 
     def open(self, config: SourceConfig, place: Place) -> Source:
-        return Film(Path(config.source), config.loop, place.pictures)
+        return Film(Path(config.source), config.loop, place)
 
 
 class Film(Source):
-    """A video file, opened at picture number `start`; with `loop` it begins again at its end, for ever.
+    """A video, opened at its place; with `loop` it begins again at its end, for ever.
 
     `media_ms` starts at 0, always grows, and goes on growing over the seam of a loop. Where the film's own clock jumps
     the next picture follows as any other. A file that is damaged or cut off plays to where it can, and says so once.
-    Raises InputError if it is no video.
+    Once a second a picture brings a bookmark, from which the film is read on without all that comes before. Where that
+    fails all is decoded again, and `read` raises NotYet meanwhile. Raises InputError if it is no video.
     """
 
     live = False
 
-    def __init__(self, path: Path | str, loop: bool = False, start: int = 0) -> None:
+    def __init__(self, path: Path | str, loop: bool = False, place: Place = BEGINNING) -> None:
         self._path = path
         self._loop = loop
         self._warned = False
         self._decoder = self._open()
         self.fps = self._decoder.fps
-        self._frames = self._play(start)
+        self._timeline = self._begin()
+        self._count, self._began_ms = 0, 0.0  # pictures of this round, and where it began
+        self._bookmarked_s = time.monotonic()
+        self._frames = self._play(place)
         try:
-            self._first = next(self._frames, None)  # a header is no proof that there are pictures
+            first = next(self._frames, None)  # a header is no proof that there are pictures
         except InputError:
             self._decoder.close()
             raise
+        self._frames = itertools.chain([first], self._frames)
 
     def read(self, room: Room) -> Picture | None:
-        """The next picture, or None at the end."""
-        following = self._first or next(self._frames, None)
-        self._first = None
-        if following is None:
-            return None
-        frame, media_ms = following
-        return Picture(write_bgr(frame, room), time.monotonic_ns(), media_ms, corrupt=is_corrupt(frame))
+        """The next picture, or None at the end. Raises NotYet while pictures are passed over."""
+        began_s = time.monotonic()
+        for frame in self._frames:
+            if frame is not None:
+                return self._picture(frame, room)
+            if time.monotonic() - began_s > _TICK_S:
+                raise NotYet
+        return None
 
     def close(self) -> None:
         self._decoder.close()
 
-    def _play(self, start: int) -> Iterator[tuple[VideoFrame, float]]:
-        """Pictures and positions in ms. The first `start` of them are decoded and passed over: a seek is not exact."""
-        began_ms, skip = 0.0, start
-        while True:
-            count, length_ms = 0, 0.0
-            for frame, position_ms in self._positions():
-                count, length_ms = count + 1, position_ms + 1000 / self.fps
-                if skip:
-                    skip -= 1
-                else:
-                    yield frame, began_ms + position_ms
-            if not count:
-                raise InputError(f"{self._path}: no picture in it could be decoded")
-            self._warn_if_cut_off(count, length_ms)
-            if not self._loop:
-                return
-            rounds, skip = divmod(skip, count)
-            began_ms += (1 + rounds) * length_ms
+    def _picture(self, frame: VideoFrame, room: Room) -> Picture:
+        image, now_ns = write_bgr(frame, room), time.monotonic_ns()
+        media_ms = self._began_ms + self._timeline.now.position_ms
+        return Picture(image, now_ns, media_ms, corrupt=is_corrupt(frame), bookmark=self._bookmark(frame, image))
+
+    def _bookmark(self, frame: VideoFrame, image: np.ndarray) -> bytes:
+        """How to get to this picture again; empty if one came a short while ago, or if there is no way."""
+        now_s = time.monotonic()
+        if now_s - self._bookmarked_s < _BOOKMARK_EVERY_S or (key_frame := self._decoder.key_frame(frame)) is None:
+            return b""
+        if not key_frame.byte and self._timeline.bridged:
+            return b""  # its time stamp may come twice
+        self._bookmarked_s = now_s
+        count, damaged, before = self._count - 1, self._decoder.damaged, self._timeline.before
+        return Bookmark(key_frame, checksum(image), count, damaged, before, self._began_ms).encode()
+
+    def _play(self, place: Place) -> Iterator[VideoFrame | None]:
+        """The pictures from its place on; None for each that is passed over before."""
+        frames, skip = None, place.pictures
+        for number, bookmark in place.bookmarks:
+            if frames := (yield from self._seek(decode(bookmark))):
+                skip -= number
+                break
             self._decoder.close()
             self._decoder = self._open()
+        if skip > 0 and not frames:
+            log.info("%s: there is no way straight to picture %d: all before it is decoded again", self._path, skip)
+        while True:
+            for frame in frames or self._decoder.frames():
+                self._count += 1
+                self._timeline.next(frame.time)
+                yield None if skip else frame
+                skip = max(0, skip - 1)
+            if not self._count:
+                raise InputError(f"{self._path}: no picture in it could be decoded")
+            self._warn_if_cut_off(self._count, self._timeline.length_ms)
+            if not self._loop:
+                return
+            rounds, skip = divmod(skip, self._count)
+            self._began_ms += (1 + rounds) * self._timeline.length_ms
+            self._decoder.close()
+            self._decoder, frames = self._open(), None
+            self._timeline, self._count = self._begin(), 0
 
-    def _positions(self) -> Iterator[tuple[VideoFrame, float]]:
-        """Pictures with the time since the first one, ms. Timestamps that are missing, go back or jump are bridged."""
-        step_ms = 1000 / self.fps
-        longest_ms = 1000 * (_JUMP_WHERE_CLOCKS_BEGIN_ANEW_S if self._decoder.jumps else _JUMP_S)
-        zero_ms, position_ms = None, -step_ms  # the time stamp of position 0, the position of the picture before
-        for frame in self._decoder.frames():
-            if frame.time is None:
-                position_ms += step_ms
-            else:
-                stamp_ms = frame.time * 1000
-                if zero_ms is None or not 0 < stamp_ms - zero_ms - position_ms <= longest_ms:
-                    zero_ms = stamp_ms - position_ms - step_ms
-                position_ms = stamp_ms - zero_ms
-            yield frame, position_ms
+    def _seek(self, bookmark: Bookmark) -> Generator[None, None, Iterator[VideoFrame] | None]:
+        """The pictures from a bookmark on; None if the way to it is closed. Gives None for each that is passed over."""
+        sought = bookmark.frame
+        for frames in self._decoder.near(sought):
+            for frame in frames:
+                if is_at(frame, sought):
+                    if checksum(write_bgr(frame, _scratch)) != bookmark.checksum:
+                        break
+                    self._timeline.now, self._count = bookmark.before, bookmark.count
+                    self._began_ms, self._decoder.damaged = bookmark.began_ms, bookmark.damaged
+                    return itertools.chain([frame], frames, self._decoder.parts_to_come())
+                if frame.pts is not None and sought.pts is not None and frame.pts > sought.pts:
+                    break
+                yield None
+        return None
+
+    def _begin(self) -> Timeline:
+        """The time of a round."""
+        return Timeline(1000 / self.fps, 1000 * (_JUMP_WHERE_CLOCKS_BEGIN_ANEW_S if self._decoder.jumps else _JUMP_S))
 
     def _warn_if_cut_off(self, count: int, played_ms: float) -> None:
         extent, damaged = self._decoder.extent, self._decoder.damaged
@@ -152,3 +193,8 @@ def _no_video_because(path: Path) -> str:
     if head[4:8] == b"ftyp":  # recorders write the index last
         return "the index of this mp4 is missing or broken; it was cut off while being recorded or copied"
     return "not a video that FFmpeg can read"
+
+
+def _scratch(height: int, width: int) -> np.ndarray:
+    """A room for a picture that is looked at only."""
+    return np.empty((height, width, 3), np.uint8)

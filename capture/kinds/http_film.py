@@ -22,11 +22,18 @@ class HttpFilm(Film):
     def __init__(self, config: SourceConfig, file: HttpFile, place: Place) -> None:
         self._config, self._file = config, file
         try:
-            super().__init__(redact(config.source), config.loop, place.pictures)
+            super().__init__(redact(config.source), config.loop, place)
         except (InputError, SourceLost):
             if file.broke:
                 raise InputError(f"{redact(config.source)}: {file.broke}") from None
             raise
+
+    def read(self, room: Room) -> Picture | None:
+        """The next picture, or None at the end. Where the film begins again its server may be away: it is lost then."""
+        try:
+            return super().read(room)
+        except InputError as error:
+            raise SourceLost(str(error)) from None
 
     def _open(self) -> Decoder:
         self._file.seek(0)
@@ -50,11 +57,14 @@ class PlaylistFilm(Film):
     ) -> None:
         self._config, self._url, self._parts, self._options = config, url, parts, options
         self._told = False
-        super().__init__(redact(config.source), config.loop, place.pictures)
+        super().__init__(redact(config.source), config.loop, place)
 
     def read(self, room: Room) -> Picture | None:
         """The next picture, or None at the end. FFmpeg passes over a segment that broke off: the film is lost then."""
-        picture = super().read(room)
+        try:
+            picture = super().read(room)
+        except InputError as error:  # where it begins again
+            raise SourceLost(str(error)) from None
         if self._parts and self._parts.broke:
             raise SourceLost(self._parts.broke)
         if self._parts and self._parts.missing and not self._told:

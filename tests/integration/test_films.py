@@ -1,6 +1,7 @@
 """Films with gaps and with damage, through the real program."""
 
 import json
+import os
 import signal
 import time
 import urllib.request
@@ -70,3 +71,23 @@ def test_damaged_pictures_are_shown_counted_and_told_once(maskstream, clip):
     stream, lines = run.report["streams"]["lossy"], run.lines()
     assert stream["corrupt"] >= sum(line.get("corrupt", False) for line in lines) > 0
     assert run.stderr.count("marks pictures as damaged") == 1
+
+
+def test_a_film_whose_capture_dies_again_and_again_goes_on_exactly_and_is_not_decoded_from_its_beginning(
+    maskstream, clip
+):
+    """Every life had decoded all again that came before: it was killed for not being ready, after a long film."""
+    path = clip("long.mp4", count=4000, size=(160, 120), preset="medium", bf="2", g="50")
+    quick = ("--set", "detect.width=64", "--set", "run.max_restarts=20")
+    run, deaths = maskstream("--source", path, "--sink", "jsonl:o.jsonl", "--json", *quick), 0
+    for shown in (900, 2100, 2150, 3300):
+        run.until(lambda shown=shown: len(run.lines()) > shown)
+        os.kill(run.stage("capture-long"), signal.SIGKILL)
+        deaths += 1
+        run.until(lambda deaths=deaths: run.stderr.count("capture-long: ready") == 1 + deaths)
+    assert run.wait() == 0
+    stream = run.report["streams"]["long"]
+    assert stream["captured"] == 4000
+    assert [round(line["media_ms"]) for line in run.lines()] == [40 * line["seq"] for line in run.lines()]
+    assert len(run.lines()) == stream["shown"] >= 4000 - 18 * deaths
+    assert "no way straight" not in run.stderr

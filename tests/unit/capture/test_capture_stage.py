@@ -54,6 +54,7 @@ class Desk:
         self.told_to_stop = self.paused = False
         self.waits = 0
         self.held_back_s = []
+        self.bookmarks = ()
 
     def stopping(self):
         return self.told_to_stop
@@ -67,6 +68,9 @@ class Desk:
     def number(self, image, captured_ns, media_ms=None, name="", live=False, corrupt=False):
         self.captured += 1
         return Frame("s", self.captured - 1, captured_ns, image, media_ms=media_ms, name=name, live=live)
+
+    def mark(self, bookmark):
+        self.bookmarks = ((self.captured, bookmark), *self.bookmarks)
 
     def fly(self, frame):
         return frame

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from capture.kinds.film import Film
+from capture.picture import Place
 from configs.errors import InputError
 
 SHARED_CLIPS = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "clips"
@@ -115,7 +116,7 @@ def test_a_phone_clip_is_turned_upright(clip, room, turned, turn):
 @pytest.mark.parametrize("start", [0, 1, 13, 29, 30, 99])
 def test_it_goes_on_where_an_earlier_process_stood(clip, room, start):
     path = clip(preset="medium", bf="3")
-    assert play(Film(path, start=start), room, clip) == (
+    assert play(Film(path, place=Place(start)), room, clip) == (
         list(range(start, 30)),
         pytest.approx([40 * index for index in range(start, 30)]),
     )
@@ -123,7 +124,7 @@ def test_it_goes_on_where_an_earlier_process_stood(clip, room, start):
 
 @pytest.mark.parametrize("start", [0, 9, 10, 34])
 def test_a_loop_begins_again_and_its_time_goes_on(clip, room, start):
-    with Film(clip(count=10), loop=True, start=start) as video:
+    with Film(clip(count=10), loop=True, place=Place(start)) as video:
         pictures = [video.read(room) for _ in range(25)]
         seen = [clip.index_of(picture.image) for picture in pictures[-1:]]
     assert seen == [(start + 24) % 10]
