@@ -60,8 +60,12 @@ class Known:
         self._past.append(status)
         while status.now_ns - self._past[0].now_ns > RATE_OVER_S * 1e9:
             self._past.popleft()
+        for gone in self._quality.keys() - status.streams.keys():
+            del self._quality[gone]
+        for event in [event for event in self.decided if event[0] and event[0] not in status.streams]:
+            del self.decided[event]
         for name, stream in status.streams.items():
-            if stream.state == "paused":
+            if stream.state in ("paused", "ended"):
                 self._quality.pop(name, None)
             elif stream.state in ("flowing", "away"):
                 quality = self._quality.setdefault(name, Quality())
@@ -106,8 +110,10 @@ class Known:
         """The histogram of the ages of the frames shown lately (transport/pool.py)."""
         assert self.status is not None
         then = self._past[0].streams.get(name)
-        ages = np.asarray(self.status.streams[name].ages)
-        return ages - np.asarray(then.ages) if then is not None and len(self._past) > 1 else ages
+        now = self.status.streams[name]
+        if then is None or then.captured > now.captured or len(self._past) == 1:  # more: it was another of that name
+            return np.asarray(now.ages)
+        return np.asarray(now.ages) - np.asarray(then.ages)
 
     def _rate(self, count: Any) -> float:
         span_s = (self._past[-1].now_ns - self._past[0].now_ns) / 1e9 if self._past else 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -58,9 +58,16 @@ class Pictures:
 
     def came(self, stream: str, about: bytes, jpeg: bytes) -> None:
         """Take in what the overlay sent."""
+        if stream not in self._lookers:  # it was under way when the last viewer went
+            return
         known = msgspec.json.decode(about, type=_About)
         self._sizes[stream] = known.width, known.height
         self._put(stream, jpeg, seq=known.seq, captured_ns=known.captured_ns, age_ms=known.age_ms)
+
+    def keep(self, streams: Set[str]) -> None:
+        """Forget the sizes of all other streams: they were removed."""
+        for gone in self._sizes.keys() - streams:
+            del self._sizes[gone]
 
     def _put(self, stream: str, jpeg: bytes, **about: float) -> None:
         self._number += 1
@@ -83,6 +90,7 @@ class Pictures:
                 del self._lookers[stream]
                 self._unsubscribe(stream)
                 self._newest.pop(stream, None)
+                self._changed.pop(stream, None)
 
     async def next(self, stream: str, after: int = 0) -> Picture:
         """The newest picture, once it is another than number `after`; while the stream gives none, a placeholder."""

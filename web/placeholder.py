@@ -20,7 +20,7 @@ def placeholder(stream: str, status: StreamStatus | None, size: tuple[int, int],
 def explain(status: StreamStatus | None, now_ns: int) -> list[str]:
     """Why there is no picture, in words."""
     if status is None:
-        return ["no such stream now"]
+        return ["removed"]
     if status.state == "away":
         lines = [f"away for {_seconds(now_ns - status.away_since_ns)}" if status.away_since_ns else "away"]
         if status.next_try_ns > now_ns:

@@ -85,6 +85,7 @@ async def _listen(link: zmq.asyncio.Socket, known: Known, pictures: Pictures, ch
             pictures.came(topic.removeprefix(PICTURE).decode(), *parts)
         elif topic == b"status":
             known.hear(*parts)
+            pictures.keep(known.streams.keys())
         elif topic == b"persons":
             known.saw(*parts)
         elif topic == b"event":

@@ -132,6 +132,7 @@ class _Page:
             names = {name for name in wanted if isinstance(name, str)} & self._known.streams.keys()
             for name in self._streams.keys() - names:
                 self._streams.pop(name).cancel()
+                del self._got[name]
             for name in names - self._streams.keys():
                 self._got[name] = asyncio.Event()
                 self._streams[name] = asyncio.create_task(self._show(name))

@@ -44,7 +44,11 @@ export class Tiles {
   told(streams) {
     const names = new Set(streams.map((stream) => stream.name));
     for (const [name, tile] of this.tiles) {
-      if (!names.has(name)) { this.seen.unobserve(tile); tile.remove(); this.tiles.delete(name); }
+      if (names.has(name)) continue;
+      this.seen.unobserve(tile);
+      tile.remove();
+      this.tiles.delete(name);
+      this.watched = null; // so that nobody goes on bringing its pictures
     }
     for (const stream of streams) this.describe(this.tiles.get(stream.name) ?? this.add(stream.name), stream);
     if (this.watched == null) this.watch();

@@ -13,6 +13,7 @@ from web.health import silence, troubles
 from web.known import Known
 from web.metrics import figures
 from web.pictures import Pictures
+from web.placeholder import explain
 
 S = 1_000_000_000
 
@@ -154,3 +155,42 @@ def test_persons_are_those_of_the_last_seconds_also_when_nothing_more_is_told():
     told_page = known.as_json()
     assert told_page["streams"][0]["persons"] == {}
     assert told_page["persons"]["now"] > told_page["persons"]["steps"][-1][0] + 10  # the chart's right edge is now
+
+
+def test_of_removed_streams_nothing_is_remembered():
+    known, pictures = Known(), Pictures(lambda name: None, lambda name: None, lambda name: None)
+
+    async def look(name):
+        with pictures.looking(name):
+            pictures.came(name, about(1), b"jpeg")
+            await pictures.next(name)
+        pictures.came(name, about(2), b"jpeg that was under way")
+
+    for number in range(20):
+        name = f"camera{number}"
+        known.hear(msgspec.msgpack.encode(status(number, door=stream(9), **{name: stream(9)})))
+        event = {"id": f"{number:04}", "stream": name, "rule": "decision", "label": "mask"}
+        known.happened(json.dumps(event).encode(), b"")
+        asyncio.run(look(name))
+        known.hear(msgspec.msgpack.encode(status(number + 0.5, door=stream(9))))
+        pictures.keep(known.streams.keys())
+    known.hear(msgspec.msgpack.encode(status(40, door=stream(9))))
+    pictures.keep(known.streams.keys())
+    held = {name: value for name, value in vars(known).items() if name != "_events"}  # the last 100 stay on the page
+    assert "door" in repr(held)
+    assert "camera" not in repr(held)
+    assert "camera" not in repr(vars(pictures))
+
+
+def test_a_stream_that_comes_again_by_its_name_has_its_own_figures():
+    known = told(status(0, door=stream(500)), status(1), status(2, door=stream(25)), status(2.5, door=stream(40)))
+    [door] = known.as_json()["streams"]
+    assert door["age_ms"]["p95"] == pytest.approx(10, rel=0.1)
+    assert door["fps"] >= 0
+
+
+def test_a_stream_that_ended_or_was_removed_says_so():
+    assert explain(stream(state="ended"), 0) == ["ended"]
+    assert explain(None, 0) == ["removed"]
+    [door] = told(status(door=stream(30, "ended", live=False))).as_json()["streams"]
+    assert (door["state"], door["why"]) == ("ended", ["ended"])
