@@ -204,15 +204,15 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
         options = replace(options, web=with_token(options.web, lambda line: typer.echo(line, err=True)))
     progress = LogLines() if log_lines else Progress()
     notify = Notify()
+    claims = Claims(options.overlay.sinks)
 
     def tick(status: Status) -> None:
         progress.tick(status)
         notify.tick(status)
+        claims.keep(status.streams)
 
     def say(process: str, line: str) -> None:
         progress.say(process, visible(redact(line)))
-
-    claims = Claims(options.overlay.sinks)
 
     def admit(given: bytes, taken: Sequence[str]) -> tuple[str, SourceConfig]:
         name, source = admitted(given, taken)
@@ -231,7 +231,7 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
         if status.started:
             print_ledger(ledgers, limited_by(status))
         if as_json:
-            typer.echo(json.dumps(run_report(status, ledgers, refused)))
+            typer.echo(json.dumps(run_report(status, ledgers, refused) | {"parts": claims.parts()}))
     if gone := [stream for stream, ledger in ledgers.items() if ledger.nothing_left]:
         raise Failure(f"not one frame of {', '.join(gone)} was shown: see above why all are lost or undecodable")
     if refused:

@@ -44,6 +44,11 @@ class Watch:
         now_s = time.time()
         return Event(id=self._ids.next(now_s), time=utc(now_s), rule=rule, stream=stream, text=text)
 
+    def forget(self, stream: str) -> None:
+        """The stream has ended: a later one of its name has other people."""
+        self._judges.pop(stream, None)
+        self._decisions.pop(stream, None)
+
     def _judges_of(self, stream: str) -> list[tuple[Rule, Judge]]:
         """The rules that are for this stream, each with what it remembers of it."""
         if stream not in self._judges:

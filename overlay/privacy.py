@@ -43,6 +43,10 @@ class Veil:
         image.setflags(write=False)
         return replace(frame, image=image, slot=None)
 
+    def forget(self, stream: str) -> None:
+        """The stream has ended: a later one of its name has other faces."""
+        self._seen.pop(stream, None)
+
 
 def hide(picture: np.ndarray, boxes: Iterable[Box], kind: Literal["blur", "pixelate"]) -> None:
     """Make the faces unknowable, in place; `picture` is (H, W, 3) uint8.

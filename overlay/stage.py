@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -15,7 +14,9 @@ from configs.schema import OverlayConfig
 from events.event import Event
 from events.rules import Rule, read_rules
 from events.watch import Watch
+from overlay.away import AwayMonitor
 from overlay.draw import annotate, corner_text
+from overlay.frame_rate import FrameRate
 from overlay.privacy import Veil
 from overlay.sinks import default_sinks, make_sinks
 from overlay.sinks.outages import Outages
@@ -24,10 +25,6 @@ from transport.frame import Ended, Frame
 from transport.stage import Batches, StageContext
 
 log = logging.getLogger("overlay")
-
-AWAY_AFTER_S = 2.0  # a live stream that is silent for longer is shown as away
-LOOK_EVERY_S = 0.4  # how often silent streams are looked for; less than the 0.5 s between empty batches
-RATE_OVER_S = 2.0  # the frame rate in the corner is that of these last seconds
 
 
 def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> Iterator[Ended]:
@@ -42,9 +39,14 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
         context.facts["sinks"] = ", ".join(map(redact, config.sinks or default_sinks()))
         log.info("showing in %s", context.facts["sinks"])
         veil = None if config.privacy == "none" else Veil(config.privacy)
-        silence = Silence()
+        away = AwayMonitor()
         shown = stale = 0
         for batch in batches:
+            for stream in context.ended:
+                show.ended(stream)
+                away.forget(stream)
+                if veil:
+                    veil.forget(stream)
             for frame in batch:
                 age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
                 if 0 < config.max_age_ms < age_ms and frame.live:
@@ -52,11 +54,11 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
                     yield Ended(frame, "stale")
                     continue
                 show(veil.hidden(frame) if veil else frame)
-                silence.heard(frame, time.monotonic())
+                away.heard(frame, time.monotonic())
                 shown += 1
                 yield Ended(frame, "shown", round(age_ms * 1e6))
-            if silence.due(time.monotonic()):
-                silent_s = silence.silent_s(time.monotonic())
+            if away.due(time.monotonic()):
+                silent_s = away.silent_s(time.monotonic())
                 for sink in sinks:
                     sink.idle(silent_s)
     log.info("%s shown, %d stale", counted(shown, "frame"), stale)
@@ -70,7 +72,7 @@ class Show:
     ) -> None:
         self._sinks, self._corner = sinks, corner
         self._watch = Watch(rules) if any(sink.wants_events for sink in sinks) else None
-        self._rates: dict[str, Rate] = {}
+        self._rates: dict[str, FrameRate] = {}
         self.outages = Outages(self._tell, counts, streams)
         for sink in sinks:
             sink.outages = self.outages
@@ -87,7 +89,7 @@ class Show:
 
     def __call__(self, frame: Frame) -> None:
         age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
-        fps = self._rates.setdefault(frame.stream, Rate()).count(time.monotonic())
+        fps = self._rates.setdefault(frame.stream, FrameRate()).count(time.monotonic())
         corner = corner_text(frame.stream, fps, age_ms) if self._corner else ""
         drawn = any(sink.wants_pixels for sink in self._sinks)
         picture = annotate(frame.image, frame.faces, corner) if drawn else frame.image
@@ -98,46 +100,11 @@ class Show:
         for event, face in self._watch.see(frame, frame.image) if self._watch and not frame.corrupt else ():
             self._happened(event, face)
 
-
-class Rate:
-    """Frames per second over the last seconds.
-
-    >>> rate = Rate()
-    >>> [rate.count(now_s) for now_s in (0.0, 0.5, 1.0, 9.0)]
-    [0.0, 2.0, 2.0, 0.0]
-    """
-
-    def __init__(self) -> None:
-        self._times_s: deque[float] = deque()
-
-    def count(self, now_s: float) -> float:
-        """Count a frame; the answer is the rate."""
-        self._times_s.append(now_s)
-        while now_s - self._times_s[0] > RATE_OVER_S:
-            self._times_s.popleft()
-        span_s = now_s - self._times_s[0]
-        return (len(self._times_s) - 1) / span_s if span_s > 0 else 0.0
-
-
-class Silence:
-    """Which live streams have gone silent, and when it is time to look again."""
-
-    def __init__(self) -> None:
-        self._heard_s: dict[str, float] = {}
-        self._looked_s = 0.0
-
-    def heard(self, frame: Frame, now_s: float) -> None:
-        if frame.live:
-            self._heard_s[frame.stream] = now_s
-
-    def due(self, now_s: float) -> bool:
-        """True about twice a second, however fast the batches come."""
-        if now_s - self._looked_s < LOOK_EVERY_S:
-            return False
-        self._looked_s = now_s
-        return True
-
-    def silent_s(self, now_s: float) -> dict[str, float]:
-        """The streams that are away, and for how long, s."""
-        silent = {stream: now_s - heard_s for stream, heard_s in self._heard_s.items()}
-        return {stream: seconds for stream, seconds in silent.items() if seconds > AWAY_AFTER_S}
+    def ended(self, stream: str) -> None:
+        """The stream has ended: the sinks finish what they have of it, and nothing of it is remembered."""
+        for sink in sorted(self._sinks, key=lambda sink: sink.wants_events):  # those last: others tell them things
+            self.outages.finish(sink, stream)
+        self.outages.forget(stream)
+        self._rates.pop(stream, None)
+        if self._watch:
+            self._watch.forget(stream)

@@ -27,6 +27,7 @@ class Plan:
         trace: TraceConfig | None = None,
     ) -> None:
         self._table, self._asides, self._folder, self._places = table, asides, folder, places
+        self._first = next(iter(places), "")
         self._trace = _trace_spec(trace) if trace is not None and trace.every else None
 
     def processes(self) -> list[Spec]:
@@ -77,6 +78,7 @@ class Plan:
             inbox=inbox,
             outbox=outbox,
             control=f"ipc://{self._folder}/control",
+            first=self._first,
             feeds=f"ipc://{self._folder}/feed-" if self._asides else "",
             **{"streams": self._places} | more,  # a stage that is started again is told of all there are then
         )

@@ -28,6 +28,7 @@ class Spec(msgspec.Struct, frozen=True):
     """All that a worker is told by the supervisor. An empty `outbox`: the last stage; `aside`: none at all.
 
     `added`: a source that came while the run went on; the stages learn of it by a message ahead of its frames.
+    `first` is the stream that the run began with first.
     `gone` are the streams that were removed before.
     """
 
@@ -40,6 +41,7 @@ class Spec(msgspec.Struct, frozen=True):
     feeds: str
     streams: dict[str, StreamPlace]
     stream: str = ""
+    first: str = ""
     batch: int = 1
     wait_ms: float = 0.0
     restarts: int = 0

@@ -22,7 +22,8 @@ class StageContext:
     `facts` is filled by the function before it asks for its first batch (`model`, `provider`, ...);
     it is printed when the stage is ready and stands in the run's JSON. `counts` is what it counts of its own work
     while it runs (`searched`, `classified`); it stands there, too. `says` is what it says of itself right now.
-    `streams` is how many streams the run had when this process was started.
+    `streams` is how many streams the run had when this process was started. `first` is the name of the run's first
+    one; empty where there is only one, or where none is added later: a file that is named without a stream is its.
     `ended` are the streams whose last frame was in an earlier batch: what is held of them can go. A name stands there
     for one batch, perhaps twice in a run, and may be one that never came; a later stream of that name is a new one.
     `began_s` is when the run began, Unix time: a file that was written since is the run's own.
@@ -38,6 +39,7 @@ class StageContext:
     counts: dict[str, int] = field(default_factory=dict)
     says: dict[str, str] = field(default_factory=dict)
     streams: int = 1
+    first: str = ""
     ended: list[str] = field(default_factory=list)
     began_s: float = field(default_factory=time.time)
     feeds: str = ""

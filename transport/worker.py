@@ -85,6 +85,7 @@ class Worker:
         self.stage = StageContext(
             restarts=spec.restarts,
             streams=len(spec.streams),
+            first=spec.first,
             began_s=_began_s(spec.parent),
             feeds=spec.feeds,
             stopping=self.stopping.is_set,

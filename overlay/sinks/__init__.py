@@ -29,14 +29,14 @@ from overlay.sinks.null import NullSink
 from overlay.sinks.publish import PublishSink
 from overlay.sinks.segments import Keep, SegmentsSink
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import Targets
 from overlay.sinks.video import VideoSink
 from overlay.sinks.web import WebSink
 from overlay.sinks.window import WindowSink
+from overlay.target import Targets
 from transport.stage import StageContext
 
 # Kind -> how it is written on the command line, and how it is made of its path, the options and the stage's context.
-# A sink that finds its own half-written file after a restart goes on with it.
+# A sink that starts again finds what it wrote before: lines go on in the same file, a video in a new part.
 Make = Callable[[str, OverlayConfig, StageContext], Sink]
 SINKS: dict[str, tuple[str, Make]] = {
     "window": ("window", lambda path, config, context: WindowSink()),
@@ -46,10 +46,10 @@ SINKS: dict[str, tuple[str, Make]] = {
         "clips:FOLDER/",
         lambda path, config, context: ClipsSink(path, config.clip_before_s, config.clip_after_s, _keep(config)),
     ),
-    "rtsp": ("rtsp://HOST/PATH", lambda path, config, context: PublishSink(f"rtsp:{path}")),
-    "rtsps": ("rtsps://HOST/PATH", lambda path, config, context: PublishSink(f"rtsps:{path}")),
+    "rtsp": ("rtsp://HOST/PATH", lambda path, config, context: PublishSink(f"rtsp:{path}", context.first)),
+    "rtsps": ("rtsps://HOST/PATH", lambda path, config, context: PublishSink(f"rtsps:{path}", context.first)),
     "images": ("images:FOLDER/", lambda path, config, context: ImagesSink(path)),
-    "jsonl": ("jsonl:OUT.jsonl", lambda path, config, context: JsonlSink(path, context.restarts > 0)),
+    "jsonl": ("jsonl:OUT.jsonl", lambda path, config, context: JsonlSink(path, context.began_s)),
     "contact": ("contact:OUT.png", lambda path, config, context: ContactSink(path)),
     "events": ("events:OUT.jsonl", lambda path, config, context: EventLinesSink(path)),
     "sqlite": (
@@ -72,9 +72,10 @@ def default_sinks() -> tuple[str, ...]:
 
 
 def _recording(path: str, config: OverlayConfig, context: StageContext) -> Sink:
+    targets = Targets(path, context.first, context.began_s)
     if not config.segment:
-        return VideoSink(path, context.restarts > 0)
-    return SegmentsSink(path, milliseconds(config.segment) / 1000, _keep(config))
+        return VideoSink(targets)
+    return SegmentsSink(targets, milliseconds(config.segment) / 1000, _keep(config))
 
 
 def _history(path: str, config: OverlayConfig, context: StageContext) -> Sink:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Sequence
+import re
+import time
+from collections.abc import Collection, Sequence
+from glob import escape
 from pathlib import Path
 
 from configs.errors import InputError
 from configs.redact import redact
-from overlay.sinks.target import Targets, target
+from overlay.target import Targets, target, written_since
 
 
 class Claims:
@@ -22,34 +25,81 @@ class Claims:
 
     def __init__(self, sinks: Sequence[str]) -> None:
         self._sinks = [spec for spec in sinks if places(spec, Targets(""), "")]
-        self._targets = {spec: Targets(spec.partition(":")[2]) for spec in self._sinks}
+        self._began_s = time.time()
+        self._first = ""
         self._taken: dict[Path, str] = {}
         self._locks: dict[Path, int] = {}
+        self._of: dict[str, set[Path]] = {}  # stream -> what is written of it
+        self._parts: dict[str, list[str]] = {}  # of streams that are gone
 
     def __enter__(self) -> Claims:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for lock, file in self._locks.items():
-            with contextlib.suppress(OSError):
-                lock.unlink()
-            os.close(file)
+        for lock in list(self._locks):
+            self._unlock(lock)
 
     def take(self, stream: str) -> None:
         """Claim what the sinks write of a stream; raises InputError where another sink or run writes it."""
+        self._first = self._first or stream
         for spec in self._sinks:
-            for place in places(spec, self._targets[spec], stream):
+            for place in places(spec, self._targets(spec), stream):
                 if is_device(place):
                     continue
                 path = Path(os.path.realpath(place))
+                self._of.setdefault(stream, set()).add(path)
                 other = self._taken.setdefault(path, spec)
                 if other != spec:
                     raise InputError(f"sinks {redact(other)!r} and {redact(spec)!r} would both write {path}")
-                lock = path.with_name(f".{path.name}.lock")
+                lock = _lock_of(path)
                 if lock not in self._locks:
                     file = _locked(lock, spec)
                     if file is not None:
                         self._locks[lock] = file
+
+    def keep(self, streams: Collection[str]) -> None:
+        """Let go of what was written of all other streams: they are gone, and their files finished."""
+        for stream in self._of.keys() - set(streams):
+            self._parts |= self._parts_of(stream)
+            for path in self._of.pop(stream).difference(*self._of.values()):
+                self._taken.pop(path, None)
+                self._unlock(_lock_of(path))
+
+    def parts(self) -> dict[str, list[str]]:
+        """The videos that were recorded in more than one part, each with its parts after the first."""
+        parts = dict(self._parts)
+        for stream in self._of:
+            parts |= self._parts_of(stream)
+        return parts
+
+    def _parts_of(self, stream: str) -> dict[str, list[str]]:
+        parts = {}
+        for spec in self._sinks:
+            for place in places(spec, self._targets(spec), stream) if spec.startswith("file:") else ():
+                found = [
+                    (int(path.suffixes[-2][1:]), str(path))
+                    for path in place.parent.glob(f"{escape(place.stem)}.*{place.suffix}")
+                    if re.fullmatch(rf"{re.escape(place.stem)}\.\d+", path.stem)
+                    and written_since(path, self._began_s)
+                    and Path(os.path.realpath(path)) not in self._taken
+                ]
+                if found:
+                    parts[str(place)] = [path for _, path in sorted(found)]
+        return parts
+
+    def _targets(self, spec: str) -> Targets:
+        return Targets(spec.partition(":")[2], self._first)
+
+    def _unlock(self, lock: Path) -> None:
+        file = self._locks.pop(lock, None)
+        if file is not None:
+            with contextlib.suppress(OSError):
+                lock.unlink()
+            os.close(file)
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
 
 
 def is_device(place: Path) -> bool:

@@ -15,10 +15,10 @@ import numpy as np
 from configs.errors import InputError
 from events.event import Event, unix_s
 from events.watch import time_ms
+from overlay.recorder import Recorder
 from overlay.sinks.segments import Keep, prune, stamped
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import free_name, writing
-from overlay.sinks.video import Video
+from overlay.target import free_name, writing
 from transport.cores import give_way
 from transport.frame import Frame
 
@@ -48,7 +48,7 @@ class ClipsSink(Sink):
         self._folder, self._before_ms, self._after_ms, self._keep = Path(folder), 1000 * before_s, 1000 * after_s, keep
         self._streams: dict[str, _Stream] = {}
         self._waiting: queue.Queue[list[tuple[Frame, bytes]] | None] = queue.Queue(8)
-        self._done: queue.SimpleQueue[tuple[str, Exception | None]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Frame, Exception | None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="clips", daemon=True)
         self._thread.start()
         self._lost = 0
@@ -77,10 +77,15 @@ class ClipsSink(Sink):
         began_ms = time_ms(stream.clip[0][0])
         stream.until_ms = min(now_ms + self._after_ms, began_ms + self._before_ms + LONGEST * self._after_ms)
 
+    def ended(self, stream: str) -> None:
+        """What was begun becomes a clip, soon: the thread makes it."""
+        gone = self._streams.pop(stream, None)
+        if gone is not None and gone.clip is not None:
+            self._finish(gone)
+
     def close(self) -> None:
-        for stream in self._streams.values():
-            if stream.clip is not None:
-                self._finish(stream)
+        for stream in list(self._streams):
+            self.ended(stream)
         self._waiting.put(None)
         self._thread.join()
         self._say_what_became()
@@ -88,12 +93,12 @@ class ClipsSink(Sink):
     def _say_what_became(self) -> None:
         """What the thread wrote or could not write; told here, because events are made by the stage's own thread."""
         while not self._done.empty():
-            stream, error = self._done.get()
-            place = str(self._folder / stream)
+            first, error = self._done.get()
+            place = str(self._folder / first.stream)
             if error is None:
                 self.outages.worked(place)
             else:
-                self.outages.failed(place, stream, error)
+                self.outages.failed(place, first.stream, error, live=first.live)  # its stream may have ended since
 
     def _finish(self, stream: _Stream) -> None:
         assert stream.clip is not None
@@ -101,7 +106,7 @@ class ClipsSink(Sink):
             self._waiting.put_nowait(stream.clip)
         except queue.Full:
             self._lost += 1
-            self._done.put((stream.clip[0][0].stream, OSError("the disk is too slow: eight clips wait for it")))
+            self._done.put((stream.clip[0][0], OSError("the disk is too slow: eight clips wait for it")))
         stream.clip = None
 
     def _run(self) -> None:
@@ -116,10 +121,10 @@ class ClipsSink(Sink):
                     prune(name, self._keep)
             except (OSError, InputError) as error:
                 self._lost += 1
-                self._done.put((first.stream, error))
+                self._done.put((first, error))
             else:
                 made += 1
-                self._done.put((first.stream, None))
+                self._done.put((first, None))
         log.info("%s: %d clips%s", self._folder, made, f", {self._lost} lost" if self._lost else "")
 
 
@@ -128,7 +133,7 @@ def _record(path: Path, clip: list[tuple[Frame, bytes]]) -> None:
     try:
         for frame, jpeg in clip:
             picture = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
-            video = video or Video(path, picture)
+            video = video or Recorder(path, picture)
             video.add(picture, frame)
         if video is not None:
             video.close()

@@ -10,7 +10,7 @@ import numpy as np
 from events.event import Event
 from overlay.sinks.lines import Lines
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import writing
+from overlay.target import writing
 from transport.frame import Frame
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import target, write_whole, writing
+from overlay.target import target, write_whole, writing
 from transport.frame import Frame
 
 

@@ -42,26 +42,30 @@ class Outages:
     def __init__(self, tell: Tell, counts: dict[str, int], streams: int = 1) -> None:
         self._tell, self._counts = tell, counts
         self._now: dict[str, _Outage] = {}
-        self._streams, self._seen = streams, set[str]()
+        self._awaited = streams  # that have had no frame yet
+        self._seen: set[str] = set()
         self._live: set[str] = set()
+        self._had_camera = False
         self._unfinished = ""  # what of a file's result is missing
         counts["not_written"] = 0
 
     @property
     def is_live(self) -> bool:
-        """Whether a camera is in the run."""
-        return bool(self._live)
+        """Whether a camera is in the run, or was."""
+        return self._had_camera
 
     def saw(self, stream: str, live: bool) -> None:
         """A frame of that stream came. Raises InputError where it is the last one, and none is a camera's after all."""
         if live:
             self._live.add(stream)
+            self._had_camera = True
         if stream not in self._seen:
             self._seen.add(stream)
+            self._awaited -= 1
             self._end_of_films()
 
     def _end_of_films(self) -> None:
-        if self._unfinished and not self._live and len(self._seen) >= self._streams:
+        if self._unfinished and not self._had_camera and self._awaited <= 0:
             raise InputError(self._unfinished)
 
     def attempt(self, sink: Sink, stream: str, write: Callable[[], None]) -> None:
@@ -80,13 +84,35 @@ class Outages:
             if outage:
                 self.worked(place)
 
-    def failed(self, place: str, stream: str, error: Exception, lost: int = 1) -> None:
-        """It could not be written. Raises InputError where that ends the run."""
-        if stream not in self._live:
+    def failed(self, place: str, stream: str, error: Exception, lost: int = 1, live: bool | None = None) -> None:
+        """It could not be written. Raises InputError where that ends the run. `live`: a camera's; None: see for it."""
+        self._miss(place, error, stream in self._live if live is None else live)
+        self.began(place, stream, str(error), lost)
+
+    def _miss(self, place: str, error: Exception, live: bool) -> None:
+        """Of a file a part of the result is missing."""
+        if not live:
             why = str(error) if isinstance(error, InputError) else f"{place}: cannot be written ({error})"
             self._unfinished = self._unfinished or why
             self._end_of_films()
-        self.began(place, stream, str(error), lost)
+
+    def finish(self, sink: Sink, stream: str) -> None:
+        """The stream has ended: let the sink finish what it has of it. Raises InputError where that ends the run."""
+        place = sink.place(stream)
+        outage = self._now.pop(place, None) if place != sink.place("") else None  # else others write there, too
+        if outage is not None:
+            self._say_unwritten(place, outage)
+        try:
+            sink.ended(stream)
+        except (OSError, InputError) as error:
+            log.warning("%s: could not be finished (%s)", place, error)
+            sink.let_go(stream)
+            self._miss(place, error, stream in self._live)
+
+    def forget(self, stream: str) -> None:
+        """All sinks have finished the stream: one of its name that comes later is a new one."""
+        self._live.discard(stream)
+        self._seen.discard(stream)
 
     def began(self, place: str, stream: str, why: str, lost: int = 0) -> None:
         """It cannot be written for now: said, if it was not before."""
@@ -118,6 +144,10 @@ class Outages:
     def close(self) -> None:
         """The run ends; raises InputError where the result of a file is not whole."""
         for place, outage in self._now.items():
-            log.warning("%s: could not be written to the end, %d lost (%s)", place, outage.lost, outage.why)
+            self._say_unwritten(place, outage)
         if self._unfinished:
             raise InputError(self._unfinished)
+
+    @staticmethod
+    def _say_unwritten(place: str, outage: _Outage) -> None:
+        log.warning("%s: could not be written to the end, %d lost (%s)", place, outage.lost, outage.why)

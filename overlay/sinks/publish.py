@@ -16,8 +16,8 @@ import numpy as np
 from configs.errors import InputError
 from configs.redact import redact
 from overlay.draw import away_picture
+from overlay.recorder import fit
 from overlay.sinks.sink import Sink
-from overlay.sinks.video import fit
 from transport.cores import give_way
 from transport.frame import Frame
 
@@ -40,21 +40,36 @@ class PublishSink(Sink):
     while the camera is away a placeholder is sent, so that viewers stay connected.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, first: str = "") -> None:
+        self._url, self._first = url, first
         self._publishers: dict[str, _Publisher] = {}
+        self._leaving: list[_Publisher] = []  # of streams that have ended
 
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
         if frame.stream not in self._publishers:
-            url = self._url.replace("{stream}", frame.stream)
+            url = self._url_of(frame.stream)
             self._publishers[frame.stream] = _Publisher(frame.stream, url, picture.shape[1], picture.shape[0])
             self._publishers[frame.stream].start()
         self._publishers[frame.stream].newest = time.monotonic(), picture
 
+    def _url_of(self, stream: str) -> str:
+        """A URL without `{stream}` is that of the stream `first`; others, which are added later, are below it."""
+        url = self._url
+        if self._first and stream != self._first and "{stream}" not in url:
+            url = f"{url.rstrip('/')}/{{stream}}"
+        return url.replace("{stream}", stream)
+
+    def ended(self, stream: str) -> None:
+        """Take leave of the server, in the stream's own thread: nobody waits for the network."""
+        self._leaving = [publisher for publisher in self._leaving if publisher.is_alive()]
+        if stream in self._publishers:
+            self._publishers[stream].closing.set()
+            self._leaving.append(self._publishers.pop(stream))
+
     def close(self) -> None:
-        for publisher in self._publishers.values():
-            publisher.closing.set()
-        for publisher in self._publishers.values():
+        for stream in list(self._publishers):
+            self.ended(stream)
+        for publisher in self._leaving:
             publisher.join(1)  # one that hangs in the network ends with the process
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from events.event import unix_s
+from overlay.recorder import Recorder
 from overlay.sinks.sink import Sink
-from overlay.sinks.target import Targets, free_name, writing
-from overlay.sinks.video import Video
+from overlay.target import Targets, free_name, writing
 from transport.frame import Frame
 
 _STAMP = "%Y%m%dT%H%M%SZ"
-_STAMPED = re.compile(r"-\d{8}T\d{6}Z(-\d+)?$")
+_STAMPED = re.compile(r"-\d{8}T\d{6}Z([.-]\d+)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Keep:
 
 @dataclass(slots=True)
 class _Recording:
-    video: Video
+    video: Recorder
     began_s: float
 
 
@@ -41,8 +41,8 @@ class SegmentsSink(Sink):
     A full disk stops it, as overlay/sinks/outages.py says; the next segment begins when there is room.
     """
 
-    def __init__(self, template: str, segment_s: float, keep: Keep) -> None:
-        self._targets, self._segment_s, self._keep = Targets(template), segment_s, keep
+    def __init__(self, targets: Targets, segment_s: float, keep: Keep) -> None:
+        self._targets, self._segment_s, self._keep = targets, segment_s, keep
         self._recordings: dict[str, _Recording] = {}
 
     def place(self, stream: str) -> str:
@@ -52,12 +52,12 @@ class SegmentsSink(Sink):
         now_s = unix_s(frame.captured_ns) if frame.media_ms is None else frame.media_ms / 1000
         recording = self._recordings.get(frame.stream)
         if recording is not None and not 0 <= now_s - recording.began_s < self._segment_s:
-            self._end(frame.stream)
+            self.ended(frame.stream)
             recording = None
         if recording is None:
             path = free_name(stamped(self._targets.of(frame.stream), unix_s(frame.captured_ns)))
             with writing(path):
-                recording = self._recordings[frame.stream] = _Recording(Video(path, picture), now_s)
+                recording = self._recordings[frame.stream] = _Recording(Recorder(path, picture), now_s)
                 prune(self._targets.of(frame.stream), self._keep)
         with writing(recording.video.path):
             recording.video.add(picture, frame)
@@ -67,13 +67,14 @@ class SegmentsSink(Sink):
         if recording is not None:
             recording.video.abandon()
 
-    def _end(self, stream: str) -> None:
-        self._recordings.pop(stream).video.close()
+    def ended(self, stream: str) -> None:
+        if stream in self._recordings:
+            self._recordings.pop(stream).video.close()
 
     def close(self) -> None:
         with ExitStack() as stack:
             for stream in list(self._recordings):
-                stack.callback(self._end, stream)
+                stack.callback(self.ended, stream)
 
 
 def stamped(path: Path, unix: float) -> Path:

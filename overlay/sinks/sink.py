@@ -35,6 +35,12 @@ class Sink(ABC):
     def let_go(self, stream: str) -> None:  # noqa: B027 - most sinks hold nothing
         """What was begun of a stream could not be written: close it; the next frame begins anew."""
 
+    def ended(self, stream: str) -> None:  # noqa: B027
+        """The stream has ended, or was removed: finish what was begun of it and forget it. May raise as `show`.
+
+        May be called twice, and for a stream that had no frame; one of the same name that comes later is a new one.
+        """
+
     @abstractmethod
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
         """Take one frame; `picture` is its image with everything drawn on it, shared by all sinks."""

@@ -78,6 +78,10 @@ class WebSink(Sink):
             self._untold = min(self._untold + 1, KEPT_EVENTS)
             self._changed.notify()
 
+    def ended(self, stream: str) -> None:
+        with self._changed:
+            self._newest.pop(stream, None)
+
     def close(self) -> None:
         with self._changed:
             self._closing = True

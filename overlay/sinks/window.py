@@ -51,6 +51,10 @@ class WindowSink(Sink):
             cv2.imshow(stream, away_picture(stream, silent_s[stream], width, height))
         self._listen()
 
+    def ended(self, stream: str) -> None:
+        if self._shapes.pop(stream, None) and not self._ended and _is_open(stream):
+            cv2.destroyWindow(stream)
+
     def close(self) -> None:
         cv2.destroyAllWindows()
 

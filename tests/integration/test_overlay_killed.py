@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import av
@@ -20,19 +21,19 @@ from overlay.stage import overlay
 from transport.frame import Frame
 from transport.stage import StageContext
 
-first, restarts, *sinks = sys.argv[1:]
+first, began_s, *sinks = sys.argv[1:]
 def batches():
     for seq in range(int(first), int(first) + 30):
         yield [Frame("clip", seq, time.monotonic_ns(), np.full((120, 160, 3), seq, np.uint8), media_ms=40.0 * seq)]
-for ended in overlay(OverlayConfig(sinks=tuple(sinks)), batches(), StageContext(restarts=int(restarts))):
+for ended in overlay(OverlayConfig(sinks=tuple(sinks)), batches(), StageContext(began_s=float(began_s))):
     print(ended.frame.seq, ended.outcome, flush=True)
     if ended.frame.seq == 29:
         time.sleep(60)
 """
 
 
-def start(first: int, restarts: int, sinks: list[str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PROGRAM, str(first), str(restarts), *sinks]
+def start(first: int, began_s: float, sinks: list[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PROGRAM, str(first), str(began_s), *sinks]
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
 
 
@@ -49,7 +50,8 @@ def test_what_was_shown_before_the_kill_is_kept_and_the_next_life_goes_on(tmp_pa
     video, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     sinks = [f"file:{video}", f"jsonl:{lines}"]
 
-    killed = start(0, 0, sinks)
+    began_s = time.time()
+    killed = start(0, began_s, sinks)
     assert killed.stdout is not None
     while killed.stdout.readline() != "29 shown\n":
         assert killed.poll() is None
@@ -59,9 +61,10 @@ def test_what_was_shown_before_the_kill_is_kept_and_the_next_life_goes_on(tmp_pa
     assert seqs_in_video(video) == list(range(29))  # the muxer holds the last one until it knows how long it lasts
     assert seqs_in_lines(lines) == list(range(30))
 
-    again = start(30, 1, sinks)
+    again = start(30, began_s, sinks)
     again.communicate(timeout=60)
     assert again.returncode == 0
-    assert seqs_in_video(video) == [*range(29), *range(30, 60)]
+    assert seqs_in_video(video) == list(range(29))
+    assert seqs_in_video(tmp_path / "out.2.mp4") == list(range(30))  # a part begins at 0
     assert seqs_in_lines(lines) == list(range(60))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.2.mp4", "out.jsonl", "out.mp4"]

@@ -26,11 +26,14 @@ from overlay.stage import overlay
 from transport.frame import Frame
 from transport.stage import StageContext
 
-def batches(ended, silent_after):
+context, silent_after, ends = StageContext(), int(sys.argv[1]), sys.argv[2:] == ["ends"]
+
+def batches(ended):
     seq = 0
     while not select.select([ended], [], [], 0.05)[0]:
         image = np.zeros((240, 320, 3), np.uint8)
         image[:] = (0, 200, 0)
+        context.ended[:] = ["door"] if seq == silent_after and ends else []
         yield [Frame("door", seq, time.monotonic_ns(), image, live=True)] if seq < silent_after else []
         seq += 1
 
@@ -39,7 +42,7 @@ child = os.fork()
 if child == 0:
     os.close(end)
     config = OverlayConfig(sinks=("window",), corner=False)
-    for _ in overlay(config, batches(ended, int(sys.argv[1])), StageContext()):
+    for _ in overlay(config, batches(ended), context):
         pass
     os._exit(0)
 try:
@@ -140,9 +143,9 @@ def screen(tmp_path: Path) -> Iterator[Screen]:
 
 
 @contextmanager
-def running(screen: Screen, silent_after: int = 1_000_000) -> Iterator[subprocess.Popen[str]]:
+def running(screen: Screen, silent_after: int = 1_000_000, *ends: str) -> Iterator[subprocess.Popen[str]]:
     environment = os.environ | {"DISPLAY": screen.display, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", PROGRAM, str(silent_after)]
+    command = [sys.executable, "-c", PROGRAM, str(silent_after), *ends]
     program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         yield program
@@ -177,6 +180,15 @@ def test_a_camera_that_fell_silent_is_not_shown_as_if_it_were_there(screen: Scre
         assert wait_for(lambda: screen.has(GREEN) > 0)
         assert wait_for(lambda: screen.has(GREEN) == 0)
         assert screen.has((32, 32, 32)) > 10_000
+
+
+def test_the_window_of_a_stream_that_ended_goes_and_the_run_goes_on(screen: Screen):
+    with running(screen, 20, "ends") as program:
+        assert wait_for(lambda: screen.has(GREEN) > 0)
+        assert wait_for(lambda: not screen.picture().any())
+        time.sleep(3)  # as long as a camera must be silent to be shown as away
+        assert not screen.picture().any()
+        assert program.poll() is None
 
 
 def test_a_closed_window_ends_the_run(screen: Screen):

@@ -1,10 +1,13 @@
 """The real program records in segments and clips, and publishes over RTSP."""
 
+import os
 import signal
 import time
+from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 from test_privacy import faces_in
 
 from capture.sources import open_source
@@ -106,3 +109,33 @@ def test_what_is_published_has_no_face_with_privacy_on(maskstream, rtsp_server, 
         counts[privacy] = sum(len(faces_in(picture)) for picture in pictures)
     assert counts["none"] > 10
     assert counts["pixelate"] == 0
+
+
+def test_a_film_of_many_is_finished_at_its_own_end(maskstream, clip):
+    films = [clip(f"{name}.mp4", count=count) for name, count in (("a", 20), ("b", 20), ("long", 3000))]
+    sources = [word for film in films for word in ("--source", film)]
+    run = maskstream(*sources, "--sink", "file:rec/{stream}.mp4", "--sink", "jsonl:rec/{stream}.jsonl", "--json")
+
+    run.until(lambda: all(f"{name}.mp4: 20 frames" in run.stderr for name in ("a", "b")))
+    opened = psutil.Process(run.stage("overlay")).open_files()
+    assert {Path(file.path).name for file in opened if "/rec/" in file.path} == {"long.mp4", "long.jsonl"}
+    for name in ("a", "b"):
+        assert b"moof" not in (run.folder / "rec" / f"{name}.mp4").read_bytes()[:64]
+        assert frames_in(run.folder / "rec" / f"{name}.mp4") == 20
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+    assert run.report["parts"] == {}
+
+
+def test_a_recorder_that_is_killed_goes_on_in_a_part_that_the_report_names(maskstream, clip):
+    run = maskstream("--source", clip(count=600), "--sink", "file:rec/o.mp4", "--json")
+    first, second = run.folder / "rec" / "o.mp4", run.folder / "rec" / "o.2.mp4"
+    run.until(lambda: first.exists() and first.stat().st_size > 50_000)
+    os.kill(run.stage("overlay"), signal.SIGKILL)
+    assert run.wait() == 0
+    assert run.report["parts"] == {"rec/o.mp4": ["rec/o.2.mp4"]}
+    assert run.stderr.count("rec/o.mp4: goes on in o.2.mp4") == 1
+    ledger = run.report["streams"]["clip"]
+    recorded = frames_in(first) + frames_in(second)
+    assert abs(recorded - ledger["shown"]) <= 1
+    assert b"moof" not in second.read_bytes()[:64]

@@ -114,3 +114,18 @@ def test_a_bad_rule_is_refused_in_one_line(tmp_path, text, says):
     with pytest.raises(InputError, match=says) as refusal:
         rules_of(tmp_path, text)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_stream_that_comes_again_after_its_end_has_other_people(tmp_path):
+    rules = rules_of(tmp_path, "rules: [{name: bare, kind: label, label: no_mask, for: 1s, cool_down: 1h}]")
+    watch = Watch(rules)
+
+    def seen(stream):
+        frames = [Frame(stream, seq, 0, IMAGE, (person(1, "no_mask"),), media_ms=seq * STEP_MS) for seq in range(15)]
+        return [event.rule for frame in frames for event, _ in watch.see(frame, IMAGE)]
+
+    for stream in ("door", "hall"):
+        assert seen(stream) == ["decision", "bare"]
+    watch.forget("door")
+    watch.forget("nobody")
+    assert (seen("door"), seen("hall")) == (["decision", "bare"], [])

@@ -1,10 +1,12 @@
 """Nothing is written by two sinks or two runs at once."""
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from configs.errors import InputError
@@ -85,3 +87,38 @@ def test_devices_and_places_without_room_for_a_lock_are_nobodys(tmp_path):
         with Claims([spec]) as claims, Claims([spec]) as others:
             claims.take("door")
             others.take("door")
+
+
+def test_what_a_removed_stream_wrote_is_free_and_what_others_write_is_not(tmp_path):
+    specs = [f"file:{tmp_path}/o.mp4", f"jsonl:{tmp_path}/all.jsonl", f"clips:{tmp_path}/c/"]
+    held = psutil.Process().num_fds()
+    with Claims(specs) as claims:
+        claims.take("door")
+        first = psutil.Process().num_fds()
+        for number in range(20):
+            claims.take(f"c{number}")
+            claims.keep(["door"])
+        assert psutil.Process().num_fds() == first
+        assert sorted(path.name for path in tmp_path.glob(".*")) == [".all.jsonl.lock", ".o.mp4.lock"]
+        claims.take("hall")
+        with Claims([f"file:{tmp_path}/o-hall.mp4"]) as other, pytest.raises(InputError, match="another run"):
+            other.take("x")
+        claims.keep(["hall"])  # the first stream is gone, and its name is still its own
+        claims.take("yard")
+        assert {path.name for path in tmp_path.glob(".o*")} == {".o-hall.mp4.lock", ".o-yard.mp4.lock"}
+    assert psutil.Process().num_fds() == held
+
+
+def test_the_parts_of_a_video_are_told_and_nobody_elses_files(tmp_path):
+    for name in ("door.2.mp4", "hall.2.mp4"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1, 1))  # of an earlier run
+    with Claims([f"file:{tmp_path}/{{stream}}.mp4"]) as claims:
+        for stream in ("door", "hall", "yard", "yard.3"):
+            claims.take(stream)
+        for name in ("door", "door.4", "door.10", "door.x", "hall", "yard", "yard.2", "yard.3"):
+            (tmp_path / f"{name}.mp4").write_text("x")
+            os.utime(tmp_path / f"{name}.mp4")
+        claims.keep(["hall", "yard", "yard.3"])
+    parts = {Path(video).name: [Path(part).name for part in parts] for video, parts in claims.parts().items()}
+    assert parts == {"door.mp4": ["door.4.mp4", "door.10.mp4"], "yard.mp4": ["yard.2.mp4"]}

@@ -2,8 +2,11 @@
 
 import errno
 import os
+import threading
 import time
 from dataclasses import replace
+from functools import partial
+from typing import ClassVar
 
 import av
 import numpy as np
@@ -11,11 +14,16 @@ import pytest
 
 from configs.errors import InputError
 from events.event import Event
-from overlay.sinks import outages, video
+from overlay import recorder
+from overlay.recorder import Recorder
+from overlay.sinks import outages, publish
 from overlay.sinks.clips import ClipsSink
+from overlay.sinks.event_lines import EventLinesSink
 from overlay.sinks.outages import Outages
+from overlay.sinks.publish import PublishSink
 from overlay.sinks.segments import Keep, SegmentsSink, prune
-from overlay.sinks.video import Video, VideoSink
+from overlay.sinks.video import VideoSink
+from overlay.target import Targets
 from transport.frame import Frame
 
 IMAGE = np.full((48, 64, 3), 90, np.uint8)
@@ -32,7 +40,7 @@ def frames_in(path) -> int:
 
 
 def test_a_new_video_begins_after_each_span_and_no_frame_is_lost(tmp_path):
-    sink = SegmentsSink(str(tmp_path / "{stream}.mp4"), 1.0, Keep())
+    sink = SegmentsSink(Targets(str(tmp_path / "{stream}.mp4")), 1.0, Keep())
     for seq in range(60):
         sink.show(frame(seq), IMAGE, 1.0)
         sink.show(frame(seq, "hall"), IMAGE, 1.0)
@@ -70,19 +78,19 @@ class Showing:
 
 
 def full_disk(monkeypatch, holds):
-    def add(self, picture, frame, real=Video.add):
+    def add(self, picture, frame, real=Recorder.add):
         if holds():
             raise OSError(errno.ENOSPC, "No space left on device")
         real(self, picture, frame)
 
-    monkeypatch.setattr(Video, "add", add)
+    monkeypatch.setattr(Recorder, "add", add)
 
 
 def test_a_full_disk_stops_a_live_recording_with_one_event_and_it_begins_again(tmp_path, monkeypatch, caplog):
     full = [False]
     full_disk(monkeypatch, lambda: full[0])
     monkeypatch.setattr(outages, "FIRST_S", 0.0)
-    sink = SegmentsSink(str(tmp_path / "door.mp4"), 60.0, Keep())
+    sink = SegmentsSink(Targets(str(tmp_path / "door.mp4")), 60.0, Keep())
     show = Showing(sink)
     for seq in range(30):
         full[0] = 10 <= seq < 20
@@ -100,24 +108,24 @@ def test_one_video_of_a_camera_goes_on_in_another_file_and_one_of_a_film_is_refu
     full = [False]
     full_disk(monkeypatch, lambda: full[0])
     monkeypatch.setattr(outages, "FIRST_S", 0.0)
-    sink = VideoSink(str(tmp_path / "door.mp4"))
+    sink = VideoSink(Targets(str(tmp_path / "door.mp4")))
     show = Showing(sink)
     for seq in range(15):
         full[0] = 5 <= seq < 10
         show(frame(seq, live=True))
     sink.close()
     assert len(show.told) == 2
-    assert {path.name: frames_in(path) for path in tmp_path.iterdir()} == {"door.mp4": 5, "door-2.mp4": 5}
+    assert {path.name: frames_in(path) for path in tmp_path.iterdir()} == {"door.mp4": 5, "door.2.mp4": 5}
     full[0] = True
     with pytest.raises(InputError, match="cannot be written"):
-        Showing(VideoSink(str(tmp_path / "film.mp4")))(frame(0))
+        Showing(VideoSink(Targets(str(tmp_path / "film.mp4"))))(frame(0))
 
 
 def test_a_video_that_is_deleted_or_moved_begins_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(outages, "FIRST_S", 0.0)
-    monkeypatch.setattr(video, "LOOK_S", -1.0)
+    monkeypatch.setattr(recorder, "LOOK_S", -1.0)
     path = tmp_path / "door.mp4"
-    sink = VideoSink(str(path))
+    sink = VideoSink(Targets(str(path)))
     show = Showing(sink)
     for seq in range(15):
         if seq == 5:
@@ -130,8 +138,8 @@ def test_a_video_that_is_deleted_or_moved_begins_anew(tmp_path, monkeypatch):
     assert [text for _, _, text in show.told][1::2] == ["records again, 1 lost meanwhile"] * 2
     assert path.read_text() == "somebody else's"
     assert frames_in(tmp_path / "moved.mp4") == 4
-    assert frames_in(tmp_path / "door-2.mp4") == 4
-    film = VideoSink(str(tmp_path / "film.mp4"))
+    assert frames_in(tmp_path / "door.2.mp4") == 4
+    film = VideoSink(Targets(str(tmp_path / "film.mp4")))
     film.show(frame(0), IMAGE, 1.0)
     (tmp_path / "film.mp4").unlink()
     with pytest.raises(InputError, match=r"film\.mp4: cannot be written"):
@@ -143,7 +151,7 @@ def test_a_film_beside_a_camera_ends_the_run_at_its_end_only(tmp_path, camera):
     (tmp_path / "file").touch()
     counts = {}
     outages = Outages(lambda *said: None, counts, streams=2)
-    sink = VideoSink(str(tmp_path / "file" / "o.mp4"))
+    sink = VideoSink(Targets(str(tmp_path / "file" / "o.mp4")))
     for seq in range(2):  # the other stream has not come yet
         outages.saw("film", live=False)
         outages.attempt(sink, "film", lambda seq=seq: sink.show(frame(seq, "film"), IMAGE, 1.0))
@@ -170,6 +178,25 @@ def test_clips_that_cannot_be_written_are_said_once_and_counted(tmp_path, monkey
     assert list((tmp_path / "clips").iterdir()) == []
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_a_last_clip_that_cannot_be_written_after_the_end_of_its_stream_is_a_films_or_a_cameras(
+    tmp_path, monkeypatch, live
+):
+    full_disk(monkeypatch, lambda: True)
+    sink = ClipsSink(str(tmp_path / "clips"), before_s=0.2, after_s=0.2, keep=Keep())
+    show = Showing(sink)
+    show(replace(frame(0), live=live))
+    sink.happened(Event(id="1", time="", rule="decision", stream="door", text="mask"), b"")
+    show.outages.finish(sink, "door")
+    show.outages.forget("door")
+    if live:
+        sink.close()
+        show.outages.close()
+    else:
+        with pytest.raises(InputError, match="No space left"):
+            sink.close()
+
+
 def test_a_clip_begins_before_its_event_ends_after_it_and_two_close_ones_are_one(tmp_path):
     sink = ClipsSink(str(tmp_path / "clips"), before_s=1.0, after_s=1.0, keep=Keep())
     sink.outages = Outages(lambda *said: None, {})
@@ -186,3 +213,80 @@ def test_a_clip_begins_before_its_event_ends_after_it_and_two_close_ones_are_one
 
 def replace_stream(event):
     return Event(id="2", time=event.time, rule=event.rule, stream="elsewhere", text=event.text)
+
+
+def test_at_the_end_of_a_stream_its_segment_and_its_clip_are_finished(tmp_path):
+    segments = SegmentsSink(Targets(str(tmp_path / "{stream}.mp4")), 60.0, Keep())
+    clips = ClipsSink(str(tmp_path / "clips"), before_s=1.0, after_s=1.0, keep=Keep())
+    clips.outages = Outages(lambda *said: None, {})
+    for seq in range(20):
+        for stream in ("door", "hall"):
+            segments.show(frame(seq, stream), IMAGE, 1.0)
+            clips.show(frame(seq, stream), IMAGE, 1.0)
+    clips.happened(Event(id="1", time="", rule="decision", stream="door", text="mask"), b"")
+    for _ in range(2):  # it may be told twice
+        for sink in (segments, clips):
+            sink.ended("door")
+    [segment], [other] = tmp_path.glob("door-*.mp4"), tmp_path.glob("hall-*.mp4")
+    assert b"moof" not in segment.read_bytes()[:64]
+    assert b"moof" in other.read_bytes()[:2000]  # that one goes on
+    segments.show(frame(0, "door"), IMAGE, 1.0)  # another of its name
+    for sink in (segments, clips):
+        sink.close()
+    assert sorted(frames_in(path) for path in tmp_path.glob("*.mp4")) == [1, 20, 20]
+    assert [frames_in(path) for path in (tmp_path / "clips").iterdir()] == [20]
+
+
+def test_an_outage_ends_with_its_stream_unless_others_write_there_too(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(outages, "FIRST_S", 0.0)
+    full_disk(monkeypatch, lambda: True)
+    video = VideoSink(Targets(str(tmp_path / "{stream}.mp4")))
+    show = Showing(video)
+    (tmp_path / "file").touch()
+    lines = EventLinesSink(str(tmp_path / "file" / "events.jsonl"))
+    for stream in ("door", "hall"):
+        show(frame(0, stream, live=True))
+        event = Event(id="1", time="", rule="decision", stream=stream, text="mask")
+        show.outages.attempt(lines, stream, partial(lines.happened, event, b""))
+    for sink in (video, lines):
+        show.outages.finish(sink, "door")
+    show.outages.forget("door")
+    said = [record.getMessage() for record in caplog.records if "not be written to the end" in record.message]
+    assert len(said) == 1
+    assert said[0].startswith(f"{tmp_path}/door.mp4: could not be written to the end, 1 lost")
+    caplog.clear()
+    show.outages.close()
+    assert {record.args[0] for record in caplog.records} == {str(tmp_path / "hall.mp4"), lines.place("")}
+
+
+class Publisher:
+    """Stands in for the thread that sends to a server."""
+
+    started: ClassVar[list[str]] = []
+
+    def __init__(self, stream, url, width, height):
+        self.url, self.closing = url, threading.Event()
+
+    def start(self):
+        self.started.append(self.url)
+
+    def is_alive(self):
+        return not self.closing.is_set()
+
+    def join(self, timeout):
+        assert self.closing.is_set()
+
+
+def test_a_stream_that_ended_is_published_no_more_and_one_of_its_name_anew(monkeypatch):
+    monkeypatch.setattr(publish, "_Publisher", Publisher)
+    sink = PublishSink("rtsp://host/a", first="door")
+    for stream in ("door", "hall"):
+        sink.show(frame(0, stream), IMAGE, 1.0)
+    sink.ended("hall")
+    sink.show(frame(0, "hall"), IMAGE, 1.0)
+    assert Publisher.started == ["rtsp://host/a", "rtsp://host/a/hall", "rtsp://host/a/hall"]
+    for _ in range(50):
+        sink.ended("hall")
+        sink.show(frame(0, "hall"), IMAGE, 1.0)
+    assert len(sink._leaving) <= 1
+    sink.close()

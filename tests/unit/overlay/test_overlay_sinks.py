@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from configs.errors import InputError
@@ -20,7 +21,6 @@ from overlay.sinks.history import HistorySink
 from overlay.sinks.images import ImagesSink
 from overlay.sinks.jsonl import JsonlSink
 from overlay.sinks.outages import Outages
-from overlay.sinks.target import left_by_this_run
 from transport.frame import Box, Face, Frame, Prediction
 from transport.stage import StageContext
 
@@ -165,30 +165,34 @@ def test_a_line_is_in_the_file_as_soon_as_its_frame_is_shown(tmp_path):
     sink.close()
 
 
-def test_a_new_run_starts_the_jsonl_over_and_a_restarted_stage_goes_on(tmp_path):
-    path = tmp_path / "out.jsonl"
+def test_what_the_run_wrote_stays_and_that_of_an_earlier_run_is_replaced(tmp_path):
+    path, began_s = tmp_path / "out.jsonl", time.time() - 60
     path.write_text("of an earlier run\n")
-    show_all(JsonlSink(str(path)), [frame(0)])
+    os.utime(path, (began_s - 1, began_s - 1))
+    show_all(JsonlSink(str(path), began_s), [frame(0)])
     with path.open("a") as file:
         file.write('{"stream": "torn by a kill' + 1000 * ".")
-    show_all(JsonlSink(str(path), goes_on=True), [frame(2)])
+    show_all(JsonlSink(str(path), began_s), [frame(2)])  # the next life of the stage
     assert [json.loads(line)["seq"] for line in path.read_text().splitlines()] == [0, 2]
 
 
-def test_a_restarted_stage_does_not_go_on_with_the_file_of_an_earlier_run(tmp_path):
-    path = tmp_path / "out.jsonl"
-    path.write_text("of an earlier run\n")
-    assert left_by_this_run(path)
-    os.utime(path, (1, 1))
-    assert not left_by_this_run(path)
-    show_all(JsonlSink(str(path), goes_on=True), [frame(2)])
-    assert len(path.read_text().splitlines()) == 1
+def test_a_stream_that_comes_again_adds_to_its_lines(tmp_path):
+    sink = JsonlSink(str(tmp_path / "{stream}.jsonl"), 0.0)
+    for seq in range(2):
+        sink.show(frame(seq), frame().image, 0)
+    held = psutil.Process().num_fds()
+    for _ in range(2):  # it may be told twice
+        sink.ended("door")
+    assert psutil.Process().num_fds() == held - 1
+    sink.show(frame(0), frame().image, 0)
+    sink.close()
+    assert [json.loads(line)["seq"] for line in (tmp_path / "door.jsonl").read_text().splitlines()] == [0, 1, 0]
 
 
 def test_a_restarted_stage_goes_on_with_an_empty_or_torn_jsonl(tmp_path):
     for content in ("", "torn"):
         (tmp_path / "out.jsonl").write_text(content)
-        show_all(JsonlSink(str(tmp_path / "out.jsonl"), goes_on=True), [frame(2)])
+        show_all(JsonlSink(str(tmp_path / "out.jsonl"), 0.0), [frame(2)])
         assert json.loads((tmp_path / "out.jsonl").read_text())["seq"] == 2
 
 

@@ -9,8 +9,8 @@ import pytest
 import overlay.stage
 from configs.errors import InputError
 from configs.schema import OverlayConfig
+from overlay.away import AwayMonitor
 from overlay.sinks.sink import Sink
-from overlay.stage import Silence
 from transport.frame import Box, Ended, Face, Frame
 from transport.stage import StageContext
 
@@ -18,7 +18,7 @@ from transport.stage import StageContext
 class Seen(Sink):
     def __init__(self, wants_pixels=True, fails_to_close=False):
         self.wants_pixels, self.fails_to_close = wants_pixels, fails_to_close
-        self.pictures, self.frames, self.idle_calls, self.closed = [], [], [], False
+        self.pictures, self.frames, self.idle_calls, self.ends, self.closed = [], [], [], [], False
 
     def show(self, frame, picture, age_ms):
         self.frames.append(frame)
@@ -26,6 +26,9 @@ class Seen(Sink):
 
     def idle(self, silent_s):
         self.idle_calls.append(silent_s)
+
+    def ended(self, stream):
+        self.ends.append((stream, len(self.frames)))
 
     def close(self):
         self.closed = True
@@ -134,16 +137,81 @@ def test_sinks_are_told_when_nothing_comes(monkeypatch):
 
 
 def test_a_live_stream_is_away_after_two_silent_seconds():
-    silence = Silence()
-    silence.heard(live(stream="door"), now_s=100)
-    silence.heard(live(stream="hall"), now_s=102)
-    silence.heard(replace(live(stream="clip"), media_ms=0.0, live=False), now_s=100)
-    assert silence.silent_s(now_s=101) == {}
-    assert silence.silent_s(now_s=103.5) == {"door": 3.5}
-    silence.heard(live(stream="door"), now_s=104)
-    assert silence.silent_s(now_s=105) == {"hall": 3}
+    away = AwayMonitor()
+    away.heard(live(stream="door"), now_s=100)
+    away.heard(live(stream="hall"), now_s=102)
+    away.heard(replace(live(stream="clip"), media_ms=0.0, live=False), now_s=100)
+    assert away.silent_s(now_s=101) == {}
+    assert away.silent_s(now_s=103.5) == {"door": 3.5}
+    away.heard(live(stream="door"), now_s=104)
+    assert away.silent_s(now_s=105) == {"hall": 3}
+    away.forget("hall")  # it was removed
+    assert away.silent_s(now_s=3600) == {"door": 3496}
 
 
 def test_silence_is_looked_for_twice_a_second_however_fast_the_batches_come():
-    silence = Silence()
-    assert [silence.due(10 + i / 100) for i in range(100)].count(True) == 3
+    away = AwayMonitor()
+    assert [away.due(10 + i / 100) for i in range(100)].count(True) == 3
+
+
+def test_sinks_are_told_that_a_stream_ended_after_its_last_frame_and_one_of_its_name_is_new(monkeypatch):
+    sink, context = Seen(), StageContext()
+    monkeypatch.setattr(overlay.stage, "make_sinks", lambda config, context: [sink])
+
+    def batches():
+        yield [live(0), live(1), live(0, stream="hall")]
+        context.ended.append("door")
+        yield []
+        context.ended.clear()
+        yield [live(0)]
+
+    list(overlay.stage.overlay(OverlayConfig(sinks=("null",)), batches(), context))
+    assert sink.ends == [("door", 3)]
+    assert [(frame.stream, frame.seq) for frame in sink.frames[3:]] == [("door", 0)]
+
+
+class Unfinishable(Seen):
+    def ended(self, stream):
+        raise InputError(f"{stream}.mp4: cannot be written (No space left on device)")
+
+
+def test_a_face_that_was_hidden_is_not_hidden_in_another_stream_of_the_name(monkeypatch):
+    sink, context = Seen(), StageContext()
+    monkeypatch.setattr(overlay.stage, "make_sinks", lambda config, context: [sink])
+    first, second = replace(live(), faces=(Face(Box(40, 40, 50, 60), track=1),)), replace(live(1), faces=())
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+
+    def batches():
+        yield [replace(first, image=noise)]
+        context.ended.append("door")
+        yield []
+        context.ended.clear()
+        yield [replace(second, image=noise)]
+
+    list(overlay.stage.overlay(OverlayConfig(sinks=("null",), privacy="blur"), batches(), context))
+    assert [bool((frame.image != noise).any()) for frame in sink.frames] == [True, False]
+
+
+@pytest.mark.parametrize(("is_live", "ends_the_run"), [(True, False), (False, True)])
+def test_what_cannot_be_finished_of_a_film_ends_the_run_and_of_a_camera_is_said(
+    monkeypatch, caplog, is_live, ends_the_run
+):
+    sinks, context = [Unfinishable(), Seen()], StageContext()
+    monkeypatch.setattr(overlay.stage, "make_sinks", lambda config, context: sinks)
+
+    def batches():
+        yield [replace(live(), live=is_live, media_ms=None if is_live else 0.0)]
+        context.ended.append("door")
+        yield []
+
+    def run():
+        list(overlay.stage.overlay(OverlayConfig(sinks=("null",)), batches(), context))
+
+    if ends_the_run:
+        with pytest.raises(InputError, match="No space left"):
+            run()
+    else:
+        run()
+        assert sinks[1].ends == [("door", 1)]
+    assert "could not be finished" in caplog.text
+    assert all(sink.closed for sink in sinks)

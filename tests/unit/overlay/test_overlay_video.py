@@ -1,6 +1,8 @@
 """The video that is recorded: every frame at its time, whatever size it has and whatever became of its recorder."""
 
+import contextlib
 import logging
+import os
 import shutil
 import subprocess
 import time
@@ -12,7 +14,10 @@ import pytest
 
 from configs.errors import InputError
 from overlay.draw import BLUE, GREEN, RED
-from overlay.sinks.video import PICTURE_MS, Clock, Video, VideoSink, fit
+from overlay.recorder import Recorder, fit
+from overlay.sinks.video import VideoSink
+from overlay.target import Targets
+from overlay.timeline import PICTURE_MS, Timeline
 from transport.frame import Frame
 
 
@@ -22,8 +27,9 @@ def frame(seq: int, stream: str = "clip", size=(160, 120), value=0, **known) -> 
     return Frame(stream, seq, image=image, **known)
 
 
-def record(path: Path, frames: list[Frame], goes_on: bool = False) -> None:
-    sink = VideoSink(str(path), goes_on)
+def record(path: Path, frames: list[Frame], began_s: float = 0.0) -> None:
+    """By a life of the stage of its own, in a run that began then."""
+    sink = VideoSink(Targets(str(path), began_s=began_s))
     for one in frames:
         sink.show(one, one.image, 0)
     sink.close()
@@ -98,14 +104,14 @@ def test_a_stream_has_its_own_video_where_asked_for(tmp_path):
 
 
 def test_a_camera_frame_stands_at_its_time_of_capture():
-    clock = Clock()
-    places = [clock.place(frame(0, captured_ns=ns)) for ns in (5_000_000_000, 5_033_000_000, 5_500_000_000)]
+    timeline = Timeline()
+    places = [timeline.place(frame(0, captured_ns=ns)) for ns in (5_000_000_000, 5_033_000_000, 5_500_000_000)]
     assert places == pytest.approx([0, 33, 500])
 
 
 def test_time_in_the_video_never_goes_back():
-    clock = Clock()
-    places = [clock.place(frame(0, media_ms=ms)) for ms in (0.0, 40.0, 40.0, 20.0, 60.0, 100.0)]
+    timeline = Timeline()
+    places = [timeline.place(frame(0, media_ms=ms)) for ms in (0.0, 40.0, 40.0, 20.0, 60.0, 100.0)]
     assert places == pytest.approx([0, 40, 80, 120, 160, 200])
 
 
@@ -125,35 +131,32 @@ def test_behind_a_pause_of_hours_frames_play_at_their_rate(tmp_path, hours):
 
 
 def test_a_pause_does_not_set_the_rate_of_what_starts_over():
-    clock = Clock()
-    places = [clock.place(frame(0, media_ms=ms)) for ms in (0.0, 40.0, 3_600_000.0, 0.0, 40.0)]
+    timeline = Timeline()
+    places = [timeline.place(frame(0, media_ms=ms)) for ms in (0.0, 40.0, 3_600_000.0, 0.0, 40.0)]
     assert places == pytest.approx([0, 40, 3_600_000, 3_600_040, 3_600_080])
 
 
-def test_a_restarted_recorder_keeps_what_was_recorded_before(tmp_path):
-    """The second life may even find another picture size; frames lost between the two leave a gap in time."""
-    path = tmp_path / "out.mp4"
+def test_a_recorder_that_starts_again_goes_on_in_a_new_part_and_does_not_read_the_old_one(
+    tmp_path, monkeypatch, caplog
+):
+    path, opened = tmp_path / "out.mp4", []
     record(path, of_file(20))
-    record(path, of_file(10, start=25, size=(320, 120)), goes_on=True)
-    times_ms, pictures = playback(path)
-    assert times_ms == [40 * i for i in [*range(20), *range(25, 35)]]
-    assert {picture.shape for picture in pictures} == {(120, 160, 3)}
-    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    before = path.read_bytes()
 
+    def noted(name, *how, real=av.open, **more):
+        opened.append(name)
+        return real(name, *how, **more)
 
-def test_a_recorder_killed_while_it_took_over_loses_nothing(tmp_path):
-    record(tmp_path / "out.earlier.mp4", of_file(20))
-    record(tmp_path / "out.mp4", of_file(3))  # what had been copied when it was killed
-    record(tmp_path / "out.mp4", of_file(10, start=25), goes_on=True)
-    assert len(playback(tmp_path / "out.mp4")[0]) == 30
-    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
-
-
-def test_a_camera_video_goes_on_right_after_the_earlier_part(tmp_path):
-    path = tmp_path / "out.mp4"
-    record(path, [frame(i, captured_ns=1_000_000_000 + i * 40_000_000) for i in range(5)])
-    record(path, [frame(i, captured_ns=9_000_000_000 + i * 40_000_000) for i in range(5)], goes_on=True)
-    assert playback(path)[0] == [40 * i for i in range(10)]
+    monkeypatch.setattr(av, "open", noted)
+    with caplog.at_level(logging.INFO):
+        record(path, of_file(10, start=25, size=(320, 120)))
+        record(path, of_file(5, start=40))
+    assert opened == [f"file:{tmp_path / name}" for name in ("out.2.mp4", "out.3.mp4")]
+    assert path.read_bytes() == before
+    assert f"{path}: goes on in out.2.mp4, what was recorded stays as it is" in caplog.text
+    monkeypatch.undo()
+    assert [len(playback(tmp_path / name)[0]) for name in ("out.mp4", "out.2.mp4", "out.3.mp4")] == [20, 10, 5]
+    assert playback(tmp_path / "out.2.mp4")[0] == [40 * i for i in range(10)]
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0, 0), (0.01, 0), (0.5, 5), (0.999, 9), (1, 10)])
@@ -161,31 +164,71 @@ def test_a_recorder_killed_in_the_middle_of_writing_loses_the_torn_frame_only(sh
     """Ten frames are out when the eleventh comes; the kill leaves this share of them."""
     pixels = np.random.default_rng(0).integers(0, 255, (11, 120, 160, 3), np.uint8)
     frames = [Frame("clip", i, 0, picture, media_ms=40.0 * i) for i, picture in enumerate(pixels)]
-    sink, path = VideoSink(str(tmp_path / "killed.mp4")), tmp_path / "new" / "out.mp4"
+    sink, path = VideoSink(Targets(str(tmp_path / "killed.mp4"))), tmp_path / "new" / "out.mp4"
     for one in frames:
         sink.show(one, one.image, 0)
     written = (tmp_path / "killed.mp4").read_bytes()
     sink.close()
     path.parent.mkdir()
     path.write_bytes(written[: round(share * len(written))])
-    record(path, of_file(5, start=20), goes_on=True)
-    assert abs(len(playback(path)[0]) - 5 - kept) <= (share == 0.5)
-    assert [path.name for path in path.parent.iterdir()] == ["out.mp4"]
+    record(path, of_file(5, start=20))
+    assert len(playback(path.with_name("out.2.mp4"))[0]) == 5
+    if kept:
+        assert abs(playable(path) - kept) <= (share == 0.5)
 
 
-def test_a_new_run_starts_the_video_over(tmp_path):
-    record(tmp_path / "out.mp4", of_file(20))
-    record(tmp_path / "out.mp4", of_file(5))
-    assert len(playback(tmp_path / "out.mp4")[0]) == 5
+def playable(path: Path) -> int:
+    """How many frames of a file a player shows, up to the torn one."""
+    with av.open(str(path)) as video:
+        shown = 0
+        with contextlib.suppress(av.error.InvalidDataError):
+            for shown, _ in enumerate(video.decode(video=0), 1):  # noqa: B007
+                pass
+    return shown
+
+
+def test_a_new_run_starts_the_video_over_and_leaves_the_parts_of_others(tmp_path):
+    for _ in range(2):
+        record(tmp_path / "out.mp4", of_file(20))
+    before = time.time() - 60
+    for name in ("out.mp4", "out.2.mp4"):
+        os.utime(tmp_path / name, (before, before))
+    record(tmp_path / "out.mp4", of_file(5), began_s=before + 30)
+    record(tmp_path / "out.mp4", of_file(3), began_s=before + 30)
+    parts = {path.name: len(playback(path)[0]) for path in tmp_path.iterdir()}
+    assert parts == {"out.mp4": 5, "out.2.mp4": 20, "out.3.mp4": 3}
+
+
+def test_a_video_is_finished_at_the_end_of_its_stream_and_another_of_that_name_overwrites_nothing(tmp_path):
+    sink = VideoSink(Targets(str(tmp_path / "{stream}.mp4")))
+    for one in [*of_file(6, stream="door"), *of_file(9, stream="hall")]:
+        sink.show(one, one.image, 0)
+    for _ in range(2):  # it may be told twice
+        sink.ended("door")
+    assert len(playback(tmp_path / "door.mp4")[0]) == 6
+    assert b"moof" not in (tmp_path / "door.mp4").read_bytes()[:64]
+    for one in of_file(4, stream="door"):
+        sink.show(one, one.image, 0)
+    sink.close()
+    parts = {path.name: len(playback(path)[0]) for path in tmp_path.iterdir()}
+    assert parts == {"door.mp4": 6, "hall.mp4": 9, "door.2.mp4": 4}
+
+
+def test_the_file_without_a_streams_name_is_the_first_streams_whoever_comes_first(tmp_path):
+    sink = VideoSink(Targets(str(tmp_path / "o.mp4"), first="door"))
+    for stream in ("hall", "door"):
+        sink.show(frame(0, stream, media_ms=0.0), frame(0).image, 0)
+    sink.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"o.mp4", "o-hall.mp4"}
+    assert (sink.place("door"), sink.place("hall")) == (str(tmp_path / "o.mp4"), str(tmp_path / "o-hall.mp4"))
 
 
 def test_without_libx264_it_records_mpeg4_and_says_so(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(av, "codecs_available", av.codecs_available - {"libx264"})
     with caplog.at_level(logging.WARNING):
         record(tmp_path / "out.mp4", of_file(20))
-    record(tmp_path / "out.mp4", of_file(10, start=20), goes_on=True)
     assert "no libx264" in caplog.text
-    assert playback(tmp_path / "out.mp4")[0] == [40 * i for i in range(30)]
+    assert playback(tmp_path / "out.mp4")[0] == [40 * i for i in range(20)]
 
 
 def test_a_video_that_cannot_be_written_is_named_in_one_line(tmp_path):
@@ -195,17 +238,17 @@ def test_a_video_that_cannot_be_written_is_named_in_one_line(tmp_path):
 
 
 def test_all_videos_are_closed_also_when_one_fails_to(tmp_path, monkeypatch):
-    sink = VideoSink(str(tmp_path / "{stream}.mp4"))
+    sink = VideoSink(Targets(str(tmp_path / "{stream}.mp4")))
     for stream in ("a", "b", "c"):
         sink.show(frame(0, stream, media_ms=0.0), frame(0).image, 0)
     closed = []
 
-    def close(video: Video) -> None:
+    def close(video: Recorder) -> None:
         closed.append(video.path.stem)
         if video.path.stem == "b":
             raise InputError("b.mp4: cannot be written")
 
-    monkeypatch.setattr(Video, "close", close)
+    monkeypatch.setattr(Recorder, "close", close)
     with pytest.raises(InputError, match=r"b\.mp4"):
         sink.close()
     assert sorted(closed) == ["a", "b", "c"]

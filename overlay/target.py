@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-
-import psutil
 
 from configs.errors import InputError
 
@@ -23,40 +20,44 @@ def target(template: str, stream: str) -> Path:
 
 
 class Targets:
-    """A file for each stream; where two would have the same one, the later gets its name added.
+    """A file for each stream. A template without `{stream}` is the name of one file, that of the stream `first`;
+    others, which are added while the run goes on, get theirs behind it. Empty: all have that one.
 
-    That happens when a stream is added while the run goes on: until then there was only one.
+    The run began at `began_s`, Unix time.
 
-    >>> targets = Targets("out.mp4")
-    >>> [targets.of(stream).as_posix() for stream in ("door", "hall", "door")]
-    ['out.mp4', 'out-hall.mp4', 'out.mp4']
+    >>> targets = Targets("out.mp4", first="door")
+    >>> [targets.of(stream).as_posix() for stream in ("door", "hall")]
+    ['out.mp4', 'out-hall.mp4']
     """
 
-    def __init__(self, template: str) -> None:
-        self._template = template
-        self._paths: dict[str, Path] = {}
+    def __init__(self, template: str, first: str = "", began_s: float = 0.0) -> None:
+        self._template, self._first, self._began_s = template, first, began_s
 
     def of(self, stream: str) -> Path:
-        if stream not in self._paths:
-            path = target(self._template, stream)
-            if path in self._paths.values():
-                path = path.with_name(f"{path.stem}-{target('{stream}', stream)}{path.suffix}")
-            self._paths[stream] = path
-        return self._paths[stream]
+        """The stream's file."""
+        path = target(self._template, stream)
+        if "{stream}" in self._template or not self._first or stream == self._first:
+            return path
+        return path.with_name(f"{path.stem}-{target('{stream}', stream)}{path.suffix}")
+
+    def begin(self, stream: str) -> Path:
+        """Where its recording begins: in its file, or in a new part where this run has begun that already."""
+        path = self.of(stream)
+        return free_name(path) if written_since(path, self._began_s) else path
 
 
 def free_name(path: Path) -> Path:
-    """The path, with a number behind it where a file of that name is there already."""
+    """The path, as a part with a number where a file of that name is there already: `out.2.mp4`."""
     number, free = 1, path
     while free.exists():
         number += 1
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        free = path.with_name(f"{path.stem}.{number}{path.suffix}")
     return free
 
 
-def left_by_this_run(path: Path) -> bool:
-    """Whether the file was written since the supervisor, our parent process, started: an earlier run's is replaced."""
-    return path.is_file() and path.stat().st_mtime >= psutil.Process(os.getppid()).create_time()
+def written_since(path: Path, unix_s: float) -> bool:
+    """Whether the file was written since then. What was before the run began is an earlier run's, and is replaced."""
+    return path.is_file() and path.stat().st_mtime >= unix_s
 
 
 @contextlib.contextmanager
