@@ -78,7 +78,8 @@ def test_beyond_loopback_nobody_enters_without_the_token(served):
     assert code == 401
     assert b"<form" in body
     assert "default-src 'none'" in headers["Content-Security-Policy"]
-    assert ask(port, "/snapshot/demo.jpg", Authorization=f"Bearer {TOKEN}")[0] == 200
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    run.until(lambda: ask(port, "/snapshot/demo.jpg", **bearer)[0] == 200)  # 503 before the first picture
     code, headers, _ = ask(port, f"/?token={TOKEN}")
     assert (code, headers["Location"]) == (303, "./")
     cookie = headers["Set-Cookie"].split(";")[0]
