@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import re
 import time
@@ -12,6 +10,7 @@ from glob import escape
 from pathlib import Path
 
 from configs.errors import InputError
+from configs.file_lock import FileLock
 from configs.redact import redact
 from overlay.target import Targets, target, written_since
 
@@ -28,7 +27,7 @@ class Claims:
         self._began_s = time.time()
         self._first = ""
         self._taken: dict[Path, str] = {}
-        self._locks: dict[Path, int] = {}
+        self._locks: dict[Path, FileLock] = {}
         self._of: dict[str, set[Path]] = {}  # stream -> what is written of it
         self._parts: dict[str, list[str]] = {}  # of streams that are gone
 
@@ -36,8 +35,8 @@ class Claims:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for lock in list(self._locks):
-            self._unlock(lock)
+        for path in list(self._locks):
+            self._unlock(path)
 
     def take(self, stream: str) -> None:
         """Claim what the sinks write of a stream; raises InputError where another sink or run writes it."""
@@ -51,11 +50,12 @@ class Claims:
                 other = self._taken.setdefault(path, spec)
                 if other != spec:
                     raise InputError(f"sinks {redact(other)!r} and {redact(spec)!r} would both write {path}")
-                lock = _lock_of(path)
-                if lock not in self._locks:
-                    file = _locked(lock, spec)
-                    if file is not None:
-                        self._locks[lock] = file
+                if path not in self._locks:
+                    try:
+                        self._locks[path] = FileLock(path)
+                    except BlockingIOError:
+                        reason = "another run is writing it: end that one, or choose another name"
+                        raise InputError(f"sink {redact(spec)!r}: {reason}") from None
 
     def keep(self, streams: Collection[str]) -> None:
         """Let go of what was written of all other streams: they are gone, and their files finished."""
@@ -63,7 +63,7 @@ class Claims:
             self._parts |= self._parts_of(stream)
             for path in self._of.pop(stream).difference(*self._of.values()):
                 self._taken.pop(path, None)
-                self._unlock(_lock_of(path))
+                self._unlock(path)
 
     def parts(self) -> dict[str, list[str]]:
         """The videos that were recorded in more than one part, each with its parts after the first."""
@@ -90,16 +90,10 @@ class Claims:
     def _targets(self, spec: str) -> Targets:
         return Targets(spec.partition(":")[2], self._first)
 
-    def _unlock(self, lock: Path) -> None:
-        file = self._locks.pop(lock, None)
-        if file is not None:
-            with contextlib.suppress(OSError):
-                lock.unlink()
-            os.close(file)
-
-
-def _lock_of(path: Path) -> Path:
-    return path.with_name(f".{path.name}.lock")
+    def _unlock(self, path: Path) -> None:
+        lock = self._locks.pop(path, None)
+        if lock is not None:
+            lock.release()
 
 
 def is_device(place: Path) -> bool:
@@ -119,27 +113,3 @@ def places(spec: str, targets: Targets, stream: str) -> list[Path]:
     if kind == "clips":
         return [Path(text) / f"{target('{stream}', stream)}.clips"]
     return [target(text, stream) / "images"] if kind == "images" else []
-
-
-def _locked(lock: Path, spec: str) -> int | None:
-    """The lock, held; None where no file can be made for it. Raises InputError where another process holds it."""
-    while True:
-        try:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(lock, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        except OSError:
-            return None
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.stat(lock), os.fstat(file)):
-                return file
-        except BlockingIOError:
-            os.close(file)
-            reason = "another run is writing it: end that one, or choose another name"
-            raise InputError(f"sink {redact(spec)!r}: {reason}") from None
-        except FileNotFoundError:
-            pass  # the other run has just ended, and removed it
-        except OSError:  # a file system without locks
-            os.close(file)
-            return None
-        os.close(file)
