@@ -31,7 +31,7 @@ from inference.networks import require_torch
 
 REAL_TIME_S = 15.0
 LOOP_S = 4.0
-JUDGED_FACES = 200
+TEST_FACES = 200
 
 
 def benchmark(
@@ -58,6 +58,12 @@ def benchmark(
     faces: Annotated[
         Path | None, typer.Option(help="For --model: class folders of face crops; the scene's faces if not given.")
     ] = None,
+    classes: Annotated[
+        str,
+        typer.Option(
+            help="For --model and --network: class names a,b,c in the order of the outputs; its own if not given."
+        ),
+    ] = "",
     device: Annotated[
         str, typer.Option(help="Where models run, in the pipeline and the loops: cpu, cuda, cuda:N, or auto.")
     ] = "cpu",
@@ -99,7 +105,10 @@ def benchmark(
     if truth and not clip:
         raise InputError("--truth tells the faces of a film: give that by --clip")
     if faces and not model:
-        raise InputError("--faces is what models are judged on: give those by --model")
+        raise InputError("--faces is what models are tested on: give those by --model")
+    names = [name.strip() for name in classes.split(",")] if classes else []
+    if names and not (model or (compare and network.endswith(".pth"))):
+        raise InputError("--classes names the outputs of a model file: give that by --model, or by --compare --network")
     if plot:
         if not (run_it or find_max):
             raise InputError("--plot draws ages and rates of the pipeline: it is not run beside --transport or --model")
@@ -114,10 +123,10 @@ def benchmark(
             report.clip = f"{film.path.name}, {film.size[0]}x{film.size[1]}, {film.fps:g} frames/s"
         if compare:  # first: what is no network is refused before minutes of measuring
             say(f"{network}: exporting it ...")
-            compared = prepare_network(network, film, folder, device)
+            compared = prepare_network(network, film, folder, device, names)
         if model:
-            crops, labels = judged_faces(film, faces)
-            for figures in measure_models(model, device, crops, labels):
+            crops, labels = test_faces(film, faces)
+            for figures in measure_models(model, device, crops, labels, names):
                 say(f"{figures.model}, {counted(figures.threads, 'thread')}: {figures.faces_per_s:.0f} faces/s")
                 report.models.append(figures)
         if find_max:
@@ -192,15 +201,15 @@ def generated(folder: Path, size: str, fps: float) -> Clip:
     return generate(folder, (width, height), fps)
 
 
-def judged_faces(film: Clip, folder: Path | None) -> tuple[list[np.ndarray], list[str]]:
-    """Crops (H, W, 3) uint8 BGR to time and judge models on, and their labels where they are known."""
+def test_faces(film: Clip, folder: Path | None) -> tuple[list[np.ndarray], list[str]]:
+    """Crops (H, W, 3) uint8 BGR to time and test models on, and their labels where they are known."""
     if folder is not None:
         if not folder.is_dir():
             raise InputError(f"--faces {folder}: no such folder")
-        files = choose(face_files(folder), JUDGED_FACES, balanced=True)
+        files = choose(face_files(folder), TEST_FACES, balanced=True)
         faces = read_faces(files, {file.parent.name for file in files}, folder)
         return faces.crops, faces.labels
-    crops = face_crops(film, JUDGED_FACES) if film.truth is not None else []
+    crops = face_crops(film, TEST_FACES) if film.truth is not None else []
     if not crops:
         raise InputError("--model: the clip has no truth, so no faces are known; give --faces")
     return crops, []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,11 @@ class NetworkFiles(Struct, frozen=True):
     onnx: Path
 
 
-def prepare_network(network: str, clip: Clip, folder: Path, device: str) -> NetworkFiles:
+def prepare_network(network: str, clip: Clip, folder: Path, device: str, classes: Sequence[str] = ()) -> NetworkFiles:
     """A trained checkpoint (.pth), or a backbone by name with random weights, which take as long as trained ones.
 
-    The pipeline runs it as int8 on a CPU, as fp32 elsewhere.
+    `classes` are the names of a checkpoint's outputs, where it has none. The pipeline runs it as int8 on a CPU, as fp32
+    elsewhere.
 
     Raises InputError for what is neither.
     """
@@ -41,8 +43,11 @@ def prepare_network(network: str, clip: Clip, folder: Path, device: str) -> Netw
 
     checkpoint = Path(network)
     if checkpoint.suffix == ".pth":
-        model, info = load_checkpoint(checkpoint)
+        model, info = load_checkpoint(checkpoint, classes)
         called = checkpoint.name
+        if classes:
+            checkpoint = folder / checkpoint.name  # a copy that has them: the loops read it anew
+            save_checkpoint(checkpoint, model, info)
     elif network in BACKBONES:
         backbone = known_backbone(Path(network), network)
         torch.manual_seed(0)

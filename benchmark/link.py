@@ -63,7 +63,7 @@ class FloodConfig(Struct, frozen=True):
 
 
 class SinkConfig(Struct, frozen=True):
-    """`end` needs to be told nothing."""
+    """The options of `end`: it has none."""
 
 
 def flood(config: FloodConfig, tickets: Tickets, context: StageContext) -> Iterator[Frame]:

@@ -32,16 +32,24 @@ class ModelFigures(Struct, frozen=True, kw_only=True):
 
 
 def measure_models(
-    paths: Sequence[Path], device: str, crops: Sequence[np.ndarray], labels: Sequence[str]
+    paths: Sequence[Path],
+    device: str,
+    crops: Sequence[np.ndarray],
+    labels: Sequence[str],
+    classes: Sequence[str] = (),
 ) -> Iterator[ModelFigures]:
     """Each model with one thread and with all cores; figures come as they are measured.
+
+    `classes` are the names of the outputs, for files that have none.
 
     Raises InputError for a file that is no model, or a device that is not there.
     """
     first: list[str] = []
     for path in paths:
         for threads in sorted({1, usable_cores()}):
-            backend = open_backend(ClassifyConfig(model=str(path), device=device, threads=threads))
+            backend = open_backend(
+                ClassifyConfig(model=str(path), classes=tuple(classes), device=device, threads=threads)
+            )
             said = decisions(backend, crops)
             first = first or said
             known = bool(labels) and set(labels) <= set(backend.classes)

@@ -1,4 +1,4 @@
-"""What the pipeline said, against the truth: so that speed cannot be bought with blindness."""
+"""Boxes and labels of the pipeline against the truth, so that what is faster because it sees less is found out."""
 
 from __future__ import annotations
 

@@ -9,6 +9,14 @@ from pathlib import Path
 import cv2
 import pytest
 
+from benchmark.clip import generate
+from benchmark.compared import prepare_network
+from configs.errors import InputError
+from configs.schema import ClassifyConfig
+from inference.backends import open_backend
+from inference.checkpoint import load_checkpoint
+from inference.networks import build_network
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -47,6 +55,33 @@ def test_models_are_timed_beside_each_other(tmp_path):
     assert all(set(figures["ms_per_face"]) == {"1", "8", "32"} for figures in models)
 
 
+def test_a_model_without_class_names_is_given_them(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    content = onnx.load(ROOT / "inference" / "pretrained" / "face_mask.onnx")
+    del content.metadata_props[:]
+    onnx.save(content, tmp_path / "bare.onnx")
+    small = ("--size", "320x240", "--fps", 2, "--model", "bare.onnx", "--json")
+    done = benchmark(tmp_path, *small)
+    assert done.returncode == 1
+    assert "bare.onnx: holds no class names; give them in order: --classes a,b,c" in done.stderr
+    done = benchmark(tmp_path, *small, "--classes", "mask, no_mask, wrong_mask")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["models"][0]["model"] == "bare.onnx"
+
+
+def test_weights_without_class_names_are_compared_with_those_given(tmp_path):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("torchvision")
+    torch.save(build_network("MobileNetV3", 3).state_dict(), tmp_path / "bare.pth")
+    (tmp_path / "made").mkdir()
+    film = generate(tmp_path, (320, 240), 2)
+    with pytest.raises(InputError, match=r"bare\.pth: holds weights without class names"):
+        prepare_network(str(tmp_path / "bare.pth"), film, tmp_path / "made", "cuda")
+    files = prepare_network(str(tmp_path / "bare.pth"), film, tmp_path / "made", "cuda", ("a", "b", "c"))
+    assert load_checkpoint(files.torch)[1].classes == ("a", "b", "c")
+    assert open_backend(ClassifyConfig(model=str(files.onnx))).classes == ("a", "b", "c")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -60,6 +95,7 @@ def test_models_are_timed_beside_each_other(tmp_path):
         (["--truth", "x.json"], "--clip"),
         (["--detector", "yunet", "--size", "320x240", "--fps", "2"], "--detector-model FILE"),
         (["--faces", "x"], "--model"),
+        (["--classes", "a,b"], "--classes names the outputs of a model file: give that by --model"),
         (["--transport", "--plot", "x.png"], "--plot draws"),
         (["--faces", "nowhere", "--model", "x.onnx", "--size", "320x240", "--fps", "1"], "--faces nowhere"),
         (["--set", "detect.evry=3", "--size", "320x240", "--fps", "1"], "evry"),
