@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("export")
 
 CALIBRATION_FACES = 300
-MOST_FACES = 1000  # to judge on; PyTorch takes 85 ms for each with ResNet50
+MOST_FACES = 1000  # to test on; PyTorch takes 85 ms for each with ResNet50
 SYNTHETIC_FACES = 32
 
 
@@ -55,7 +55,7 @@ def export(
     faces: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of face crops to judge the file on; in class folders they show the accuracy, too. "
+            help="Folder of face crops to test the file on; in class folders they show the accuracy, too. "
             "Not given: for int8 the faces of --calibrate that it was not quantised with, for fp32 synthetic pictures."
         ),
     ] = None,
@@ -66,7 +66,7 @@ def export(
         bool, typer.Option("--uint8-input", help="Normalise inside: the file takes resized crops, uint8 NHWC BGR.")
     ] = False,
     photos: Annotated[
-        Path | None, typer.Option(help="Of a detector: folder of real photographs to judge the file on.")
+        Path | None, typer.Option(help="Of a detector: folder of real photographs to test the file on.")
     ] = None,
     opset: Annotated[int, typer.Option(min=OPSETS[0], max=OPSETS[1], help="ONNX operator set.")] = DEFAULT_OPSET,
     device: Annotated[str, typer.Option(help="Where the file must run: cpu, cuda or cuda:N.")] = "cpu",
@@ -112,18 +112,18 @@ def export(
     parse_device(device)
     names = tuple(name.strip() for name in classes.split(",")) if classes else names_of_data(model, faces or calibrate)
     network, info = load_checkpoint(model, names, backbone)
-    calibration, judged = gather_faces(info, demand, calibrate, faces)
+    calibration, test_faces = gather_faces(info, demand, calibrate, faces)
 
     with tempfile.TemporaryDirectory(prefix="maskstream-export-") as folder:
         plain, made = Path(folder) / "fp32.onnx", Path(folder) / "made.onnx"
         write_onnx(network, info, plain, opset)
         make(plain, made, info, demand, calibration)
-        verdict = examine(made, network, info, judged, demand)
+        verdict = examine(made, network, info, test_faces, demand)
         first_layer = demand.precision
         if demand.precision == "int8" and verdict.refusal.startswith("decisions"):
             print(f"int8 of all layers: {verdict.refusal}; tried again with the first layer in fp32")
             make(plain, made, info, demand, calibration, first_layer_too=False)
-            verdict = examine(made, network, info, judged, demand)
+            verdict = examine(made, network, info, test_faces, demand)
             first_layer = "fp32"
         report = Report(
             model=str(output),
@@ -137,14 +137,14 @@ def export(
             input="uint8 NHWC BGR" if uint8_input else "float32 NCHW RGB",
             opset=opset,
             device=device,
-            faces=judged.origin,
+            faces=test_faces.origin,
             calibrated_on=calibration.origin if calibration else "",
             verdict=verdict,
             size_mb={},
             ms_per_face={},
         )
         if verdict.passed:
-            measure(report, network, info, {"fp32": plain, name_of(demand): made}, judged)
+            measure(report, network, info, {"fp32": plain, name_of(demand): made}, test_faces)
         print_report(report)
         if verdict.passed:
             write_bytes(output, made.read_bytes())
@@ -190,14 +190,14 @@ def checked_precision(int8: bool, fp16: bool, calibrate: Path | None, faces: Pat
     if calibrate is not None and not int8:
         raise InputError("--calibrate: is for --int8 only")
     if fp16 and faces is None:
-        raise InputError("--fp16: needs real faces to be judged on; give a folder by --faces")
+        raise InputError("--fp16: needs real faces to be tested on; give a folder by --faces")
     return "int8" if int8 else "fp16" if fp16 else "fp32"
 
 
 def gather_faces(
     info: ModelInfo, demand: Demand, calibrate: Path | None, faces: Path | None
 ) -> tuple[Faces | None, Faces]:
-    """What to quantise with, if anything, and what to judge on: never the same pictures."""
+    """What to quantise with, if anything, and what to test on: never the same pictures."""
     origin = faces or calibrate
     if origin is None:
         return None, synthetic_faces(SYNTHETIC_FACES)
@@ -212,7 +212,7 @@ def gather_faces(
     resolution = 1 / demand.max_disagreement if demand.max_disagreement and demand.precision != "fp32" else 0
     needed = max(max(BATCHES), min(round(resolution), MOST_FACES))
     if len(unused) < needed:
-        raise InputError(f"{origin}: {counted(len(unused), 'face')} to judge on: too few, at least {needed} are needed")
+        raise InputError(f"{origin}: {counted(len(unused), 'face')} to test on: too few, at least {needed} are needed")
     return calibration, read_faces(choose(unused, MOST_FACES, balanced=False), info.classes, origin)
 
 

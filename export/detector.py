@@ -56,7 +56,7 @@ class DetectorReport(Struct):
 def export_detector(model: Path, output: Path, photos: Path | None, opset: int, as_json: bool = False) -> None:
     """Write the detector's ONNX file and its report. Raises Failure, and leaves nothing, where the gate refuses it."""
     if photos is None:
-        raise InputError(f"{model}: a detector is judged on real photographs: give a folder of them by --photos")
+        raise InputError(f"{model}: a detector is tested on real photographs: give a folder of them by --photos")
     network, info = load_detector(model)
     pictures = read_pictures(photos)
     from inference.maskface_net import OnePicture
@@ -79,7 +79,7 @@ def export_detector(model: Path, output: Path, photos: Path | None, opset: int, 
             size_kb=len(content) / 1000,
             ms_per_picture=ms_per_picture(exported, made) if verdict.passed else {},
         )
-    print_checks(verdict, f"{output}: fp32, judged on {counted(len(pictures), 'photograph')} of {photos}")
+    print_checks(verdict, f"{output}: fp32, tested on {counted(len(pictures), 'photograph')} of {photos}")
     if verdict.passed:
         height, width = TIMED_PX
         ms = ", ".join(f"{name} {value:.2f}" for name, value in report.ms_per_picture.items())

@@ -1,4 +1,4 @@
-"""Pictures of faces that an exported file is calibrated with and judged on."""
+"""Pictures of faces that an exported file is calibrated with and tested on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Faces:
 
 
 def synthetic_faces(count: int) -> Faces:
-    """Seeded patches of colour, some smooth and some noisy: enough to compare arithmetic, not to judge decisions."""
+    """Seeded patches of colour, some smooth and some noisy: enough to compare arithmetic, not decisions."""
     rng = np.random.default_rng(SEED)
     crops = []
     for number in range(count):

@@ -39,7 +39,7 @@ def print_report(report: Report) -> None:
     """Two tables: what the gate found, and size and speed beside the original's."""
     from rich.table import Table
 
-    print_checks(report.verdict, f"{report.model}: {report.precision}, judged on {report.faces}")
+    print_checks(report.verdict, f"{report.model}: {report.precision}, tested on {report.faces}")
     if report.ms_per_face:
         speed = Table("network", "MB", "ms per face", "times as fast")
         for name, ms in report.ms_per_face.items():
@@ -61,7 +61,7 @@ def print_checks(verdict: Verdict, title: str) -> None:
 
 
 def report_path(model: Path) -> Path:
-    """m.onnx is told of in m.report.json."""
+    """Where the report of a file goes: m.report.json for m.onnx."""
     return model.with_suffix(".report.json")
 
 

@@ -86,8 +86,8 @@ def test_a_refused_file_leaves_the_older_one_and_its_report(patches, tmp_path, t
     small = checkpoint(tmp_path_factory.mktemp("small") / "m.pth", "MobileNetV3", read(patches))
     (tmp_path / "m.onnx").write_text("older")
     (tmp_path / "m.report.json").write_text("its report")
-    judged = ["--calibrate", black, "--faces", patches, "--max-disagreement", 0]  # the second try changes 1 of 40
-    done = run_export(small, "-o", tmp_path / "m.onnx", "--int8", *judged)
+    tested = ["--calibrate", black, "--faces", patches, "--max-disagreement", 0]  # the second try changes 1 of 40
+    done = run_export(small, "-o", tmp_path / "m.onnx", "--int8", *tested)
     assert done.returncode == 1
     assert not report_of(done)["kept"]
     assert report_of(done)["ms_per_face"] == {}

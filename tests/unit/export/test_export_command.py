@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
     [
         ({"output": "m.pt"}, r"--output m\.pt: an ONNX file ends in \.onnx"),
         ({"int8": True}, "--int8: needs real faces to quantise with; give a folder by --calibrate"),
-        ({"fp16": True}, "--fp16: needs real faces to be judged on; give a folder by --faces"),
+        ({"fp16": True}, "--fp16: needs real faces to be tested on; give a folder by --faces"),
         ({"int8": True, "fp16": True}, "--int8 --fp16: choose one"),
         ({"calibrate": "faces"}, "--calibrate: is for --int8 only"),
         ({"faces": "nowhere"}, "nowhere: no such folder"),
@@ -84,24 +84,24 @@ def test_folders_without_faces_are_named(checkpoint, folder, tmp_path):
         (tmp_path / f"{number}.png").write_text("no picture")
     with pytest.raises(InputError, match="none of its pictures can be read"):
         export(checkpoint, faces=tmp_path)
-    with pytest.raises(InputError, match="3 faces to judge on: too few, at least 7"):
+    with pytest.raises(InputError, match="3 faces to test on: too few, at least 7"):
         export(checkpoint, faces=folder / "other")
 
 
-def test_one_percent_cannot_be_judged_on_fewer_than_a_hundred_faces(folder):
-    with pytest.raises(InputError, match="20 faces to judge on: too few, at least 100"):
+def test_one_percent_cannot_be_tested_on_fewer_than_a_hundred_faces(folder):
+    with pytest.raises(InputError, match="20 faces to test on: too few, at least 100"):
         gather_faces(INFO, Demand("fp16", False, "cpu", 0.01), None, folder / "no_mask")
 
 
-def test_a_face_that_calibrates_does_not_judge(folder):
-    calibration, judged = gather_faces(INFO, INT8, folder, None)
-    pixels = [{crop.tobytes() for crop in faces.crops} for faces in (calibration, judged)]
+def test_a_face_that_calibrates_does_not_test(folder):
+    calibration, test_faces = gather_faces(INFO, INT8, folder, None)
+    pixels = [{crop.tobytes() for crop in faces.crops} for faces in (calibration, test_faces)]
     assert len(pixels[0]) + len(pixels[1]) == 123
     assert not pixels[0] & pixels[1]
-    calibration, judged = gather_faces(INFO, INT8, folder / "no_mask", folder)
-    assert (len(calibration.crops), len(judged.crops)) == (20, 103)
+    calibration, test_faces = gather_faces(INFO, INT8, folder / "no_mask", folder)
+    assert (len(calibration.crops), len(test_faces.crops)) == (20, 103)
     assert gather_faces(INFO, INT8, folder, folder)[1].origin == f"62 faces of {folder}"
-    with pytest.raises(InputError, match="0 faces to judge on: too few"):
+    with pytest.raises(InputError, match="0 faces to test on: too few"):
         gather_faces(INFO, INT8, folder, folder / "no_mask")
 
 
@@ -117,8 +117,8 @@ def test_a_broken_picture_is_named_and_left_out_and_a_folder_that_is_no_class_gi
     assert "broken.jpg: left out: not a whole image" in caplog.text
 
 
-def test_without_faces_fp32_is_judged_on_synthetic_pictures_and_says_so():
-    calibration, judged = gather_faces(INFO, Demand("fp32", False, "cpu", 0.01), None, None)
+def test_without_faces_fp32_is_tested_on_synthetic_pictures_and_says_so():
+    calibration, test_faces = gather_faces(INFO, Demand("fp32", False, "cpu", 0.01), None, None)
     assert calibration is None
-    assert judged.origin == "32 synthetic pictures"
-    assert all((a == b).all() for a, b in zip(judged.crops, synthetic_faces(32).crops, strict=True))
+    assert test_faces.origin == "32 synthetic pictures"
+    assert all((a == b).all() for a, b in zip(test_faces.crops, synthetic_faces(32).crops, strict=True))

@@ -126,7 +126,7 @@ def test_answers_that_are_no_numbers_are_refused():
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({}, "a detector is judged on real photographs: give a folder of them by --photos"),
+        ({}, "a detector is tested on real photographs: give a folder of them by --photos"),
         ({"int8": True, "calibrate": "photos"}, "--int8: is for classifiers"),
         ({"classes": "a,b"}, "--classes: is for classifiers"),
         ({"device": "cuda"}, "--device cuda: is for classifiers"),
