@@ -50,8 +50,8 @@ from tell.notify import Notify
 from tell.progress import Progress, print_ledger
 from tell.status import Status
 from train.__main__ import train
-from train.arguments import plain_shares
-from train.detector import train_detector_command
+from train.classifier.options import plain_shares
+from train.detector.__main__ import train_detector_command
 from train.evaluate import evaluate
 from train.evaluate_detector import evaluate_detector
 from train.results import results

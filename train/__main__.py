@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Literal
 
-import cv2
 import msgspec
-import numpy as np
 import typer
-from msgspec import structs
 
 from configs.command import run_command
 from configs.errors import InputError, Stopped
-from configs.plural import counted
 from inference.checkpoint import ModelInfo, save_checkpoint
-from inference.networks import (
-    PREPROCESSING,
-    Backbone,
-    RetrainMode,
-    Trainable,
-    require_torch,
-    with_biases,
-)
-from inference.preprocess import Preprocessing
-from train.arguments import plain_shares
-from train.batches import Balance, TrainingFaces, steps_of
-from train.claim import how_to_go_on, require_name
-from train.dataset import MOST_NAMED, CheckedDataset, Dataset, check_pictures, find_dataset, read_pictures, read_resized
-from train.loop import fit
-from train.outcome import finish
-from train.overview import device_name, learning_share, left_out, print_overview
-from train.painted_masks import LandmarkFinder
-from train.parallel import Team, team_of
-from train.progress import progress_of
-from train.record import default_name, log_epoch, open_tensorboard, run_files, write_metrics
-from train.resume import load_state, save_state
-from train.split import copies_across, write_manifest
-from train.start import WITHOUT_IMAGENET, new_network, origin_of
-from train.training import Optimizer, Recipe, Schedule, Training
+from inference.networks import Trainable, require_torch, with_biases
+from train.classifier.batches import Balance, read_training_faces, require_enough
+from train.classifier.loop import fit
+from train.classifier.options import chosen_balance, learning_layers, plain_shares, preprocessing_of
+from train.classifier.outcome import finish
+from train.classifier.record import RunFiles, default_name, log_epoch, open_tensorboard, run_files, write_metrics
+from train.classifier.start import WITHOUT_IMAGENET, new_network, origin_of
+from train.classifier.training import EpochResult, Optimizer, Recipe, Schedule, Training
+from train.data.dataset import find_dataset
+from train.data.pictures import CheckedDataset, check_pictures, log_copies, read_resized
+from train.data.split import write_manifest
+from train.session.name import claimed_name, how_to_go_on
+from train.session.overview import device_name, learning_share, left_out_text, print_overview
+from train.session.process_group import process_group, set_up_process
+from train.session.progress import training_progress
+from train.session.state import load_state, save_state
 from transport.cores import usable_cores
-
-log = logging.getLogger("train")
 
 KEPT_DETAIL = 1.5  # training pictures are kept at this many times the input size: room for tighter crops
 NOT_OF_THE_TRAINING = {
@@ -79,7 +64,7 @@ def train(
         str,
         typer.Option(
             help="Start from `imagenet` (downloaded), from a FILE (a state dict; for FaceResNet and EfficientNet also "
-            "what train/face_weights.py and train/efficient_weights.py name), or from `none`, as they and BasicCNN do."
+            "what train/classifier/published_weights.py names), or from `none`, as they and BasicCNN do."
         ),
     ] = "",
     size: Annotated[
@@ -176,134 +161,85 @@ def train(
     )
     if output is not None and output.suffix != ".pth":
         raise InputError(f"--output {output}: a checkpoint ends in .pth")
-    with team_of(device) as team:
-        set_up_process(team)
+    with ExitStack() as stack:
+        group = stack.enter_context(process_group(device))
+        set_up_process(group.is_main_process)
         found = find_dataset(dataset, split_data, seed)
         files = run_files(output, results, default_name(backbone, mode, resnet_retrain_mode, found, recipe, size))
-        if team.leads:
-            require_name(files.state, (files.model, files.result("run.json")), resume, overwrite)
+        if group.is_main_process:
+            finished = (files.model, files.result("run.json"))
+            stack.enter_context(claimed_name(files.state, finished, resume, overwrite))
         checked = check_pictures(found, dataset)
         data = checked.data
-        report_copies(checked)
-        writer = open_tensorboard(tensorboard / files.name) if tensorboard is not None and team.leads else None
+        log_copies(checked)
+        logs = tensorboard / files.name if tensorboard is not None else None
+        writer = open_tensorboard(logs) if logs is not None and group.is_main_process else None
 
-        network = new_network(backbone, len(data.classes), weights, mode, seed, team.device)
-        faces = training_faces(data, round(KEPT_DETAIL * preprocessing.size), paint_masks)
-        require_enough(faces, batch_size, team)
+        network = new_network(backbone, len(data.classes), weights, mode, seed, group.device)
+        faces = read_training_faces(data, round(KEPT_DETAIL * preprocessing.size), paint_masks)
+        require_enough(faces, batch_size, group.world_size)
         val = read_resized(data.splits["val"], preprocessing.size)
-        training = Training(network, recipe, team.device)
+        training = Training(network, recipe, group.device)
         state = {name: value for name, value in settings.items() if name not in NOT_OF_THE_TRAINING}
         if resume:
             load_state(files.state, training, state, checked.fingerprint)
-        elif team.leads:
+        elif group.is_main_process:
             save_state(files.state, training, state, checked.fingerprint)
-
-        if team.leads:
-            labels = {split: [row.label for row in checked.rows if row.split == split] for split in data.splits}
-            print_overview(
-                data.classes,
-                labels,
-                {
-                    "left out": left_out(checked.left_out),
-                    "network": f"{backbone}, {preprocessing.size} px, starts from {origin_of(backbone, weights)}",
-                    "learning": learning_share(network),
-                    "device": device_name(team.device),
-                    "epochs": f"{epochs}, {len(training.history)} of them done before" if resume else str(epochs),
-                    "writes": f"{files.model} (its best epoch) and {files.manifest}; {files.result('*')}",
-                },
-            )
+        if group.is_main_process:
+            network_text = f"{backbone}, {preprocessing.size} px, starts from {origin_of(backbone, weights)}"
+            announce(checked, training, files, network_text, resumed=resume)
 
         kept = len(training.history)
+        images = len(faces.labels)
         try:
-            with progress_of(training, len(faces.labels), shown=team.leads) as (on_step, on_epoch):
+            with training_progress(epochs * images, kept * images, shown=group.is_main_process) as progress:
+
+                def on_step(count: int, loss: float, accuracy: float) -> None:
+                    progress.advance(count, f"loss {loss:.3f}, accuracy {accuracy:.3f}")
+
                 workers = min(number_workers, usable_cores())  # more would only wait for each other
-                for result in fit(training, faces, val, preprocessing, team, workers=workers, on_step=on_step):
-                    on_epoch(result)
-                    if not team.leads:
+                for result in fit(training, faces, val, preprocessing, group, workers=workers, on_step=on_step):
+                    progress.print(epoch_line(result, epochs))
+                    if not group.is_main_process:
                         continue
                     if result is training.best:
                         info = ModelInfo(data.classes, preprocessing, backbone, result.temperature, checked.fingerprint)
                         write_manifest(files.manifest, checked.rows)
-                        save_checkpoint(files.model, with_biases(training.judged, backbone, result.biases), info)
+                        save_checkpoint(files.model, with_biases(training.ema_model, backbone, result.biases), info)
                     save_state(files.state, training, state, checked.fingerprint)
                     kept = len(training.history)
                     write_metrics(files.result("metrics.csv"), training.history)
                     if writer is not None:
                         log_epoch(writer, result)
-            if team.leads:
+            if group.is_main_process:
                 facts = {"backbone": backbone, "resnet_retrain_mode": mode, "weights": weights, "settings": settings}
-                finish(files, training, checked, team, facts, as_json)
+                finish(files, training, checked, facts, as_json)
         except KeyboardInterrupt:
             raise Stopped(how_to_go_on(files.state, kept, epochs)) from None
 
 
-def learning_layers(backbone: Backbone, weights: str, resnet_retrain_mode: RetrainMode | None) -> RetrainMode:
-    """Which layers learn: some of a ResNet that starts from trained weights, else all.
-
-    BasicCNN takes either mode and learns with all layers, as in the original program.
-    """
-    if backbone.startswith("ResNet") and weights != "none":
-        return resnet_retrain_mode or "not_retrain"
-    if resnet_retrain_mode is not None and backbone != "BasicCNN":
-        log.warning("all layers learn: --resnet-retrain-mode is for a ResNet that starts from trained weights")
-    return "all"
-
-
-def preprocessing_of(backbone: Backbone, size: int | None) -> Preprocessing:
-    """How faces are prepared for the network. Raises InputError for a size that it cannot have."""
-    usual = PREPROCESSING[backbone]
-    if backbone == "BasicCNN" and size not in (None, usual.size):
-        raise InputError(f"--size {size}: BasicCNN takes faces of {usual.size} px only")
-    return structs.replace(usual, size=size or usual.size)
+def announce(checked: CheckedDataset, training: Training, files: RunFiles, network: str, *, resumed: bool) -> None:
+    """Say what is about to be learnt, before the first epoch."""
+    splits = {name: [row.label for row in checked.rows if row.split == name] for name in checked.data.splits}
+    epochs, done = training.recipe.epochs, len(training.history)
+    facts = {
+        "left out": left_out_text(checked.left_out),
+        "network": network,
+        "learning": learning_share(training.network),
+        "device": device_name(training.device),
+        "epochs": f"{epochs}, {done} of them done before" if resumed else str(epochs),
+        "writes": f"{files.model} (its best epoch) and {files.manifest}; {files.result('*')}",
+    }
+    print_overview(checked.data.classes, splits, facts)
 
 
-def chosen_balance(balance: Balance | None, shuffled: bool) -> Balance:
-    """How rare classes are made up for. Without shuffling the pictures come in their order, each once."""
-    if balance == "sampling" and not shuffled:
-        raise InputError("--balance sampling draws pictures at random; leave out --shuffle False, or use weights")
-    return balance or ("sampling" if shuffled else "none")
-
-
-def set_up_process(team: Team) -> None:
-    """Log what one process of the team has to say; use the cores there are; make no thread that a fork would lose."""
-    import torch
-
-    level = logging.INFO if team.leads else logging.ERROR
-    logging.basicConfig(level=level, format="%(name)s: %(message)s")
-    if "OMP_NUM_THREADS" not in os.environ:  # torchrun sets it
-        torch.set_num_threads(usable_cores())
-    cv2.setNumThreads(1)
-
-
-def report_copies(checked: CheckedDataset) -> None:
-    """Say which pictures are in several splits, or in several classes: both make scores that cannot be trusted."""
-    copies = copies_across(checked.rows)
-    for group in copies[:MOST_NAMED]:
-        log.warning("the same picture: %s", ", ".join(f"{row.file} ({row.split} {row.label})" for row in group))
-    if copies:
-        log.warning("in more than one split or class: %s", counted(len(copies), "picture"))
-
-
-def training_faces(data: Dataset, longest_px: int, landmark_model: Path | None) -> TrainingFaces:
-    """The training pictures in memory, with the landmarks of bare faces where masks shall be painted on them."""
-    crops, labels = read_pictures(data.splits["train"], longest_px)
-    landmarks = {}
-    if landmark_model is not None:
-        if not {"mask", "no_mask", "wrong_mask"} <= set(data.classes):
-            raise InputError("--paint-masks needs the classes mask, no_mask and wrong_mask")
-        finder = LandmarkFinder(landmark_model)
-        found = {int(i): finder.find(crops[i]) for i in np.flatnonzero(labels == data.classes.index("no_mask"))}
-        landmarks = {index: points for index, points in found.items() if points is not None}
-        log.info("masks will be painted on %d of %d bare faces", len(landmarks), len(found))
-    return TrainingFaces(crops, labels, data.classes, landmarks)
-
-
-def require_enough(faces: TrainingFaces, batch_size: int, team: Team) -> None:
-    """Raise InputError where the batches are too small to give each process of the team a face."""
-    pictures = len(faces.labels)
-    if pictures // steps_of(pictures, batch_size) < team.size:
-        there = counted(pictures, "picture")
-        raise InputError(f"--batch-size {batch_size}: {there} in such batches: too few for {team.size}")
+def epoch_line(one: EpochResult, epochs: int) -> str:
+    """What is said of an epoch when it is done."""
+    return (
+        f"epoch {one.epoch} of {epochs}: loss {one.loss:.4f}, accuracy {one.train_accuracy:.4f}; "
+        f"validation loss {one.val_loss:.4f}, accuracy {one.val.accuracy:.4f}, "
+        f"macro F1 {one.val.macro_f1:.4f}; {one.seconds:.1f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ from configs.schema import ClassifyConfig, DetectConfig
 from inference.backends import Backend, open_backend
 from inference.detector import Detector
 from inference.search import open_detector
-from train.detector_page import Album, Table, write_page
-from train.detector_scores import COUNTED_PX, MASK, average_precision, scores_of
-from train.photos import read_annotations, read_photos
-from train.sightings import MATCH_IOU, Sighting, sight
+from train.data.photos import read_annotations, read_photos
+from train.score.detector_page import Album, Table, write_page
+from train.score.detector_scores import COUNTED_PX, MASK, average_precision, scores_of
+from train.score.sightings import MATCH_IOU, Sighting, sight
 from transport.cores import usable_cores
 
 log = logging.getLogger("evaluate-detector")
@@ -108,7 +108,7 @@ def evaluate_detector(
 
 
 def options(model: Path | None, detector: str | None, width: int, settings: Sequence[str]) -> DetectConfig:
-    """The detector's options: those that are set, over what suits photographs."""
+    """The detector's options: what the user sets, else defaults that suit photographs."""
     given: dict[str, Any] = {"width": width}
     if model is not None:
         given["model"] = str(model)
@@ -119,7 +119,7 @@ def options(model: Path | None, detector: str | None, width: int, settings: Sequ
 
 
 def kind_of(config: DetectConfig) -> Literal["maskface", "yunet"]:
-    """Whose model file it is: ours says so itself."""
+    """Which detector a model file is of: ours says so in its metadata, what does not is taken for YuNet's."""
     try:
         open_detector(replace(config, detector="maskface"))
     except InputError:

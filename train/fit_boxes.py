@@ -1,7 +1,7 @@
 """Fit what turns a detector's rectangle into the box an annotator draws: `python -m train.fit_boxes PHOTOS`.
 
 PHOTOS holds `train/` and `val/`, each with `images/` and COCO's `annotations.json`. The numbers are fitted on
-`train`, judged on `val`, and printed to be pasted into inference/haar.py, yunet.py or maskface.py.
+`train`, tested on `val`, and printed to be pasted into inference/haar.py, yunet.py or maskface.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from inference.detector import BoxMapping, Detector
 from inference.haar import MAPPINGS
 from inference.preprocess import CROP_MARGIN, crop_box
 from inference.search import open_detector
-from train.photos import Photo, read_photos
+from train.data.photos import Photo, read_photos
 from transport.frame import Box, iou
 
 MIN_SIDE_PX = 40  # smaller faces are left out of the training crops too
@@ -44,7 +44,7 @@ def fit_boxes(
     photos: Annotated[Path, typer.Argument(help="Folder with train/ and val/, each of images/ and annotations.json.")],
     detector: Annotated[
         Literal["haar", "yunet", "maskface"],
-        typer.Option(help="Whose; of haar, those of each cascade, and judged ones."),
+        typer.Option(help="Whose; of haar, those of each cascade, and of the verified one."),
     ] = "haar",
     detector_model: Annotated[str, typer.Option(help="Its model file; yunet needs one.", metavar="FILE")] = "",
 ) -> None:

@@ -14,8 +14,8 @@ from msgspec import Struct
 from configs.command import run_command
 from configs.errors import InputError
 from configs.whole_file import write_whole
-from train import plots
-from train.metrics import Scores
+from train.score import plots
+from train.score.metrics import Scores
 
 log = logging.getLogger("results")
 

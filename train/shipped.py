@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +21,16 @@ from inference.backends import softmax
 from inference.checkpoint import ModelInfo, save_checkpoint
 from inference.networks import PREPROCESSING, Backbone, build_network, require_torch
 from inference.preprocess import Preprocessing, normalise, resize_crop
-from train.cut_masks import MOST_TURNED
-from train.dataset import Split, find_dataset
-from train.framed_faces import CLASSES, gather, read_picture, source_of
-from train.metrics import best_temperature, score
-from train.painted_masks import LandmarkFinder
-from train.start import load_pretrained
-from train.varied_faces import BATCH, draw_batches, wardrobe_of
+from train.classifier.loop import logits_of
+from train.classifier.start import load_pretrained
+from train.data.dataset import Split, find_dataset
+from train.data.pictures import read_picture
+from train.score.metrics import best_temperature, score
+from train.session.schedule import update_ema, warm_up_then_cosine
+from train.synthesis.cut_masks import MOST_TURNED
+from train.synthesis.framed_faces import CLASSES, gather, source_of
+from train.synthesis.landmarks import LandmarkFinder
+from train.synthesis.varied_faces import BATCH, draw_batches, wardrobe_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,9 +38,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("train")
 
 NETWORK: Backbone = "FaceEnsemble"
-WARM_UP_STEPS = 50
 LARGEST_GRADIENT = 5.0  # FaceResNet has no batch norm to catch an outlier
-AVERAGED = 0.997  # of the weights that ship, per step: the mean of about the last 300
+EMA_DECAY = 0.997  # of the averaged weights, kept in each step: the mean of about the last 300; they ship
 
 
 class Cycle(NamedTuple):
@@ -59,8 +60,10 @@ def shipped(
     data: Annotated[Path, typer.Argument(help="Folder with faces/ and photos/.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write, .pth.")],
     landmark_model: Annotated[Path, typer.Option(help="YuNet's face_detection_yunet_2023mar.onnx.")],
-    weights: Annotated[Path, typer.Option(help="Manifest of face recognition weights, see train/face_weights.py.")],
-    thing_weights: Annotated[Path, typer.Option(help="EfficientNet-Lite0, see train/efficient_weights.py.")],
+    weights: Annotated[
+        Path, typer.Option(help="Manifest of face recognition weights, see classifier/published_weights.py.")
+    ],
+    thing_weights: Annotated[Path, typer.Option(help="EfficientNet-Lite0, see the same file.")],
     effort: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the steps of the full training.")] = 1.0,
     hold_out: Annotated[str, typer.Option(help="A source to leave out and score on: amvd, jol or chd.")] = "",
     seed: Annotated[int, typer.Option(help="Same seed, same training.")] = 0,
@@ -95,6 +98,11 @@ def shipped(
         load_pretrained(network, backbone, str(file))
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
 
+    def logits(
+        network: nn.Module, faces: np.ndarray, preprocessing: Preprocessing = PREPROCESSING[NETWORK]
+    ) -> np.ndarray:
+        return logits_of(network, faces, preprocessing, torch.device("cpu"), BATCH)
+
     def trained(
         backbone: Backbone, start: nn.Module, cycle: Cycle, number: int, teachers: Sequence[nn.Module] = ()
     ) -> nn.Module:
@@ -102,11 +110,11 @@ def shipped(
         rng = np.random.default_rng((seed, number))
         preprocessing = PREPROCESSING[backbone]
         batches = prefetch(draw_batches(faces, wardrobe, cycle.steps, preprocessing.size, rng))
-        for share, averaged in fit(copy.deepcopy(start), batches, cycle, preprocessing, teachers):
-            scores = score(logits_of(averaged, val[0], preprocessing), val[1], CLASSES)
+        for share, ema_model in fit(copy.deepcopy(start), batches, cycle, preprocessing, teachers):
+            scores = score(logits(ema_model, val[0], preprocessing), val[1], CLASSES)
             found = f"validation accuracy {scores.accuracy:.4f}, macro F1 {scores.macro_f1:.4f}"
             log.info("%s %3.0f %%: %s", backbone, 100 * share, found)
-        return averaged
+        return ema_model
 
     face_start, thing_start = started("FaceResNet", weights), started("EfficientNet", thing_weights)
     teachers = [trained("FaceResNet", face_start, TEACHER_CYCLE, number) for number in range(TEACHERS)]
@@ -118,14 +126,14 @@ def shipped(
         model.get_parameter("head.bias")[CLASSES.index("wrong_mask")] += WRONG_MASK_LOGIT
         for weight in model.parameters():
             weight.copy_(weight.half())  # the export then stores them so: half the file
-    temperature = best_temperature(logits_of(model, val[0]), val[1])
+    temperature = best_temperature(logits(model, val[0]), val[1])
     info = ModelInfo(CLASSES, PREPROCESSING[NETWORK], NETWORK, temperature)
     save_checkpoint(output, model, info)
 
     facts = {"model": str(output), "faces": by_source, "effort": effort, "temperature": temperature}
-    scores = {"val": score(softmax(logits_of(model, val[0]) / temperature), val[1], CLASSES)}
+    scores = {"val": score(softmax(logits(model, val[0]) / temperature), val[1], CLASSES)}
     if hold_out:
-        scores[f"unseen {hold_out}"] = score(softmax(logits_of(model, unseen[0]) / temperature), unseen[1], CLASSES)
+        scores[f"unseen {hold_out}"] = score(softmax(logits(model, unseen[0]) / temperature), unseen[1], CLASSES)
     for name, one in scores.items():
         print(f"{output}, {name}: accuracy {one.accuracy:.4f}, macro F1 {one.macro_f1:.4f}")
     if as_json:
@@ -161,7 +169,7 @@ def fit(
     preprocessing: Preprocessing,
     teachers: Sequence[nn.Module],
 ) -> Iterator[tuple[float, nn.Module]]:
-    """Learn from all batches; ten times on the way yields the share done and the averaged network.
+    """Learn from all batches; ten times on the way yields the share done and the network with averaged (EMA) weights.
 
     With teachers the labels count half, and half what the teachers say, on average, of the same varied face: they
     doubt where the picture is doubtful or the label wrong (born-again networks, Furlanello et al. 2018).
@@ -169,12 +177,12 @@ def fit(
     import torch
     from torch.nn.functional import cross_entropy
 
-    averaged = copy.deepcopy(network)
+    ema_model = copy.deepcopy(network)
     decayed = [weight for weight in network.parameters() if weight.ndim > 1]
     others = [weight for weight in network.parameters() if weight.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, cycle.learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share_of_rate(step, cycle.steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warm_up_then_cosine(cycle.steps))
     for step, (pixels, labels) in enumerate(batches, 1):
         network.train()
         faces = torch.from_numpy(normalise(pixels, preprocessing)).contiguous(memory_format=torch.channels_last)
@@ -189,9 +197,9 @@ def fit(
         torch.nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
         optimizer.step()
         schedule.step()
-        follow(averaged, network, min(AVERAGED, step / (step + 10)))
+        update_ema(ema_model, network, min(EMA_DECAY, step / (step + 10)))
         if step * 10 // cycle.steps > (step - 1) * 10 // cycle.steps:
-            yield step / cycle.steps, averaged
+            yield step / cycle.steps, ema_model
 
 
 def mean_of(networks: Sequence[nn.Module]) -> nn.Module:
@@ -202,43 +210,8 @@ def mean_of(networks: Sequence[nn.Module]) -> nn.Module:
     """
     mean = copy.deepcopy(networks[0])
     for count, network in enumerate(networks[1:], 2):
-        follow(mean, network, 1 - 1 / count)
+        update_ema(mean, network, 1 - 1 / count)
     return mean
-
-
-def share_of_rate(step: int, steps: int) -> float:
-    """Of the learning rate: a linear rise, then half a cosine down to nothing."""
-    warm_up = min(WARM_UP_STEPS, steps // 5)
-    if step < warm_up:
-        return (step + 1) / (warm_up + 1)
-    return 0.5 + 0.5 * math.cos(math.pi * (step - warm_up) / max(steps - warm_up, 1))
-
-
-def logits_of(
-    network: nn.Module, pixels: np.ndarray, preprocessing: Preprocessing = PREPROCESSING[NETWORK]
-) -> np.ndarray:
-    """Outputs (N, C) float32 of the network in eval mode for faces (N, size, size, 3) uint8 BGR."""
-    import torch
-
-    network.eval()
-    with torch.inference_mode():
-        parts = [
-            network(torch.from_numpy(normalise(pixels[start : start + BATCH], preprocessing)))
-            for start in range(0, len(pixels), BATCH)
-        ]
-    return torch.cat(parts).numpy()
-
-
-def follow(averaged: nn.Module, network: nn.Module, kept_share: float) -> None:
-    """Move the averaged weights and batch-norm statistics a little towards those of the network."""
-    import torch
-
-    with torch.no_grad():
-        for mean, now in zip(averaged.state_dict().values(), network.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - kept_share)
-            else:
-                mean.copy_(now)
 
 
 if __name__ == "__main__":

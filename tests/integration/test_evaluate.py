@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,19 @@ def test_the_last_line_is_one_object_with_these_keys_and_the_plots_are_there(pat
     again = scores_of(SHIPPED_MODEL, patches, "-o", tmp_path / "plots")
     for key in KEYS - {"images_per_s", "ece", "ece_calibrated"}:
         assert again[key] == scores[key], key
+
+
+def test_what_is_left_out_is_said_before_anything_is_scored(patches, tmp_path):
+    faces = shutil.copytree(patches, tmp_path / "faces")
+    (faces / "mask" / "broken.png").write_bytes(b"no picture")
+    (faces / "no_mask" / "notes.txt").write_text("x")
+    done = run("train.evaluate", SHIPPED_MODEL, faces, "-o", tmp_path / "plots")
+    head = " ".join(done.stderr.split())
+    assert "│ all │ │ 9 (100 %) │" in head
+    assert (
+        "left out: 1 file: not a whole image (mask/broken.png); "
+        "1 file: no picture by its suffix (no_mask/notes.txt)" in head
+    )
 
 
 @pytest.mark.parametrize(

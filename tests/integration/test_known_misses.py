@@ -10,10 +10,10 @@ from configs.known_misses import LIVE_PX, SEEN, WIDE_PX
 from configs.schema import DetectConfig
 from inference.detect import detect
 from inference.search import open_detector
-from train.detector_scores import of_class, recall
+from train.data.photos import read_photos
 from train.evaluate_detector import LEAST_PX
-from train.photos import read_photos
-from train.sightings import sight
+from train.score.detector_scores import of_class, recall
+from train.score.sightings import sight
 from transport.frame import Frame
 from transport.stage import StageContext
 

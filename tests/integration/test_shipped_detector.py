@@ -13,9 +13,10 @@ from program import ROOT
 
 from capture.demo import DemoScene
 from inference.detector import shrink, stretched
-from train.detector_matches import Found, match, suppressed
-from train.detector_training import filled_up
-from train.photo_arrays import read_arrays
+from train.data.boxes import Detections, non_maximum_suppression
+from train.data.photo_set import read_photo_set
+from train.detector.matches import match
+from train.detector.training import filled_up
 
 SHIPPED = ROOT / "inference" / "pretrained" / "maskface.onnx"
 SCENES = ROOT / ".." / "shared" / "data" / "scenes"
@@ -23,17 +24,17 @@ SCENES = ROOT / ".." / "shared" / "data" / "scenes"
 
 @pytest.fixture(scope="module")
 def detector():
-    """A function from a picture (H, W, 3) uint8 BGR to what is Found in it as the pipeline asks, and the threshold."""
+    """A function from a picture (H, W, 3) uint8 BGR to what is found in it as the pipeline asks, and the threshold."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(SHIPPED), options, providers=["CPUExecutionProvider"])
     said = json.loads(session.get_modelmeta().custom_metadata_map["maskstream"])
 
-    def find(image: np.ndarray) -> Found:
+    def find(image: np.ndarray) -> Detections:
         clear = stretched(shrink(image, image.shape[1])).bgr
         picture = np.ascontiguousarray(filled_up(clear).transpose(2, 0, 1)[None], np.float32)
         boxes, scores = session.run(["boxes", "scores"], {"image": picture})
-        return suppressed(boxes, scores, said["score"], said["nms_iou"])
+        return non_maximum_suppression(boxes, scores, said["score"], said["nms_iou"])
 
     return find, said["score"]
 
@@ -65,7 +66,7 @@ def test_it_finds_bare_masked_and_wrongly_masked_faces(detector):
     if not SCENES.is_dir():
         pytest.skip("needs the scenes of shared/data")
     find, score = detector
-    read = read_arrays(SCENES)
+    read = read_photo_set(SCENES)
     scores = match(read.photos, [find(photo.image) for photo in read.photos], 0.4).scores_at(score, read.classes)
     for name, least in (("no_mask", 0.86), ("mask", 0.89), ("wrong_mask", 0.90)):
         assert scores.recall[name] >= least, scores

@@ -77,7 +77,7 @@ def test_train_eval_pytorch_and_onnx_decide_the_same(torch, tmp_path, backbone):
     """The parity test, on random weights: the same crops by the three ways that lead to an answer."""
     from export.__main__ import export
     from inference.checkpoint import ModelInfo, save_checkpoint
-    from train.loop import logits_of
+    from train.classifier.loop import logits_of
 
     torch.manual_seed(1)
     network = build_network(backbone, 3)

@@ -23,8 +23,8 @@ from configs.schema import ClassifyConfig
 from inference.backends import open_backend
 from inference.networks import build_network
 from train.__main__ import train
-from train.arguments import plain_shares
-from train.split import read_manifest
+from train.classifier.options import plain_shares
+from train.data.split import read_manifest
 
 pytest.importorskip("torchvision")
 torch = pytest.importorskip("torch")

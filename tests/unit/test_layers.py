@@ -43,6 +43,25 @@ def test_a_room_imports_only_rooms_below_it(room):
         assert not above, f"{path.relative_to(ROOT)} imports {', '.join(above)}"
 
 
+TRAIN_ORDER = ("data", "synthesis", "score", "session", "classifier", "detector", "verifier")
+
+
+@pytest.mark.parametrize("place", range(len(TRAIN_ORDER)), ids=TRAIN_ORDER)
+def test_a_room_of_train_imports_only_itself_and_rooms_before_it(place):
+    """So they make no circle, and none needs a command of train."""
+    allowed = {ROOT / "train" / name for name in TRAIN_ORDER[: place + 1]}
+    files = list((ROOT / "train" / TRAIN_ORDER[place]).glob("*.py"))
+    assert files
+    for path in files:
+        of_train = {file for file in imported_modules(path) if file.is_relative_to(ROOT / "train")}
+        above = [file for file in of_train if file.parent not in allowed]
+        assert not above, f"{path.relative_to(ROOT)} imports {', '.join(str(file.relative_to(ROOT)) for file in above)}"
+
+
+def test_every_room_of_train_is_in_the_order():
+    assert {path.parent.name for path in (ROOT / "train").glob("*/__init__.py")} == set(TRAIN_ORDER)
+
+
 @functools.cache
 def imported_modules(path: Path) -> set[Path]:
     """The files of the project that a file imports, anywhere in it, for types only, too."""

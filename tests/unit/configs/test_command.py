@@ -12,7 +12,7 @@ from configs.command import command_line, new_app, run_command
 from configs.errors import Stopped
 from overlay.sinks import SINKS
 from run_pipeline import ABOUT, COMMANDS
-from train.arguments import plain_shares
+from train.classifier.options import plain_shares
 
 APP = new_app(COMMANDS, "maskstream", ABOUT)
 COMMAND = typer.main.get_command(APP)

@@ -42,9 +42,9 @@ def test_control_characters_are_written_out():
 
 
 def test_classes_of_any_name_are_printed(capsys):
+    from train.classifier.record import print_results
     from train.evaluate import print_report
-    from train.metrics import score
-    from train.record import print_results
+    from train.score.metrics import score
 
     scores = score(np.eye(2), np.array([0, 1]), ["[/]", ":mask:"])
     print_results({"[bold]test": scores})

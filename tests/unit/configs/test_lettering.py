@@ -172,7 +172,7 @@ def test_the_doctor_names_font_and_scripts_and_what_to_install(only, dejavu, chi
 
 def test_plots_get_a_font_for_the_letters_that_matplotlib_lacks(only, chinese, tmp_path, caplog):
     pytest.importorskip("matplotlib")
-    from train import plots
+    from train.score import plots
 
     def drawn(name, classes):
         plots.confusion_matrix(np.eye(2, dtype=np.int64), classes, tmp_path / name)

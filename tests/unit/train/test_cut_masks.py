@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from train.cut_masks import choose, cut_mask, put_mask
+from train.synthesis.cut_masks import choose, cut_mask, put_mask
 
 FRONTAL = np.float32([(70, 80), (130, 80), (100, 115), (80, 145), (120, 145)])  # eyes, nose, corners of the mouth
 TURNED = np.float32([(70, 80), (130, 80), (118, 115), (90, 145), (125, 145)])

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from configs.errors import InputError  # noqa: E402
 from inference.detector_file import load_detector  # noqa: E402
-from train.detector import train_detector_command  # noqa: E402
+from train.detector.__main__ import train_detector_command  # noqa: E402
 
 app = typer.Typer()
 app.command()(train_detector_command)
@@ -79,7 +79,7 @@ def test_discs_are_learnt_as_faces(photos, tmp_path):
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(photos, tmp_path, monkeypatch):
     run(photos, *SMALL, "--epochs", 3, "-o", tmp_path / "whole.pth")
-    from train import detector_training
+    from train.detector import training as detector_training
 
     class Killed(Exception):
         pass
@@ -113,7 +113,7 @@ def test_what_cannot_be_used_is_named_before_anything_is_read(photos, tmp_path):
 
 
 def test_a_training_that_diverges_is_named(photos, tmp_path, monkeypatch):
-    from train.detector_training import DetectorTraining
+    from train.detector.training import DetectorTraining
 
     monkeypatch.setattr(DetectorTraining, "step", lambda self, views: (float("nan"), 1.0))
     line = refusal_of(photos, *SMALL, "-o", tmp_path / "d.pth", "--learning-rate", 50)

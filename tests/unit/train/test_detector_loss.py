@@ -6,9 +6,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from inference.maskface_net import places  # noqa: E402
-from train.detector_loss import Targets, assign, detection_loss, eiou_loss  # noqa: E402
-from train.detector_views import View  # noqa: E402
-from train.photo_arrays import no_boxes  # noqa: E402
+from train.data.boxes import no_boxes  # noqa: E402
+from train.detector.loss import Targets, assign, detection_loss, eiou_loss  # noqa: E402
+from train.detector.views import View  # noqa: E402
 
 SIZE = 96
 MIDDLES, STRIDES = places(SIZE, SIZE)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from train.detector_matches import LEAST_SCORE, Found, match, suppressed
-from train.photo_arrays import Photo, no_boxes
+from train.data.boxes import Detections, no_boxes, non_maximum_suppression
+from train.data.photo_set import TrainingPhoto
+from train.detector.matches import LEAST_SCORE, match
 
 LARGE, SMALL = (0, 0, 50, 60), (100, 0, 120, 20)
 CLASSES = ("mask", "no_mask")
@@ -12,13 +13,13 @@ CLASSES = ("mask", "no_mask")
 
 def photo(*boxes, labels=None):
     faces = np.array(boxes, np.float32).reshape(-1, 4)
-    return Photo("photo", np.zeros((8, 8, 3), np.uint8), faces, np.array(labels or [0] * len(boxes), np.int64))
+    return TrainingPhoto("photo", np.zeros((8, 8, 3), np.uint8), faces, np.array(labels or [0] * len(boxes), np.int64))
 
 
 def found(*rows):
     """Rows of box and score, the best first."""
     boxes = np.array([box for box, _ in rows], np.float32).reshape(-1, 4)
-    return Found(boxes, np.array([score for _, score in rows], np.float32))
+    return Detections(boxes, np.array([score for _, score in rows], np.float32))
 
 
 def test_recall_is_by_class_of_the_large_faces():
@@ -59,7 +60,7 @@ def test_the_threshold_allows_so_many_wrong_boxes_and_no_more():
 
 def test_of_boxes_on_one_face_the_best_one_stays():
     boxes = np.array([LARGE, (3, 0, 53, 60), (200, 0, 260, 60), (300, 0, 360, 60)], np.float32)
-    kept = suppressed(boxes, np.array([0.6, 0.8, 0.4, 0.01], np.float32), 0.1, 0.45)
+    kept = non_maximum_suppression(boxes, np.array([0.6, 0.8, 0.4, 0.01], np.float32), 0.1, 0.45)
     assert kept.scores.tolist() == pytest.approx([0.8, 0.4])
     assert kept.boxes.tolist() == boxes[[1, 2]].tolist()
-    assert len(suppressed(no_boxes(), np.zeros(0, np.float32), 0.1, 0.45).scores) == 0
+    assert len(non_maximum_suppression(no_boxes(), np.zeros(0, np.float32), 0.1, 0.45).scores) == 0

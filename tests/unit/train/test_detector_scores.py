@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from train.detector_scores import average_precision, mask_shares, scores_of
-from train.sightings import Sighting, partners_of
+from train.score.detector_scores import average_precision, mask_shares, scores_of
+from train.score.sightings import Sighting, partners_of
 from transport.frame import Box
 
 CLASSES = ["mask", "no_mask", "wrong_mask"]

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from train.detector_views import CLASS_SHARES, COUNTED_PX, Views, clipped, mirrored, painted, turned, window
-from train.detector_views import View as DrawnView
-from train.photo_arrays import Photo, no_boxes, overlaps, sides
+from train.data.boxes import iou_matrix, longest_sides, no_boxes
+from train.data.photo_set import TrainingPhoto
+from train.detector.views import CLASS_SHARES, COUNTED_PX, Views, clipped, mirrored, painted, turned, window
+from train.detector.views import View as DrawnView
 
 FACE = np.array([120, 60, 180, 140], np.float32)
 
@@ -15,7 +16,7 @@ def photo_of(*boxes, size=(240, 320), labels=None):
     image = np.full((*size, 3), 20, np.uint8)
     for x1, y1, x2, y2 in boxes:
         image[int(y1) : int(y2), int(x1) : int(x2)] = (255, 0, 0)
-    return Photo("photo", image, np.array(boxes, np.float32), np.array(labels or [0] * len(boxes)))
+    return TrainingPhoto("photo", image, np.array(boxes, np.float32), np.array(labels or [0] * len(boxes)))
 
 
 def blue_box(image):
@@ -39,8 +40,8 @@ def test_the_box_stays_on_the_face_when_it_is_cut_out_and_scaled(seed):
 def test_the_box_moves_with_a_turned_picture(degrees):
     view = DrawnView(photo_of((90, 20, 110, 40), size=(128, 128)).image, np.array([[90, 20, 110, 40.0]]), no_boxes())
     after = turned(view, degrees, 0)
-    assert overlaps(after.boxes, blue_box(after.image))[0, 0] > 0.6
-    assert overlaps(view.boxes, blue_box(after.image))[0, 0] < 0.5
+    assert iou_matrix(after.boxes, blue_box(after.image))[0, 0] > 0.6
+    assert iou_matrix(view.boxes, blue_box(after.image))[0, 0] < 0.5
 
 
 def test_a_mirrored_box_is_on_the_other_side():
@@ -84,7 +85,7 @@ def test_a_rare_class_is_drawn_as_often_as_its_share_says():
 def test_faces_of_all_sizes_are_drawn():
     views = Views([photo_of(FACE)], ["mask"], 256)
     rng = np.random.default_rng(0)
-    longest = np.concatenate([sides(views.draw(rng).boxes) for _ in range(60)])
+    longest = np.concatenate([longest_sides(views.draw(rng).boxes) for _ in range(60)])
     assert longest.min() < 30
     assert longest.max() > 120
 

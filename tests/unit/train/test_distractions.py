@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.distractions import put_collar, put_glasses, put_in_front
+from train.synthesis.distractions import put_collar, put_glasses, put_in_front
 
 LANDMARKS = np.float32([(85, 80), (115, 80), (100, 98), (90, 114), (110, 114)])  # eyes, nose, corners of the mouth
 BARE = np.full((200, 200, 3), (120, 140, 180), np.uint8)

@@ -4,8 +4,8 @@ import pytest
 
 from configs.errors import InputError
 from inference.networks import build_network
-from train.efficient_weights import own_names
-from train.start import load_pretrained
+from train.classifier.published_weights import renamed_efficientnet
+from train.classifier.start import load_pretrained
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
@@ -23,7 +23,7 @@ PARTS = {
 
 def test_its_names_become_ours():
     theirs = STEM | {f"_blocks.12.{name}": f"block12.parts.{own}" for name, own in PARTS.items()}
-    named = own_names({name: torch.tensor(number) for number, name in enumerate(theirs)})
+    named = renamed_efficientnet({name: torch.tensor(number) for number, name in enumerate(theirs)})
     assert {name: int(value) for name, value in named.items()} == {own: n for n, own in enumerate(theirs.values())}
 
 

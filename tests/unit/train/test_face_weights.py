@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs.errors import InputError
-from train.face_weights import read_face_weights, read_tensors
+from train.classifier.published_weights import read_face_weights, read_tensors
 
 torch = pytest.importorskip("torch")
 

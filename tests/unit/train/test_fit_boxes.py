@@ -12,8 +12,8 @@ from configs.schema import DetectConfig
 from inference.detector import BoxMapping
 from inference.haar import MAPPINGS
 from inference.search import open_detector
+from train.data.photos import read_photos
 from train.fit_boxes import GENEROUS, MIN_SIDE_PX, UNCHANGED, Match, crop_iou, find_matches, fit
-from train.photos import read_photos
 from transport.frame import Box
 
 SHARED = Path(__file__).resolve().parents[3] / ".." / "shared"

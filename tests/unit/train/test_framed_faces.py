@@ -8,8 +8,8 @@ import pytest
 
 from configs.errors import InputError
 from inference.preprocess import crop_face
-from train import framed_faces
-from train.framed_faces import faces_in_photographs, gather, kept, whole_crop
+from train.synthesis import framed_faces
+from train.synthesis.framed_faces import faces_in_photographs, gather, kept, whole_crop
 from transport.frame import Box
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from train.overview import left_out, print_overview, splits_table
+from train.session.overview import left_out_text, print_overview, splits_table
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
 from inference.networks import build_network, freeze  # noqa: E402
-from train.overview import learning_share  # noqa: E402
+from train.session.overview import learning_share  # noqa: E402
 
 
 def cells(table):
@@ -36,7 +36,8 @@ def test_a_class_may_have_any_name(capsys):
 
 def test_few_files_are_named_and_many_counted():
     assert (
-        left_out({"too large": [str(number) for number in range(8)]}) == "8 files: too large (0, 1, 2, 3, 4 and 3 more)"
+        left_out_text({"too large": [str(number) for number in range(8)]})
+        == "8 files: too large (0, 1, 2, 3, 4 and 3 more)"
     )
 
 

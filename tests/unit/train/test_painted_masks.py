@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from train.painted_masks import LandmarkFinder, cut_fabric, paint_mask
+from train.synthesis.landmarks import LandmarkFinder
+from train.synthesis.painted_masks import cut_fabric, paint_mask
 
 FRONTAL = np.float32([(70, 80), (130, 80), (100, 115), (80, 145), (120, 145)])  # eyes, nose, corners of the mouth
 SKIN_BGR = (140, 170, 200)

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from inference.networks import build_network  # noqa: E402
-from train.pooled_conv import with_pooled_conv  # noqa: E402
+from train.classifier.pooled_conv import with_pooled_conv  # noqa: E402
 
 
 def test_outputs_are_the_same_and_gradients_but_for_rounding():

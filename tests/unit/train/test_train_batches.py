@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.batches import Batches, TrainingFaces, class_weights, epoch_order, load
+from train.classifier.batches import Batches, TrainingFaces, class_weights, epoch_order, load
 
 FRONTAL = np.float32([(70, 80), (130, 80), (100, 115), (80, 145), (120, 145)])  # eyes, nose, corners of the mouth
 
@@ -56,9 +56,9 @@ def test_workers_change_nothing(faces):
     assert same(list(load(batches_of(faces), 2)), list(load(batches_of(faces), 0)))
 
 
-def test_a_team_shares_the_batches_of_one(faces):
+def test_processes_share_the_batches_of_one(faces):
     alone = batches_of(faces)
-    left, right = (batches_of(faces, rank=rank, ranks=2) for rank in (0, 1))
+    left, right = (batches_of(faces, rank=rank, world_size=2) for rank in (0, 1))
     for step in range(len(alone)):
         pixels, labels = alone[step]
         for rank, part in enumerate((left, right)):

@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 from configs.errors import InputError
 from inference.backends import SHIPPED_MODEL
 from inference.preprocess import Preprocessing
-from train.__main__ import chosen_balance, learning_layers, preprocessing_of, train
-from train.dataset import Dataset
+from train.__main__ import train
+from train.classifier.options import chosen_balance, learning_layers, preprocessing_of
+from train.classifier.record import default_name
+from train.classifier.training import Recipe
+from train.data.dataset import Dataset
 from train.evaluate import evaluate
-from train.record import default_name
-from train.training import Recipe
 
 app = typer.Typer()
 app.command()(train)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from configs.errors import InputError
-from train.dataset import check_pictures, find_dataset, find_whole, read_pictures, read_resized
-from train.held_out import find_pictures
+from train.data.dataset import find_dataset, find_whole
+from train.data.held_out import find_pictures
+from train.data.pictures import check_pictures, read_pictures, read_resized
 
 
 @pytest.fixture

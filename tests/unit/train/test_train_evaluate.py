@@ -10,8 +10,9 @@ from configs.errors import InputError
 from inference.backends import Backend
 from inference.checkpoint import ModelInfo
 from inference.preprocess import Preprocessing
-from train.evaluate import answers_of, print_report, report_on, size_name, write_plots
-from train.held_out import Picture
+from train.data.held_out import Picture
+from train.score.answers import answers_of
+from train.score.classifier_report import print_report, report_on, size_name, write_plots
 
 BRIGHTNESS = {"dark": 0, "grey": 0.5, "light": 1}
 CERTAINTY = 8.0
@@ -96,14 +97,10 @@ def test_a_class_that_the_model_does_not_know_is_named(pictures):
         report(pictures, "dark", "light")
 
 
-def test_broken_pictures_are_named_and_left_out(pictures, caplog):
-    pictures[0].path.write_bytes(b"no picture")
-    found = report(pictures, *BRIGHTNESS, batch_size=1)
-    assert f"{pictures[0].path}: left out: not a whole image" in caplog.text
-    assert found["classes"]["dark"]["support"] == 4
+def test_a_picture_that_is_gone_since_it_was_found_is_named(pictures):
     pictures[1].path.unlink()
-    with pytest.raises(InputError, match=r"none of its pictures \(2\) can be read"):
-        report(pictures[:2], *BRIGHTNESS)
+    with pytest.raises(InputError, match=f"{pictures[1].path}: cannot be used: no such file"):
+        report(pictures, *BRIGHTNESS)
 
 
 def test_groups_are_scored_on_their_own(pictures):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from configs.errors import InputError
-from train.augment import augment
-from train.painted_masks import LandmarkFinder, paint_mask
+from train.synthesis.augment import augment
+from train.synthesis.landmarks import LandmarkFinder
+from train.synthesis.painted_masks import paint_mask
 
 FRONTAL = np.float32([(70, 80), (130, 80), (100, 115), (80, 145), (120, 145)])  # eyes, nose, corners of the mouth
 

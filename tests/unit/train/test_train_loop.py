@@ -5,12 +5,12 @@ import pytest
 
 from configs.errors import InputError
 from inference.preprocess import Preprocessing
-from train.batches import TrainingFaces
-from train.loop import fit, judge, rate_share, warm_up_then_cosine
-from train.metrics import ClassScores, Scores
-from train.parallel import Team, team_of
-from train.resume import load_state, save_state
-from train.training import EpochResult, Recipe, Training
+from train.classifier.batches import TrainingFaces
+from train.classifier.loop import fit, validate
+from train.classifier.training import EpochResult, Recipe, Training
+from train.score.metrics import ClassScores, Scores
+from train.session.process_group import ProcessGroup, process_group
+from train.session.state import load_state, save_state
 
 torch = pytest.importorskip("torch")
 
@@ -51,7 +51,7 @@ def new_training(**options):
 def results_of(training, faces, epochs=None, **options):
     val = (np.stack([crop[1:13, 1:13] for crop in faces.crops]), faces.labels)
     found = []
-    for result in fit(training, faces, val, PREPROCESSING, Team(CPU), **options):
+    for result in fit(training, faces, val, PREPROCESSING, ProcessGroup(CPU), **options):
         found.append((result.loss, result.train_accuracy, result.val_loss, result.val, result.learning_rate))
         if len(found) == epochs:
             break
@@ -92,7 +92,7 @@ def test_a_resumed_training_is_the_unbroken_one_to_the_last_bit(faces, tmp_path,
     resumed = new_training(**options)
     load_state(tmp_path / "m.state", resumed, {"seed": 0}, "f")
     assert results_of(resumed, faces) == expected[2:]
-    for network in ("network", "judged"):
+    for network in ("network", "ema_model"):
         ours, theirs = (getattr(one, network).state_dict() for one in (resumed, unbroken))
         assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
     assert [one.loss for one in resumed.history] == [one.loss for one in unbroken.history]
@@ -117,13 +117,13 @@ def test_each_option_changes_what_is_learnt(faces, options):
     assert results_of(new_training(epochs=2, **options), faces)[-1] != results_of(new_training(epochs=2), faces)[-1]
 
 
-def test_averaged_weights_are_what_is_judged(faces):
+def test_averaged_weights_are_what_is_validated(faces):
     training = new_training(epochs=1, ema=0.9)
     results_of(training, faces)
-    weights, averaged = (network.state_dict()["5.weight"] for network in (training.network, training.judged))
+    weights, averaged = (network.state_dict()["5.weight"] for network in (training.network, training.ema_model))
     start = new_training().network.state_dict()["5.weight"]
     assert 0 < (averaged - start).norm() < (weights - start).norm()
-    assert new_training().judged is not training.judged
+    assert new_training().ema_model is not training.ema_model
 
 
 def result(epoch, macro_f1):
@@ -150,38 +150,24 @@ def test_training_that_diverges_says_what_to_change(faces):
         results_of(new_training(learning_rate=1e37), faces)
 
 
-def test_the_learning_rate_rises_and_falls_to_nothing():
-    share = warm_up_then_cosine(1000)
-    assert share(0) < 0.05 < share(25) < share(50) == 1.0
-    assert share(525) == pytest.approx(0.5)
-    assert share(1000) == pytest.approx(0.0)
-
-
-def test_schedules_start_after_the_warm_up():
-    constant = rate_share(Recipe(epochs=1, batch_size=2, learning_rate=1, warm_up=4), 100)
-    assert [constant(step) for step in (0, 1, 4, 5, 99)] == [0.2, 0.4, 1, 1, 1]
-    cosine = rate_share(Recipe(epochs=1, batch_size=2, learning_rate=1, schedule="cosine"), 100)
-    assert [round(cosine(step), 3) for step in (0, 50, 100)] == [1, 0.5, 0]
-
-
-def test_the_judgement_is_of_the_logits():
-    loss, scores, temperature, biases = judge(np.float32([[4, 0], [0, 4], [4, 0]]), np.array([0, 1, 1]), ("a", "b"))
+def test_validation_is_of_the_logits():
+    loss, scores, temperature, biases = validate(np.float32([[4, 0], [0, 4], [4, 0]]), np.array([0, 1, 1]), ("a", "b"))
     assert scores.accuracy == pytest.approx(2 / 3)
     assert loss == pytest.approx(np.log1p(np.exp(-4)) + 4 / 3, abs=1e-4)
     assert temperature > 1
     assert biases[0] == 0
 
 
-def test_a_single_process_is_a_team(monkeypatch):
+def test_a_single_process_is_a_group_of_one(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with team_of("cpu") as team:
-        assert team == Team(CPU, 0, 1)
-        assert team.leads
-        assert team.total([1.5]) == [1.5]
-        assert team.told("all") == "all"
+    with process_group("cpu") as group:
+        assert group == ProcessGroup(CPU, 0, 1)
+        assert group.is_main_process
+        assert group.all_reduce([1.5]) == [1.5]
+        assert group.broadcast("all") == "all"
 
 
-def test_in_a_team_each_process_has_a_gpu_of_its_own(monkeypatch):
+def test_in_a_group_each_process_has_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError, match="use --device cuda"), team_of("cuda:1"):
+    with pytest.raises(InputError, match="use --device cuda"), process_group("cuda:1"):
         pass

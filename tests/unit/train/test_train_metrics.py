@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inference.backends import softmax
-from train.metrics import (
+from train.score.metrics import (
     ClassScores,
     accuracy_interval,
     best_calibration,

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from train import plots
-from train.metrics import calibration, confusion, score
+from train.score import plots
+from train.score.metrics import calibration, confusion, score
 
 pytest.importorskip("matplotlib")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from configs.errors import InputError
-from train.split import ManifestRow, copies_across, divide, fingerprint, read_manifest, write_manifest
+from train.data.split import ManifestRow, copies_across, divide, fingerprint, read_manifest, write_manifest
 
 ROWS = [
     ManifestRow("mask/a, b.png", "train", "mask", "01"),

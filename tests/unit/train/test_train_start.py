@@ -4,7 +4,7 @@ import pytest
 
 from configs.errors import InputError
 from inference.networks import build_network
-from train.start import load_pretrained
+from train.classifier.start import load_pretrained
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")

@@ -5,9 +5,18 @@ import numpy as np
 import pytest
 
 from inference.preprocess import crop_face, resize_crop
-from train import varied_faces
-from train.framed_faces import FramedFace
-from train.varied_faces import CLASS_SHARES, Wardrobe, chances_of, draw_batches, dress, reframe, vary, wardrobe_of
+from train.synthesis import varied_faces
+from train.synthesis.framed_faces import FramedFace
+from train.synthesis.varied_faces import (
+    CLASS_SHARES,
+    Wardrobe,
+    chances_of,
+    draw_batches,
+    dress,
+    reframe,
+    vary,
+    wardrobe_of,
+)
 from transport.frame import Box
 
 LANDMARKS = np.float32([(85, 80), (115, 80), (100, 98), (90, 114), (110, 114)])  # eyes, nose, corners of the mouth

@@ -1,0 +1,81 @@
+"""Photographs with boxes: what is read, and what is refused in one line."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from configs.errors import InputError
+from train.data.boxes import iou_matrix
+from train.data.photo_set import read_photo_set
+
+COCO = {
+    "images": [{"id": 7, "file_name": "a.png"}],
+    "categories": [{"id": 3, "name": "mask"}, {"id": 1, "name": "no_mask"}],
+    "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [4, 5, 10, 12]}],
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), np.full((40, 60, 3), 9, np.uint8))
+    return tmp_path
+
+
+def written(folder, coco):
+    (folder / "annotations.json").write_text(coco if isinstance(coco, str) else json.dumps(coco))
+    return folder
+
+
+def test_a_box_is_read_as_corners_and_its_class_by_name(folder):
+    read = read_photo_set(written(folder, COCO))
+    [photo] = read.photos
+    assert photo.image.shape == (40, 60, 3)
+    assert photo.boxes.tolist() == [[4, 5, 14, 17]]
+    assert [read.classes[label] for label in photo.labels] == ["no_mask"]
+    assert read.faces == 1
+
+
+def test_another_picture_is_another_fingerprint(folder):
+    before = read_photo_set(written(folder, COCO)).fingerprint
+    cv2.imwrite(str(folder / "images" / "a.png"), np.full((40, 60, 3), 8, np.uint8))
+    assert read_photo_set(folder).fingerprint != before
+
+
+def with_box(*bbox):
+    return COCO | {"annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": bbox}]}
+
+
+@pytest.mark.parametrize(
+    ("coco", "line"),
+    [
+        ("{", "annotations.json: not COCO's annotations"),
+        (COCO | {"images": []}, "annotations.json: a face of an unknown picture"),
+        (COCO | {"annotations": []}, "annotations.json: names no photographs with faces"),
+        (with_box(4, 5, 0, 12), "without a size: .*0.0, 12.0"),
+        (with_box(4, 5, 6), "annotations.json: not COCO's annotations"),
+        (COCO | {"images": [{"id": 7, "file_name": "b.png"}]}, "b.png: cannot be used: no such file"),
+    ],
+)
+def test_what_cannot_be_read_is_named(folder, coco, line):
+    with pytest.raises(InputError, match=line) as refused:
+        read_photo_set(written(folder, coco))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_is_no_picture_is_named(folder):
+    (folder / "images" / "a.png").write_text("no picture")
+    with pytest.raises(InputError, match=r"a\.png: cannot be used: not a whole image"):
+        read_photo_set(written(folder, COCO))
+
+
+def test_a_folder_without_annotations_says_what_is_needed(tmp_path):
+    with pytest.raises(InputError, match=r"annotations\.json: No such file or directory; give a folder with images/"):
+        read_photo_set(tmp_path / "train")
+
+
+def test_boxes_that_do_not_touch_do_not_overlap():
+    apart = np.array([[0, 0, 4, 4], [4, 0, 8, 4]], np.float32)
+    assert iou_matrix(apart, apart).tolist() == [[1, 0], [0, 1]]

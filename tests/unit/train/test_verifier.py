@@ -1,0 +1,117 @@
+"""What a verifier learns from: windows that say rightly whether a face is in them and where, however augmented."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from capture.demo import DemoScene  # noqa: E402
+from inference.judge import FIRST_LOOK, Judge, moved, windows_of  # noqa: E402
+from inference.judged_haar import short_cascade  # noqa: E402
+from train.data.photos import Photo  # noqa: E402
+from train.score.sightings import Sighting  # noqa: E402
+from train.verifier.__main__ import FALSE_BOXES, fit, least_score  # noqa: E402
+from train.verifier.network import FIRST_WIDTHS, SECOND_WIDTHS, VerifierNetwork, augmented  # noqa: E402
+from train.verifier.onnx_file import write_verifier  # noqa: E402
+from train.verifier.windows import LABELS, NO_FACE, WindowSource, windows_in  # noqa: E402
+from transport.frame import Box  # noqa: E402
+
+SIDE_PX = 32
+HITS = WindowSource(8, SIDE_PX, None)
+NONE_UNSURE = np.empty((0, 4))
+
+
+def gathered(photo, unsure=NONE_UNSURE, source=HITS):
+    return windows_in(photo, unsure, short_cascade(source.stages), source, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def photo():
+    scene = DemoScene()
+    return Photo("demo", scene.picture(340), tuple(scene.truth(340)))
+
+
+@pytest.fixture(scope="module")
+def windows(photo):
+    return gathered(photo)
+
+
+def test_windows_are_of_faces_and_of_what_is_none(photo, windows):
+    assert windows.pixels.shape[1:] == (44, 44, 3)
+    counts = {label: (windows.labels == place).sum() for place, label in enumerate((*LABELS, "no face"))}
+    for _, label in photo.faces:
+        assert 0 < counts[label] <= 36
+    assert (windows.labels == NO_FACE).sum() > 20
+    assert (windows.moves[windows.labels == NO_FACE] == 0).all()
+    of_faces = windows.moves[windows.labels != NO_FACE]
+    assert (np.abs(of_faces[:, :2]) < 0.35).all()  # a face lies in the middle, more or less
+    assert (np.exp(of_faces[:, 2:]) < 1.3).all()
+
+
+def test_faces_that_nobody_annotated_are_left_out(photo, monkeypatch):
+    monkeypatch.setattr("train.verifier.windows.MOST_ELSEWHERE", 100_000)
+    bare = Photo(photo.name, photo.image, ())
+    faces = np.array([(box.x, box.y, box.width, box.height) for box, _ in photo.faces])
+    kept, everything = gathered(bare, faces), gathered(bare)
+    assert (everything.labels == NO_FACE).all()
+    assert len(kept.labels) < len(everything.labels)
+
+
+def test_the_box_moves_with_the_picture():
+    """A white rectangle on black: its augmented box still bounds what is white, in all 64 variations."""
+    size, box = 44, np.array([[14.0, 12.0, 16.0, 20.0]])
+    pixels = np.zeros((1, size, size, 3), np.uint8)
+    pixels[0, 12:32, 14:30] = 255
+    middle = np.array([[size / 2, size / 2, SIDE_PX]])
+    moves = np.concatenate(
+        [(box[:, :2] + box[:, 2:] / 2 - middle[:, :2]) / SIDE_PX, np.log(box[:, 2:] / SIDE_PX)], axis=1
+    )
+    many = torch.from_numpy(pixels).repeat(64, 1, 1, 1), torch.from_numpy(moves.astype(np.float32)).repeat(64, 1)
+    out, changed = augmented(*many, SIDE_PX, torch.Generator().manual_seed(0))
+    assert out.shape == (64, SIDE_PX, SIDE_PX, 3)
+    said = moved(np.array([[SIDE_PX / 2, SIDE_PX / 2, SIDE_PX]]), changed.numpy())
+    for picture, (x, y, width, height) in zip(out.numpy().mean(axis=3), said, strict=True):
+        rows, columns = np.nonzero(picture > (picture.min() + picture.max()) / 2)
+        assert columns.mean() + 0.5 == pytest.approx(x + width / 2, abs=1)
+        assert rows.mean() + 0.5 == pytest.approx(y + height / 2, abs=1)
+        assert len(rows) == pytest.approx(width * height, rel=0.2)
+
+
+def test_the_second_network_learns_from_what_the_first_one_accepts(photo, windows):
+    second = gathered(photo, source=WindowSource(9, 48, Judge(FIRST_LOOK)))
+    assert second.pixels.shape[1:] == (66, 66, 3)
+    assert (second.labels != NO_FACE).sum() >= 3
+    assert (second.labels == NO_FACE).sum() < (windows.labels == NO_FACE).sum() / 2
+
+
+def test_the_networks_have_a_few_thousand_weights():
+    first, second = VerifierNetwork(32, FIRST_WIDTHS), VerifierNetwork(48, SECOND_WIDTHS)
+    counts = [sum(weight.numel() for weight in network.parameters()) for network in (first, second)]
+    assert counts[0] < 10_000
+    assert counts[1] < 25_000
+
+
+def test_what_was_learnt_is_written_and_read(windows, photo, tmp_path):
+    network = fit(VerifierNetwork(SIDE_PX, FIRST_WIDTHS), windows, steps=3, seed=0)
+    write_verifier(network, 0.7, tmp_path / "verifier.onnx")
+    verifier = Judge(tmp_path / "verifier.onnx")
+    assert (verifier.info.score, verifier.side_px) == (0.7, 32)
+    squares = np.array([[40.0, 60, 50, 50], [100, 90, 80, 80], [9, 9, 30, 30]])
+    scores, boxes = verifier.look(photo.image, windows_of(squares))
+    assert scores.shape == (3,)
+    assert boxes.shape == (3, 4)
+
+
+def test_learning_is_the_same_each_time(windows):
+    def weights():
+        torch.manual_seed(0)
+        return list(fit(VerifierNetwork(SIDE_PX, FIRST_WIDTHS), windows, steps=3, seed=0).parameters())
+
+    assert all(torch.equal(one, other) for one, other in zip(weights(), weights(), strict=True))
+
+
+def test_the_least_score_lets_as_many_false_boxes_pass_as_are_allowed():
+    wall = Box(0, 0, 50, 50)
+    seen = [Sighting(str(n), (), (), (wall,), (n / 100,), (), ("",), (), 0.0) for n in range(100)]
+    assert sum(one.scores[0] > least_score(seen) for one in seen) == round(FALSE_BOXES * len(seen))
+    assert least_score([Sighting("", (), (), (), (), (), (), (), 0.0)]) == 0.5

@@ -1,0 +1,1 @@
+"""Training the classifier of faces: `python -m train`."""

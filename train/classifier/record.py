@@ -1,0 +1,217 @@
+"""What a training run leaves in results/: run.json, metrics.csv, the page of curves, the worst mistakes."""
+
+from __future__ import annotations
+
+import csv
+import platform
+import subprocess
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from configs.console import console
+from configs.errors import InputError
+from configs.whole_file import write_whole
+from inference.networks import Backbone, RetrainMode
+from train.classifier.training import EpochResult, Recipe, Training
+from train.data.dataset import Dataset, Split
+from train.data.pictures import CheckedDataset
+from train.data.split import copies_across
+from train.score.metrics import Scores, confusion
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "onnxruntime")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """Where a run writes: beside its checkpoint `model` what belongs to it, in `results` what people look at."""
+
+    model: Path
+    results: Path
+
+    @property
+    def name(self) -> str:
+        return self.model.stem
+
+    @property
+    def manifest(self) -> Path:
+        return self.model.with_suffix(".split.csv")
+
+    @property
+    def state(self) -> Path:
+        """What `--resume` needs; there only until the run is finished."""
+        return self.model.with_suffix(".state")
+
+    def result(self, kind: str) -> Path:
+        """`metrics.csv`, `run.json`, `png`, `mistakes.png`."""
+        return self.results / f"{self.name}.{kind}"
+
+
+def run_files(output: Path | None, results: Path | None, default_name: str) -> RunFiles:
+    """Where the run writes: models/ and results/ as in the original program, unless told otherwise."""
+    if output is None:
+        return RunFiles(Path("models") / f"{default_name}.pth", results or Path("results"))
+    return RunFiles(output, results or output.parent / "results")
+
+
+def default_name(
+    backbone: Backbone,
+    mode: RetrainMode,
+    resnet_retrain_mode: RetrainMode | None,
+    data: Dataset,
+    recipe: Recipe,
+    size: int | None = None,
+) -> str:
+    """Name as the original program gave it: `ResNet-not_retrain-3classes-64-60-0.00100000`.
+
+    It had a mode in the name of each BasicCNN too. `all` is what it did not have: a ResNet that learns with all layers.
+    """
+    layers = (resnet_retrain_mode or "not_retrain") if backbone == "BasicCNN" else mode
+    settings = f"{recipe.batch_size}-{recipe.epochs}-{recipe.learning_rate:.8f}"
+    return f"{backbone}-{layers}-{len(data.classes)}classes-{settings}" + (f"-{size}px" if size else "")
+
+
+def write_metrics(path: Path, history: Sequence[EpochResult]) -> None:
+    """A line for each epoch."""
+    lines = [
+        {
+            "epoch": one.epoch,
+            "learning_rate": one.learning_rate,
+            "train_loss": one.loss,
+            "train_accuracy": one.train_accuracy,
+            "val_loss": one.val_loss,
+            "val_accuracy": one.val.accuracy,
+            "val_macro_f1": one.val.macro_f1,
+            "seconds": round(one.seconds, 3),
+        }
+        for one in history
+    ]
+
+    def write(partial: Path) -> None:
+        with partial.open("w", newline="") as file:
+            table = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
+            table.writeheader()
+            table.writerows(lines)
+
+    write_whole(path, write)
+
+
+def write_run(path: Path, facts: Mapping[str, Any]) -> None:
+    """All that is known of the run, as JSON for people and for `maskstream results`."""
+    text = msgspec.json.format(msgspec.json.encode(facts), indent=2)
+
+    def write(partial: Path) -> None:
+        partial.write_bytes(text + b"\n")
+
+    write_whole(path, write)
+
+
+def data_facts(checked: CheckedDataset) -> dict[str, Any]:
+    """What the run was trained and scored on: pictures of each split and class, and what was wrong with the files."""
+    counts = Counter((row.split, row.label) for row in checked.rows)
+    splits = checked.data.splits
+    return {
+        "pictures": {split: {label: n for (there, label), n in counts.items() if there == split} for split in splits},
+        "fingerprint": checked.fingerprint,
+        "skipped": checked.broken,
+        "duplicates": [[row.file for row in group] for group in copies_across(checked.rows)],
+    }
+
+
+def write_pages(
+    files: RunFiles,
+    training: Training,
+    classes: Sequence[str],
+    split: str,
+    faces: Split,
+    pixels: np.ndarray,
+    probabilities: np.ndarray,
+) -> None:
+    """A page of curves and confusion matrix, and one of the faces (N, H, W, 3) uint8 BGR it is most wrong about."""
+    from train.score import plots
+
+    best = training.best.epoch
+    counts = confusion(probabilities, faces.labels, classes)
+    write_whole(
+        files.result("png"),
+        lambda partial: plots.run_page(partial, files.name, training.history, best, counts, classes, split),
+    )
+    write_whole(
+        files.result("mistakes.png"),
+        lambda partial: plots.worst_mistakes(
+            list(pixels),
+            faces.labels,
+            probabilities,
+            classes,
+            partial,
+            names=[path.name for path in faces.files],
+            title=f"{files.name}, {split} split",
+        ),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that the numbers depend on."""
+    found = {dist.name.lower(): dist.version for dist in metadata.distributions() if dist.name.lower() in PACKAGES}
+    return {"python": platform.python_version()} | {name: found[name] for name in PACKAGES if name in found}
+
+
+def git_revision() -> dict[str, Any] | None:
+    """The commit of this checkout, and whether files differ from it; None where it is none."""
+    here = Path(__file__).parent
+    try:
+        revision = git(here, "rev-parse", "HEAD")
+        return {"revision": revision, "changed": bool(git(here, "status", "--porcelain", "--untracked-files=no"))}
+    except (FileNotFoundError, subprocess.CalledProcessError):  # no git, or no checkout
+        return None
+
+
+def git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(("git", *arguments), cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def print_results(scores: Mapping[str, Scores]) -> None:
+    """A table of the splits for people."""
+    from rich.table import Table
+
+    classes = list(next(iter(scores.values())).classes)
+    table = Table("split", "faces", "accuracy", "macro F1", *(f"recall {name}" for name in classes))
+    for split, one in scores.items():
+        recalls = [f"{found.recall:.3f}" for found in one.classes.values()]
+        faces = sum(found.support for found in one.classes.values())
+        table.add_row(split, str(faces), f"{one.accuracy:.4f}", f"{one.macro_f1:.4f}", *recalls)
+    console().print(table)
+
+
+def open_tensorboard(folder: Path) -> SummaryWriter:
+    """A writer of TensorBoard logs. Raises InputError where the package is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError("--tensorboard needs tensorboard, which is not installed: pip install tensorboard") from error
+    return SummaryWriter(str(folder))
+
+
+def log_epoch(writer: SummaryWriter, one: EpochResult) -> None:
+    """The numbers of an epoch as TensorBoard curves."""
+    numbers = {
+        "loss/train": one.loss,
+        "loss/val": one.val_loss,
+        "accuracy/train": one.train_accuracy,
+        "accuracy/val": one.val.accuracy,
+        "macro_f1/val": one.val.macro_f1,
+        "learning_rate": one.learning_rate,
+    }
+    for name, value in numbers.items():
+        writer.add_scalar(name, value, one.epoch)
+    writer.flush()

@@ -1,0 +1,1 @@
+"""What is learnt from and scored on: folders of faces, annotated photographs, their splits."""

@@ -1,0 +1,1 @@
+"""Training the face detector: `python -m train.detector`."""

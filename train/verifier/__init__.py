@@ -1,0 +1,1 @@
+"""Training the second stage of the Haar cascade: `python -m train.verifier`."""
