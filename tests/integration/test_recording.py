@@ -23,6 +23,14 @@ def frames_in(path) -> int:
         return 0
 
 
+def slowness() -> float:
+    """How much longer work takes here now than on a quiet machine: 9 s instead of 3 for an end at a load of 20."""
+    began_s, began_cpu_s = time.monotonic(), time.process_time()
+    while time.process_time() - began_cpu_s < 0.2:
+        pass
+    return max(1.0, (time.monotonic() - began_s) / 0.2)
+
+
 def seconds_of(path) -> float:
     with av.open(str(path)) as film:
         times = [frame.time for frame in film.decode(video=0)]
@@ -71,7 +79,7 @@ def test_a_stream_is_published_and_goes_on_when_its_server_was_away(maskstream, 
     began_s = time.monotonic()
     run.signal(signal.SIGINT)
     assert run.wait() == 0
-    assert time.monotonic() - began_s < 3.5
+    assert time.monotonic() - began_s < 3.5 * slowness()
     assert "s3cret" not in run.stdout + run.stderr
 
 
