@@ -12,7 +12,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from events.watch import time_ms
+from events.event_detector import time_ms
 from transport.frame import Box, Frame
 
 MARGIN = 0.3  # of the box, on each side: hair and ears tell who it is, too
@@ -21,7 +21,7 @@ KEPT_MS = 1000.0  # a face that is no longer found is hidden for so long where i
 BLOCKS = {"pixelate": 4, "blur": 4}  # across a face
 
 
-class Veil:
+class PrivacyMask:
     """Frames in, the same frames out with their faces hidden."""
 
     def __init__(self, kind: Literal["blur", "pixelate"]) -> None:

@@ -12,12 +12,12 @@ from configs.plural import counted
 from configs.redact import redact
 from configs.schema import OverlayConfig
 from events.event import Event
+from events.event_detector import EventDetector
 from events.rules import Rule, read_rules
-from events.watch import Watch
 from overlay.away import AwayMonitor
 from overlay.draw import annotate, corner_text
 from overlay.frame_rate import FrameRate
-from overlay.privacy import Veil
+from overlay.privacy import PrivacyMask
 from overlay.sinks import default_sinks, make_sinks
 from overlay.sinks.outages import Outages
 from overlay.sinks.sink import Sink
@@ -38,22 +38,22 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
             stack.callback(sink.close)
         context.facts["sinks"] = ", ".join(map(redact, config.sinks or default_sinks()))
         log.info("showing in %s", context.facts["sinks"])
-        veil = None if config.privacy == "none" else Veil(config.privacy)
+        privacy = None if config.privacy == "none" else PrivacyMask(config.privacy)
         away = AwayMonitor()
         shown = stale = 0
         for batch in batches:
             for stream in context.ended:
                 show.ended(stream)
                 away.forget(stream)
-                if veil:
-                    veil.forget(stream)
+                if privacy:
+                    privacy.forget(stream)
             for frame in batch:
                 age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
                 if 0 < config.max_age_ms < age_ms and frame.live:
                     stale += 1
                     yield Ended(frame, "stale")
                     continue
-                show(veil.hidden(frame) if veil else frame)
+                show(privacy.hidden(frame) if privacy else frame)
                 away.heard(frame, time.monotonic())
                 shown += 1
                 yield Ended(frame, "shown", round(age_ms * 1e6))
@@ -71,7 +71,7 @@ class Show:
         self, sinks: list[Sink], corner: bool, rules: Sequence[Rule], counts: dict[str, int], streams: int
     ) -> None:
         self._sinks, self._corner = sinks, corner
-        self._watch = Watch(rules) if any(sink.wants_events for sink in sinks) else None
+        self._detector = EventDetector(rules) if any(sink.wants_events for sink in sinks) else None
         self._rates: dict[str, FrameRate] = {}
         self.outages = Outages(self._tell, counts, streams)
         for sink in sinks:
@@ -79,8 +79,8 @@ class Show:
 
     def _tell(self, stream: str, rule: str, text: str) -> None:
         """An event about a sink."""
-        if self._watch:
-            self._happened(self._watch.told(stream, rule, text), b"")
+        if self._detector:
+            self._happened(self._detector.told(stream, rule, text), b"")
 
     def _happened(self, event: Event, face: bytes) -> None:
         for sink in self._sinks:
@@ -97,7 +97,7 @@ class Show:
         for sink in self._sinks:
             if sink.wants_frames:
                 self.outages.attempt(sink, frame.stream, partial(sink.show, frame, picture, age_ms))
-        for event, face in self._watch.see(frame, frame.image) if self._watch and not frame.corrupt else ():
+        for event, face in self._detector.see(frame, frame.image) if self._detector and not frame.corrupt else ():
             self._happened(event, face)
 
     def ended(self, stream: str) -> None:
@@ -106,5 +106,5 @@ class Show:
             self.outages.finish(sink, stream)
         self.outages.forget(stream)
         self._rates.pop(stream, None)
-        if self._watch:
-            self._watch.forget(stream)
+        if self._detector:
+            self._detector.forget(stream)

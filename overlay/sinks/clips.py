@@ -14,7 +14,7 @@ import numpy as np
 
 from configs.errors import InputError
 from events.event import Event, unix_s
-from events.watch import time_ms
+from events.event_detector import time_ms
 from overlay.recorder import Recorder
 from overlay.sinks.segments import Keep, prune, stamped
 from overlay.sinks.sink import Sink

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from configs.errors import InputError
+from events.event_detector import EventDetector
 from events.rules import read_rules
-from events.watch import Watch
 from transport.frame import Box, Face, Frame, Prediction
 
 IMAGE = np.zeros((100, 100, 3), np.uint8)
@@ -18,11 +18,11 @@ def person(track, label, x=40.0):
 
 def happened(frames, rules=(), stream="door") -> list[tuple[str, int | None, str | None, float]]:
     """Rule, track, label and second of each event; a frame is the list of its faces."""
-    watch = Watch(rules)
+    detector = EventDetector(rules)
     found = []
     for seq, faces in enumerate(frames):
         frame = Frame(stream, seq, 0, IMAGE, tuple(faces), media_ms=seq * STEP_MS)
-        for event, picture in watch.see(frame, IMAGE):
+        for event, picture in detector.see(frame, IMAGE):
             assert bool(picture) == (event.track is not None)
             found.append((event.rule, event.track, event.label, seq * STEP_MS / 1000))
     return found
@@ -118,14 +118,14 @@ def test_a_bad_rule_is_refused_in_one_line(tmp_path, text, says):
 
 def test_a_stream_that_comes_again_after_its_end_has_other_people(tmp_path):
     rules = rules_of(tmp_path, "rules: [{name: bare, kind: label, label: no_mask, for: 1s, cool_down: 1h}]")
-    watch = Watch(rules)
+    detector = EventDetector(rules)
 
     def seen(stream):
         frames = [Frame(stream, seq, 0, IMAGE, (person(1, "no_mask"),), media_ms=seq * STEP_MS) for seq in range(15)]
-        return [event.rule for frame in frames for event, _ in watch.see(frame, IMAGE)]
+        return [event.rule for frame in frames for event, _ in detector.see(frame, IMAGE)]
 
     for stream in ("door", "hall"):
         assert seen(stream) == ["decision", "bare"]
-    watch.forget("door")
-    watch.forget("nobody")
+    detector.forget("door")
+    detector.forget("nobody")
     assert (seen("door"), seen("hall")) == (["decision", "bare"], [])

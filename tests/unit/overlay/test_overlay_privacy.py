@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from overlay.privacy import Veil, hide
+from overlay.privacy import PrivacyMask, hide
 from transport.frame import Box, Face, Frame
 
 
@@ -39,33 +39,33 @@ def test_a_face_at_the_edge_and_one_outside_do_no_harm():
 
 
 def test_what_may_be_a_face_is_hidden_as_one():
-    assert hidden(Veil("pixelate").hidden(replace(frame(0), doubtful=(FACE,))), 57, 57)
+    assert hidden(PrivacyMask("pixelate").hidden(replace(frame(0), doubtful=(FACE,))), 57, 57)
 
 
 def test_a_face_without_a_number_is_hidden_in_its_frame_only():
-    veil = Veil("pixelate")
-    assert hidden(veil.hidden(frame(0, Face(FACE.box))), 57, 57)
-    assert not hidden(veil.hidden(frame(1)), 57, 57)
+    privacy = PrivacyMask("pixelate")
+    assert hidden(privacy.hidden(frame(0, Face(FACE.box))), 57, 57)
+    assert not hidden(privacy.hidden(frame(1)), 57, 57)
 
 
 def test_a_face_that_is_lost_stays_hidden_for_a_second_in_its_stream():
-    veil = Veil("blur")
-    out = [veil.hidden(frame(0, FACE)), *(veil.hidden(frame(seq)) for seq in range(1, 40))]
+    privacy = PrivacyMask("blur")
+    out = [privacy.hidden(frame(0, FACE)), *(privacy.hidden(frame(seq)) for seq in range(1, 40))]
     assert [hidden(one, 57, 57) for one in out] == [one.seq <= 25 for one in out]
-    veil.hidden(frame(50, FACE))
-    assert not hidden(veil.hidden(replace(frame(50), stream="hall")), 57, 57)
+    privacy.hidden(frame(50, FACE))
+    assert not hidden(privacy.hidden(replace(frame(50), stream="hall")), 57, 57)
 
 
 def test_the_frame_that_was_given_is_left_alone():
     given = frame(0, FACE)
     before = given.image.copy()
-    out = Veil("pixelate").hidden(given)
+    out = PrivacyMask("pixelate").hidden(given)
     assert (given.image == before).all()
     assert out.slot is None
     assert not out.image.flags.writeable
 
 
 def test_a_film_that_starts_again_hides_nothing_where_a_face_was_at_its_end():
-    veil = Veil("pixelate")
-    veil.hidden(frame(100, FACE))
-    assert not hidden(veil.hidden(frame(0)), 57, 57)
+    privacy = PrivacyMask("pixelate")
+    privacy.hidden(frame(100, FACE))
+    assert not hidden(privacy.hidden(frame(0)), 57, 57)

@@ -1,4 +1,4 @@
-"""Judges one rule in one stream: whether it is met now, by whom, and for how long."""
+"""Checks one rule in one stream: whether it is met now, by whom, and for how long."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Met:
     text: str
 
 
-class Judge:
+class RuleChecker:
     """One rule in one stream. Times are of the pictures, ms."""
 
     def __init__(self, rule: Rule) -> None:

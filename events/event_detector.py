@@ -10,7 +10,7 @@ import numpy as np
 
 from events.decisions import Decision, Decisions
 from events.event import Event, Ids, unix_s, utc
-from events.judge import Judge
+from events.rule_checker import RuleChecker
 from events.rules import Rule
 from transport.frame import Box, Face, Frame
 
@@ -19,12 +19,12 @@ MARGIN = 0.35  # of the box, on each side: a mask is judged with the head around
 JPEG_QUALITY = 85
 
 
-class Watch:
+class EventDetector:
     """Frames in, events out, each with its picture as JPEG (empty: it is about no single face)."""
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         self._rules = rules
-        self._judges: dict[str, list[tuple[Rule, Judge]]] = {}
+        self._checkers: dict[str, list[tuple[Rule, RuleChecker]]] = {}
         self._decisions: dict[str, Decisions] = {}
         self._ids = Ids()
 
@@ -33,8 +33,8 @@ class Watch:
         events = []
         for decision in self._decisions.setdefault(frame.stream, Decisions()).see(frame, time_ms(frame)):
             events.append((self._decided(frame, decision), face_picture(picture, decision.face.box)))
-        for rule, judge in self._judges_of(frame.stream):
-            for met in judge.see(frame, time_ms(frame)):
+        for rule, checker in self._checkers_of(frame.stream):
+            for met in checker.see(frame, time_ms(frame)):
                 event = self._event(frame, rule.name, met.text, met.face, met.held_s)
                 events.append((event, face_picture(picture, met.face.box) if met.face else b""))
         return events
@@ -46,15 +46,15 @@ class Watch:
 
     def forget(self, stream: str) -> None:
         """The stream has ended: a later one of its name has other people."""
-        self._judges.pop(stream, None)
+        self._checkers.pop(stream, None)
         self._decisions.pop(stream, None)
 
-    def _judges_of(self, stream: str) -> list[tuple[Rule, Judge]]:
+    def _checkers_of(self, stream: str) -> list[tuple[Rule, RuleChecker]]:
         """The rules that are for this stream, each with what it remembers of it."""
-        if stream not in self._judges:
+        if stream not in self._checkers:
             fitting = [rule for rule in self._rules if not rule.streams or stream in rule.streams]
-            self._judges[stream] = [(rule, Judge(rule)) for rule in fitting]
-        return self._judges[stream]
+            self._checkers[stream] = [(rule, RuleChecker(rule)) for rule in fitting]
+        return self._checkers[stream]
 
     def _decided(self, frame: Frame, decision: Decision) -> Event:
         assert decision.face.prediction is not None
