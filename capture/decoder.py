@@ -10,17 +10,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from capture.bookmark import KeyFrame
 from capture.extent import Extent
+from capture.origin import Origin
 from capture.patience import Patience
-from capture.picture import NotYet, Room, SourceLost
-from capture.upright import AS_IT_IS, SQUARE, Turn, turn_of, write_upright
+from capture.picture import NotYet, SourceLost
+from capture.upright import SQUARE, Turn, turn_of
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream
@@ -34,17 +32,6 @@ _TS_PACKET = 188  # bytes
 
 class NoVideo(Exception):
     """What was opened has no pictures in it."""
-
-
-@dataclass(slots=True)
-class _Origin:
-    """What a picture keeps of the packet it came in."""
-
-    corrupt: bool
-    byte: int  # where it lies in the file
-    dts: int | None = None
-    pixel_shape: Fraction = SQUARE
-    turn: Turn = AS_IT_IS
 
 
 class Decoder:
@@ -172,7 +159,7 @@ class Decoder:
     def _decode(self, packet: Packet) -> list[VideoFrame]:
         import av
 
-        packet.opaque = origin = _Origin(packet.is_corrupt, packet.pos or 0, packet.dts)
+        packet.opaque = origin = Origin(packet.is_corrupt, packet.pos or 0, packet.dts)
         try:
             frames = self._track.decode(packet)
         except av.error.FFmpegError:
@@ -192,7 +179,7 @@ class Decoder:
         if self._turn is None or self._turn[0] != frame.rotation:
             self._turn = frame.rotation, turn_of(frame)
         origin = frame.opaque
-        if isinstance(origin, _Origin):
+        if isinstance(origin, Origin):
             origin.turn = self._turn[1]
             self._shown_to_byte = max(self._shown_to_byte, origin.byte)
             self._beside |= {track for track, begins in self._others.items() if begins < origin.byte}
@@ -238,7 +225,7 @@ class Decoder:
     def key_frame(self, frame: VideoFrame) -> KeyFrame | None:
         """How to get to a picture again without those before it; None where there is no way."""
         origin = frame.opaque
-        if not frame.key_frame or not isinstance(origin, _Origin):
+        if not frame.key_frame or not isinstance(origin, Origin):
             return None
         byte = 0 if self._container.format.name == "hls" else origin.byte  # counted from where it was opened, or sought
         if not byte and frame.pts is None:
@@ -269,29 +256,6 @@ class Decoder:
 
     def close(self) -> None:
         self._container.close()
-
-
-def is_at(frame: VideoFrame, sought: KeyFrame) -> bool:
-    """Whether a picture is the key frame that is sought."""
-    origin = frame.opaque
-    return frame.pts == sought.pts and isinstance(origin, _Origin) and (not sought.byte or origin.byte == sought.byte)
-
-
-def write_bgr(frame: VideoFrame, room: Room) -> np.ndarray:
-    """Write a picture as BGR into the room, as a player shows it. Gives what the room gave."""
-    origin = frame.opaque
-    if not isinstance(origin, _Origin):  # a decoder that does not hand it on
-        return write_upright(frame, SQUARE, turn_of(frame), room)
-    return write_upright(frame, origin.pixel_shape, origin.turn, room)
-
-
-def is_corrupt(frame: VideoFrame) -> bool:
-    """Whether the decoder marks the picture, or the container its packet, as damaged.
-
-    Pictures that are predicted from a damaged one are as wrong, up to the next key frame, and FFmpeg marks few of them.
-    """
-    origin = frame.opaque
-    return bool(frame.is_corrupt) or (isinstance(origin, _Origin) and origin.corrupt)
 
 
 def broke_off(error: Exception, since_s: float, timeout_s: float) -> bool:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from capture.bookmark import Bookmark, checksum, decode
-from capture.decoder import Decoder, NoVideo, is_at, is_corrupt, why, write_bgr
+from capture.decoder import Decoder, NoVideo, why
 from capture.kind import Kind
+from capture.origin import is_at, is_corrupt, write_bgr
 from capture.picture import BEGINNING, NotYet, Picture, Place, Room, Source
 from capture.timeline import Timeline
 from configs.errors import InputError

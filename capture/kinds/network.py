@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from capture.decoder import Decoder, NoVideo, broke_off, is_corrupt, why, write_bgr
+from capture.decoder import Decoder, NoVideo, broke_off, why
 from capture.kind import Kind
+from capture.origin import is_corrupt, write_bgr
 from capture.patience import Patience
 from capture.picture import NotYet, Picture, Place, Room, Source, SourceLost
 from capture.playout import TOLERANCE_S, Playout
