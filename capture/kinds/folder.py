@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from capture.image_files import SUFFIXES, image_files, named
+from capture.image_files import SUFFIXES, FolderFiles, image_files, named
 from capture.kind import Kind
 from capture.picture import Picture, Place, Room, Source
 from capture.still import read_image
@@ -34,7 +34,7 @@ class FolderKind(Kind):
     def check(self, config: SourceConfig) -> None:
         if not os.access(config.source, os.R_OK):
             raise InputError(f"{config.source}: no permission to read it")
-        images_of(Path(config.source))
+        listed(Path(config.source))
 
     def open(self, config: SourceConfig, place: Place) -> Source:
         return ImageFolder(Path(config.source), config.loop, place.pictures)
@@ -51,10 +51,10 @@ class ImageFolder(Source):
     fps = 0.0
 
     def __init__(self, path: Path, loop: bool = False, start: int = 0) -> None:
-        self._files = images_of(path)
-        others = image_files(path, deep=False).others
-        if others:
-            log.info("%s: left out as no pictures: %s", path, named(file.name for file in others))
+        found = listed(path)
+        self._files = found.pictures
+        if found.others:
+            log.info("%s: left out as no pictures: %s", path, named(file.name for file in found.others))
         self._loop = loop
         self._next = start
 
@@ -72,9 +72,9 @@ class ImageFolder(Source):
     def close(self) -> None: ...
 
 
-def images_of(path: Path) -> list[Path]:
-    """The image files of a folder, sorted by name, without hidden ones. Raises InputError if there is none."""
-    files = image_files(path, deep=False).pictures
-    if not files:
+def listed(path: Path) -> FolderFiles:
+    """The files of a folder, sorted by name, without hidden ones. Raises InputError if there is no image."""
+    found = image_files(path, deep=False)
+    if not found.pictures:
         raise InputError(f"{path}: no images in this folder (looked for {', '.join(SUFFIXES)})")
-    return files
+    return found

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import send
 from http_answers import films, opened, parts_of
+from made_films import joined
 from reading import read
 
 from capture import http_file
@@ -104,12 +105,6 @@ def test_a_loop_goes_on_in_its_round(clip, room, decoded):
         rest = play(Film(path, loop=True, place=place), room, most=96 - number)
         assert [picture[:3] for picture in rest] == [picture[:3] for picture in whole[number + 4 :]]
     assert decoded[0] < 3 * 25 + sum(100 - number for number, _ in (marked[-1], marked[5], marked[1]))
-
-
-def joined(name, *parts):
-    path = parts[0].with_name(name)
-    path.write_bytes(b"".join(part.read_bytes() for part in parts))
-    return path
 
 
 def test_a_recorder_that_began_anew_is_no_hindrance(clip, room, caplog):
