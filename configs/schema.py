@@ -194,7 +194,7 @@ class RunConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     hang_timeout_s: Annotated[float, option("a stage that is busy with one batch for this long is killed, s", gt=1)] = (
         60.0
     )
-    max_restarts: Annotated[int, option("give up after this many deaths of a stage within a minute", ge=0)] = 10
+    max_restarts: Annotated[int, option("give up after this many deaths of a stage in a minute of its work", ge=0)] = 10
 
 
 class PipelineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -1,42 +1,38 @@
-"""Changes of the streams while a run goes on: added, removed, paused, and what is answered."""
+"""Changes of the streams while a run goes on: what is asked for is wanted from then on, and answered when it is so."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from configs.errors import InputError
 from configs.redact import redact
+from run.streams import Wanted
 from transport.codec import Command
 
-MAX_STREAMS = 64  # each is a process, and slots of memory
+Admit = Callable[[bytes, Sequence[str]], tuple[str, Any]]
+"""(JSON, names that are taken) -> a name and the options of a source; raises InputError."""
 
 
 class Run(Protocol):
-    """What changes need of the run: `admit` makes a name and options of what is given (JSON, names that are taken)."""
-
-    admit: Callable[[bytes, list[str]], tuple[str, Any]] | None
+    """What changes need of a run."""
 
     @property
-    def streams(self) -> list[str]: ...
-    @property
-    def removed(self) -> list[str]: ...
+    def wanted(self) -> dict[str, Wanted]: ...
     @property
     def is_running(self) -> bool: ...
     def add(self, stream: str, config: Any) -> None: ...
-    def pause(self, stream: str, paused: bool) -> None: ...
-    def end(self, stream: str) -> None: ...
-    def is_done(self, stream: str) -> bool: ...
-    def forget(self, stream: str) -> None: ...
+    def has_ended(self, stream: str) -> bool: ...
     def answer(self, text: bytes) -> None: ...
 
 
 class Changes:
-    """Takes commands, and answers them: {number, ok, stream or error}."""
+    """Takes commands, and answers them: {number, ok, stream or error}. `admit` of None: no stream can be added."""
 
-    def __init__(self) -> None:
-        self._removing: dict[str, int] = {}  # stream -> number of the command
+    def __init__(self, admit: Admit | None) -> None:
+        self._admit = admit
+        self._removing: dict[int, str] = {}  # number of a command -> the stream that it removes
 
     def take(self, run: Run, command: Command) -> None:
         """Do what a command says; what cannot be done is answered with the reason."""
@@ -49,43 +45,41 @@ class Changes:
                 _answer(run, command.number, ok=True, stream=name)
 
     def _do(self, run: Run, command: Command) -> str:
-        stream = command.stream
+        stream, wanted = command.stream, run.wanted
         if not run.is_running:
             raise InputError("the run is not running: try again later")
         if command.action == "add":
-            return _add(run, command.source)
-        if stream not in run.streams or stream in self._removing:
+            return self._add(run, command.source)
+        if stream not in wanted:
             raise InputError(f"no stream {stream!r}")
         if command.action in ("pause", "resume"):
-            if run.is_done(stream):
+            if wanted[stream] == "absent":
+                raise InputError(f"stream {stream} is being removed")
+            if run.has_ended(stream):
                 raise InputError(f"stream {stream} has ended")
-            run.pause(stream, command.action == "pause")
+            wanted[stream] = "paused" if command.action == "pause" else "present"
             return stream
         if command.action != "remove":
             raise InputError(f"unknown action {command.action!r}: add, remove, pause or resume")
-        if len(run.streams) - len(self._removing) == 1:
+        if [name for name in wanted if wanted[name] != "absent"] == [stream]:
             raise InputError(f"{stream} is the last stream: end the run instead")
-        self._removing[stream] = command.number
-        run.end(stream)
-        return ""  # answered when its frames are home
+        wanted[stream] = "absent"
+        self._removing[command.number] = stream
+        return ""  # answered when it is gone
+
+    def _add(self, run: Run, source: bytes) -> str:
+        if self._admit is None:
+            raise InputError("streams cannot be added to this run")
+        name, config = self._admit(source, list(run.wanted))
+        run.add(name, config)
+        return name
 
     def advance(self, run: Run) -> None:
-        """Forget the streams that have ended by now; what died on the way to its end is asked again."""
-        for stream in self._removing:
-            run.end(stream)
-        for stream in [stream for stream in self._removing if run.is_done(stream)]:
-            run.forget(stream)
-            _answer(run, self._removing.pop(stream), ok=True, stream=stream)
-
-
-def _add(run: Run, source: bytes) -> str:
-    if run.admit is None:
-        raise InputError("streams cannot be added to this run")
-    if len(run.streams) >= MAX_STREAMS:
-        raise InputError(f"there are {MAX_STREAMS} streams already")
-    name, config = run.admit(source, [*run.streams, *run.removed])
-    run.add(name, config)
-    return name
+        """Answer who removed a stream that is gone by now."""
+        for number, stream in list(self._removing.items()):
+            if stream not in run.wanted:
+                del self._removing[number]
+                _answer(run, number, ok=True, stream=stream)
 
 
 def _answer(run: Run, number: int, **answer: Any) -> None:

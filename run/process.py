@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -21,7 +22,8 @@ from transport.cores import thread_limits
 from transport.spec import Spec
 
 _BACK_OFF_S = (0.05, 5.0)
-_WINDOW_S = 60.0
+_WINDOW_S = 60.0  # of work
+_SIGNS_S = 1.0  # between two signs of life; what is longer was no work: the machine or the process was suspended
 _MAX_UNREADY_DEATHS = 3  # a stage that cannot even start will not learn to
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,20 +61,21 @@ class Process:
         self.ready = self.done = False
         self.refusal = ""
         self.facts: dict[str, str] = {}
-        self.deaths: deque[float] = deque()
+        self.worked_s = 0.0  # in all lives, since each was ready
+        self.deaths: deque[float] = deque()  # after how much work
         self.deaths_unready = 0
         self.restart_at_s: float | None = None
         self.started_s = self.heard_s = 0.0
         self.beat = Beat(self.name, 0, 0, 0, 0, 0)  # the newest of this life
+        self.closed_s = 0.0  # when this life was asked to finish; 0: not yet
         self._earlier = Work()
-        self._closing = False
         self._child: subprocess.Popen[bytes] | None = None
         self._pump: threading.Thread | None = None
 
     def start(self) -> None:
         """Start a life. Call from the main thread: a worker dies with the thread that started it."""
         self._bury()
-        self.ready, self._closing, self.restart_at_s, self.refusal = False, False, None, ""
+        self.ready, self.closed_s, self.restart_at_s, self.refusal = False, 0.0, None, ""
         self.started_s = self.heard_s = time.monotonic()
         environment = os.environ | thread_limits()
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
@@ -138,8 +141,8 @@ class Process:
 
     def close(self) -> None:
         """Ask it to finish: no more frames come, close what is open. Asked once in each life."""
-        if self.alive and not self._closing and self._child is not None:
-            self._closing = True
+        if self.alive and not self.closed_s and self._child is not None:
+            self.closed_s = time.monotonic()
             self._child.terminate()
 
     def kill(self) -> None:
@@ -150,9 +153,17 @@ class Process:
     def wait(self, timeout_s: float) -> None:
         """Wait for the end, and for its last words."""
         if self._child is not None:
-            self._child.wait(timeout_s)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # the kernel holds it, for a dead disk
+                self._child.wait(timeout_s)
         if self._pump is not None:
             self._pump.join(1)
+
+    def heard(self) -> None:
+        """Note down a sign of life."""
+        now_s = time.monotonic()
+        if self.ready:
+            self.worked_s += min(now_s - self.heard_s, _SIGNS_S)
+        self.heard_s = now_s
 
     def overdue(self, run: RunConfig) -> str:
         """What of the time that `run` allows a living process this one has exceeded; empty: nothing."""
@@ -167,17 +178,20 @@ class Process:
         return ""
 
     def died(self, max_restarts: int) -> float | None:
-        """Note a death down; seconds until it is started again, or None: it died too often."""
-        now_s = time.monotonic()
-        self.deaths.append(now_s)
+        """Note a death down; seconds until it is started again, or None: it died too often.
+
+        Deaths are counted for each minute of work: one that takes half a minute to start would never die too often
+        by the clock.
+        """
+        self.deaths.append(self.worked_s)
         self.deaths_unready += not self.ready
-        while self.deaths[0] < now_s - _WINDOW_S:
+        while self.deaths[0] < self.worked_s - _WINDOW_S:
             self.deaths.popleft()
         if len(self.deaths) > max_restarts or self.deaths_unready >= _MAX_UNREADY_DEATHS:
             return None
         delay_s = min(_BACK_OFF_S[0] * 2 ** (len(self.deaths) - 1), _BACK_OFF_S[1])
         self.restarts += 1
-        self.restart_at_s = now_s + delay_s
+        self.restart_at_s = time.monotonic() + delay_s
         return delay_s
 
     def how_it_ended(self) -> str:

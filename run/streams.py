@@ -6,11 +6,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import zmq
 
 from configs.schema import LIVE_TICKETS
+from run.removed import Removed
 from transport.channel import Outbox
 from transport.codec import Pause, SweepRequest
 from transport.ledger import Ledger, read_ledger
@@ -18,16 +19,22 @@ from transport.pool import HELD_SLOTS, STATES, Pool, create_segment
 from transport.spec import StreamPlace
 from transport.tickets import settle_rest
 
+Wanted = Literal["present", "paused", "absent"]
+
 
 class Streams:
-    """The streams of a run. `config` has the options of their sources; `removed` the ledgers of those that are gone."""
+    """The streams of a run, and what is wanted of each.
+
+    `config` has the options of their sources; `removed` the accounts of those that are gone.
+    """
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config = config
         self.names: list[str] = list(config)
         self.places: dict[str, StreamPlace] = {}
-        self.removed: dict[str, Ledger] = {}
-        self.paused: set[str] = set()
+        self.wanted: dict[str, Wanted] = dict.fromkeys(config, "present")
+        self.removed = Removed()
+        self._paused: dict[str, int] = {}  # stream -> its capture's life that was told to let the source be
         self._segments: dict[str, int] = {}
         self._pools: dict[str, Pool] = {}
         self._requests: dict[str, Outbox] = {}
@@ -52,8 +59,9 @@ class Streams:
     def add(self, name: str, config: Any) -> None:
         """Make room for one more."""
         self.config[name] = config
-        self.names.append(name)
         self._create(name)
+        self.names.append(name)
+        self.wanted[name] = "present"
 
     def _create(self, name: str) -> None:
         slots = int(self.config[name].tickets or LIVE_TICKETS) + 2
@@ -68,26 +76,34 @@ class Streams:
     def forget(self, name: str) -> None:
         """Give back what an ended stream held; its ledger stays for the account at the end."""
         settle_rest(self._pools[name])  # a picture that was read, but not sent any more
-        self.removed[name] = self.ledger(name)
+        self.removed.add(name, self.ledger(name))
         self.names.remove(name)
-        self.paused.discard(name)
+        self.config.pop(name)
+        self.wanted.pop(name)
+        self._paused.pop(name, None)
         self.places.pop(name)
         self._requests.pop(name).close()
         self._pools.pop(name).close()
         os.close(self._segments.pop(name))
 
-    def pause(self, name: str, paused: bool) -> None:
-        """Have its source let be, or taken up again."""
-        (self.paused.add if paused else self.paused.discard)(name)
-        self._requests[name].send(Pause(name, paused))
+    def tell(self, name: str, life: int) -> None:
+        """Tell a life of its capture to let the source be, or to take it up again, if it was told otherwise."""
+        paused = self.wanted[name] == "paused"
+        if paused != (self._paused.get(name) == life):
+            self._paused[name] = life if paused else 0
+            self._requests[name].send(Pause(name, paused))
 
     def sweep(self, name: str) -> None:
         """Have its capture find out what a stage that died took with it."""
         self._requests[name].send(SweepRequest(name))
 
     def ledger(self, name: str) -> Ledger:
-        """Its account, now or at the end."""
-        return read_ledger(self._pools[name]) if name in self._pools else self.removed.get(name, Ledger())
+        """The account of a stream of now, or of the end."""
+        return read_ledger(self._pools[name]) if name in self._pools else Ledger()
+
+    def ledgers(self) -> dict[str, Ledger]:
+        """The accounts of all, those of removed streams first."""
+        return self.removed.together_with({name: self.ledger(name) for name in self.names})
 
     def has_finished(self, name: str) -> bool:
         """Whether its source has ended and all its frames are home."""

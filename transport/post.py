@@ -32,6 +32,7 @@ class Post:
         self._context = context
         self._outbox = Outbox(context, spec.outbox) if spec.outbox else None
         self._returns = {name: Outbox(context, place.returns) for name, place in spec.streams.items()}
+        self._addresses = {name: place.returns for name, place in spec.streams.items()}
         self._shares_memory = not spec.inbox.startswith("tcp://")
         self._due: dict[str, list[Ticket]] = {}
         self._due_since_ns = 0
@@ -82,17 +83,19 @@ class Post:
         ours = re.fullmatch(rf"/proc/{self._spec.parent}/fd/\d+", new.segment)
         if not ours or new.returns.rpartition("/")[0] != folder:
             return False
-        if new.stream not in self._pools:
+        is_known = self._addresses.get(new.stream) == new.returns
+        for gone in self._pools.keys() & {*new.gone, *(() if is_known else (new.stream,))}:
+            self._pools.pop(gone).close()
+            self._returns.pop(gone).close()
+            self._due.pop(gone, None)
+            self.closed.append(gone)
+        if not is_known:
             try:
                 self._pools[new.stream] = Pool(new.segment)
             except (OSError, ValueError):  # it was removed again meanwhile, or is no stream's
                 return False
             self._returns[new.stream] = Outbox(self._context, new.returns)
-        for gone in self._pools.keys() & set(new.gone):
-            self._pools.pop(gone).close()
-            self._returns.pop(gone).close()
-            self._due.pop(gone, None)
-            self.closed.append(gone)
+            self._addresses[new.stream] = new.returns
         return True
 
     def _pixels(self, stream: str, slot: int, seq: int, height: int, width: int) -> np.ndarray | None:

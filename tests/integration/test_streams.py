@@ -58,7 +58,7 @@ def test_a_stream_comes_pauses_and_goes_and_the_ledgers_balance(served, clip):
     run.until(lambda: shown("hall") > still)
     assert api("DELETE", "/demo") == (200, {"stream": "demo"})
     assert states(api).keys() == {"yard", "hall"}
-    assert api("POST", body={"source": "demo", "name": "demo"})[1]["error"].startswith("the name demo is taken")
+    assert api("POST", body={"source": "demo", "name": "yard"})[1]["error"].startswith("the name yard is taken")
     run.signal(signal.SIGINT)
     assert run.wait() == 0
     ledgers = run.report["streams"]
@@ -67,6 +67,25 @@ def test_a_stream_comes_pauses_and_goes_and_the_ledgers_balance(served, clip):
         assert ledger["captured"] == ledger["shown"] + sum(ledger["dropped"].values())
         assert ledger["in_flight"] == 0
     assert {path.name for path in run.folder.glob("*.mp4")} == {"o.mp4", "o-yard.mp4", "o-hall.mp4"}
+
+
+def test_a_stream_whose_capture_hangs_can_be_removed_and_its_name_used_again(served, clip):
+    run, api = served
+    film = {"source": str(clip("yard.mp4", count=250)), "realtime": True, "loop": True}
+    assert api("POST", body=film)[0] == 201
+    run.until(lambda: states(api).get("yard") == "flowing")
+    os.kill(run.stage("capture-yard"), signal.SIGSTOP)
+    assert api("DELETE", "/yard") == (200, {"stream": "yard"})
+    assert states(api).keys() == {"demo"}
+    assert api("DELETE", "/yard")[0] == 409
+    assert api("POST", body=film | {"name": "yard"})[0] == 201
+    run.until(lambda: next(one["shown"] for one in api("GET")[1] if one["name"] == "yard") > 20)
+    was = next(one["captured"] for one in api("GET")[1] if one["name"] == "yard")
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+    ledger = run.report["streams"]["yard"]  # of both
+    assert ledger["captured"] == ledger["shown"] + sum(ledger["dropped"].values()) > was
+    assert "died" not in run.stderr
 
 
 def test_what_cannot_be_done_is_answered_and_harms_nobody(served, tmp_path):

@@ -2,20 +2,36 @@
 
 import os
 import signal
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import tiny_stages
+import zmq
 
 from capture.stage import capture
 from configs.errors import Failure
 from configs.schema import DetectConfig, OverlayConfig, RunConfig, SourceConfig
 from run.supervisor import Supervisor
 from tell.figures import stage_figures
+from transport.codec import VERSION, Beat, End, encode
+from transport.frame import Frame
 from transport.ledger import percentile_ms
 from transport.stage import Stage
+
+JUNK = (
+    [b""],
+    [b"\xff" * 1000],
+    [VERSION],
+    [VERSION + b"\xc1"],
+    [b"a", b"b", b"c"],
+    encode(End("s")),
+    encode(Frame("s", 1, 1, np.zeros((4, 4, 3), np.uint8))),
+    encode(Beat("nobody", 1, 0, 0, 0, 0)),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +106,27 @@ def test_the_governor_keeps_frames_of_a_slow_box_young(clip):
     assert percentile_ms(late.ages - learnt.ages, 90) < 800  # its 600, and one more frame of 200
     assert 0 < late.paced_fps < 8
     assert any("slower: frames came out too old" in line for line in supervisor.said)
+
+
+def test_what_is_no_message_of_the_run_is_said_and_ignored(clip, monkeypatch):
+    sent = []
+
+    def tick(status):
+        if not sent and status.ran_s:
+            [run] = Path(folder).glob("maskstream-*")
+            link.connect(f"ipc://{run}/control")
+            for parts in JUNK:
+                link.send_multipart(parts)
+                sent.append(parts)
+
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, zmq.Context() as context, context.socket(zmq.PUSH) as link:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        supervisor = supervise(SourceConfig(source=str(clip(count=200)), realtime=True), on_tick=tick)
+        supervisor.run()
+    assert supervisor.ledgers["s"].captured == 200
+    ignored = [line for line in supervisor.said if line.startswith("supervisor: ignored a message: ")]
+    assert len(sent) == len(JUNK)
+    assert len(ignored) == len(JUNK) - 1  # all but the heartbeat of nobody
 
 
 def test_a_slow_sink_bounds_the_age_by_the_tickets(clip):

@@ -75,7 +75,7 @@ class Streams:
     """Stands in for the supervisor of a run that streams are added to."""
 
     def __init__(self):
-        self.streams, self.removed, self.is_running, self.admit, self.said = ["door"], [], True, admitted, []
+        self.wanted, self.is_running, self.said = {"door": "present"}, True, []
 
     def add(self, name, config):
         self.said += [name, redact(config.source)]  # as run/snapshot.py has it for page and API
@@ -106,7 +106,7 @@ def through(way, address, is_sink):
     if way == "http":
         run = Streams()
         for body in ({"source": address}, {"source": address, "width": 640}, {"source": address, "nme": "x"}):
-            Changes().take(run, Command(1, "add", "", json.dumps(body).encode()))
+            Changes(admitted).take(run, Command(1, "add", "", json.dumps(body).encode()))
         said += run.said
     else:
         option = "overlay.sinks.0" if is_sink else "sources.0.source"

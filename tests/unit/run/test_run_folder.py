@@ -1,6 +1,7 @@
 """The folder of a run is private, and a dead run's folder does not stay."""
 
 import errno
+import fcntl
 import os
 import stat
 import tempfile
@@ -34,6 +35,32 @@ def test_what_a_crashed_run_left_is_removed_and_a_living_run_is_not():
         with run_folder():
             assert living.exists()
             assert not dead.exists()
+
+
+def test_a_folder_that_is_being_made_is_not_taken_for_a_dead_one(monkeypatch):
+    lock = fcntl.flock
+
+    def others_start_first(file, operation):
+        if operation == fcntl.LOCK_EX:
+            monkeypatch.setattr(fcntl, "flock", lock)
+            with run_folder():
+                pass
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", others_start_first)
+    with run_folder() as folder:
+        assert (folder / "lock").exists()
+        assert folder in living_runs()
+
+
+def test_what_was_left_half_made_is_removed_in_time():
+    with run_folder() as living:
+        new, old = living.parent / ".maskstream-new", living.parent / ".maskstream-old"
+        for folder in (new, old):
+            folder.mkdir()
+        os.utime(old, (0, 0))
+        with run_folder():
+            assert (new.exists(), old.exists()) == (True, False)
 
 
 def test_a_place_that_does_not_take_it_is_passed_over(monkeypatch, tmp_path):

@@ -1,0 +1,64 @@
+"""When a process has died too often: as its own work counts, not as the clock does."""
+
+import msgspec
+import pytest
+
+from run import process as module
+from run.process import Process
+from transport.spec import Spec
+
+MAX_RESTARTS = 3
+
+
+class Clock:
+    now_s = 1000.0
+
+    def monotonic(self):
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def process():
+    return Process(Spec("detect", "", msgspec.Raw(b"{}"), "", "", "", "", {}), lambda name, line: None)
+
+
+def live(detect, clock, starting_s, working_s, sign_s=0.5):
+    """A life of it: it starts for so long, then gives signs of life for so long."""
+    clock.now_s += starting_s
+    detect.ready, detect.heard_s, detect.deaths_unready = True, clock.now_s, 0
+    for _ in range(round(working_s / sign_s)):
+        clock.now_s += sign_s
+        detect.heard()
+
+
+def lives(detect, clock, count, **life):
+    """Whether it was given up, for each of so many lives."""
+    given_up = []
+    for _ in range(count):
+        live(detect, clock, **life)
+        given_up.append(detect.died(MAX_RESTARTS) is None)
+    return given_up
+
+
+def test_one_that_takes_long_to_start_and_dies_at_its_work_is_given_up(clock):
+    assert lives(process(), clock, 4, starting_s=40, working_s=2) == [False, False, False, True]
+
+
+def test_one_that_works_for_long_between_its_deaths_is_not(clock):
+    assert not any(lives(process(), clock, 20, starting_s=1, working_s=25))
+
+
+def test_while_the_machine_was_suspended_nothing_worked(clock):
+    """A sign of life after an hour's sleep is no hour of work, after which older deaths would be forgotten."""
+    assert lives(process(), clock, 4, starting_s=1, working_s=2 * 3600, sign_s=3600) == [False, False, False, True]
+
+
+def test_one_that_never_becomes_ready_is_given_up_sooner(clock):
+    detect = process()
+    assert [detect.died(MAX_RESTARTS) is None for _ in range(3)] == [False, False, True]
