@@ -68,6 +68,7 @@ class Process:
         self.started_s = self.heard_s = 0.0
         self.beat = Beat(self.name, 0, 0, 0, 0, 0)  # the newest of this life
         self.closed_s = 0.0  # when this life was asked to finish; 0: not yet
+        self.gone_s = 0.0  # when it was seen that this life has ended; 0: not yet
         self._earlier = Work()
         self._child: subprocess.Popen[bytes] | None = None
         self._pump: threading.Thread | None = None
@@ -75,7 +76,7 @@ class Process:
     def start(self) -> None:
         """Start a life. Call from the main thread: a worker dies with the thread that started it."""
         self._bury()
-        self.ready, self.closed_s, self.restart_at_s, self.refusal = False, 0.0, None, ""
+        self.ready, self.closed_s, self.gone_s, self.restart_at_s, self.refusal = False, 0.0, 0.0, None, ""
         self.started_s = self.heard_s = time.monotonic()
         environment = os.environ | thread_limits()
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import signal
 import time
-from collections.abc import Callable
 
 from configs.errors import Failure, InputError
 from configs.schema import RunConfig
@@ -15,6 +14,7 @@ from run.processes import Processes
 from run.streams import Streams
 from transport.codec import Beat, Ready, Refused
 
+_LAST_WORDS_S = 0.1  # what a process said before its end may still be on its way
 _END_S = 8.0  # for a removed stream's capture to end in; the page's answer waits for 10
 
 
@@ -30,14 +30,11 @@ class Phase(enum.IntEnum):
 class Reconciler:
     """Starts, watches, restarts and ends processes as they and the streams want it.
 
-    `failure` is what the run has to end for; `refused` are the sources that could not be used, and why. `listen` takes
-    in the messages that come within so many seconds.
+    `failure` is what the run has to end for; `refused` are the sources that could not be used, and why.
     """
 
-    def __init__(
-        self, run: RunConfig, streams: Streams, processes: Processes, say: Say, listen: Callable[[float], None]
-    ) -> None:
-        self._run, self._streams, self._processes, self._say, self._listen = run, streams, processes, say, listen
+    def __init__(self, run: RunConfig, streams: Streams, processes: Processes, say: Say) -> None:
+        self._run, self._streams, self._processes, self._say = run, streams, processes, say
         self._round_s = time.monotonic()
         self._code = fingerprint()
         self.failure: Exception | None = None
@@ -82,7 +79,7 @@ class Reconciler:
         capture = self._processes.capture_of(stream)
         if self._streams.wanted[stream] != "absent":
             if capture.ready and capture.alive:
-                self._streams.tell(stream, capture.pid)
+                self._streams.tell(stream)
         elif capture.done:
             self._processes.remove(capture)
             self._streams.forget(stream)
@@ -103,8 +100,9 @@ class Reconciler:
             elif time.monotonic() >= process.restart_at_s:
                 self.start(process)
         elif process.pid and not process.alive:
-            self._listen(0.1)  # its last words may still be on their way
-            self._ended(process, phase)
+            process.gone_s = process.gone_s or time.monotonic()
+            if time.monotonic() - process.gone_s >= _LAST_WORDS_S:
+                self._ended(process, phase)
         elif process.alive and (why := process.overdue(self._run)):
             self._say(process.name, f"{why}: killed")
             process.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +14,13 @@ import zmq
 from configs.schema import LIVE_TICKETS
 from run.removed import Removed
 from transport.channel import Outbox
-from transport.codec import Pause, SweepRequest
+from transport.codec import Message, Pause, SweepRequest
 from transport.ledger import Ledger, read_ledger
 from transport.pool import HELD_SLOTS, STATES, Pool, create_segment
 from transport.spec import StreamPlace
 from transport.tickets import settle_rest
+
+_AGAIN_S = 1.0
 
 Wanted = Literal["present", "paused", "absent"]
 
@@ -34,10 +37,9 @@ class Streams:
         self.places: dict[str, StreamPlace] = {}
         self.wanted: dict[str, Wanted] = dict.fromkeys(config, "present")
         self.removed = Removed()
-        self._paused: dict[str, int] = {}  # stream -> its capture's life that was told to let the source be
+        self._told: dict[str, tuple[bool, float]] = {}  # stream -> what its capture was told last, and when
         self._segments: dict[str, int] = {}
         self._pools: dict[str, Pool] = {}
-        self._requests: dict[str, Outbox] = {}
         self._made = 0
 
     @contextlib.contextmanager
@@ -49,10 +51,6 @@ class Streams:
                 self._create(name)
             yield
         finally:
-            for outbox in self._requests.values():
-                outbox.close()
-            for pool in self._pools.values():
-                pool.close()
             for fd in self._segments.values():
                 os.close(fd)
 
@@ -67,11 +65,11 @@ class Streams:
         slots = int(self.config[name].tickets or LIVE_TICKETS) + 2
         fd = self._segments[name] = create_segment(name, slots, HELD_SLOTS)
         self._pools[name] = Pool(fd)
+        self._pools[name].close()  # only its counters are read here, and they stay mapped
         # By number, because a long name would not fit into the 107 bytes of a socket's path.
         returns = f"ipc://{self._folder}/returns-{self._made}"
         self._made += 1
         self.places[name] = StreamPlace(f"/proc/{os.getpid()}/fd/{fd}", returns)
-        self._requests[name] = Outbox(self._context, returns)
 
     def forget(self, name: str) -> None:
         """Give back what an ended stream held; its ledger stays for the account at the end."""
@@ -80,22 +78,28 @@ class Streams:
         self.names.remove(name)
         self.config.pop(name)
         self.wanted.pop(name)
-        self._paused.pop(name, None)
+        self._told.pop(name, None)
         self.places.pop(name)
-        self._requests.pop(name).close()
-        self._pools.pop(name).close()
+        self._pools.pop(name)
         os.close(self._segments.pop(name))
 
-    def tell(self, name: str, life: int) -> None:
-        """Tell a life of its capture to let the source be, or to take it up again, if it was told otherwise."""
-        paused = self.wanted[name] == "paused"
-        if paused != (self._paused.get(name) == life):
-            self._paused[name] = life if paused else 0
-            self._requests[name].send(Pause(name, paused))
+    def tell(self, name: str) -> None:
+        """Have its capture let the source be, or take it up again, if it does otherwise; again each second until so."""
+        is_paused = STATES[int(self._pools[name].header["state"])] == "paused"
+        paused, now_s = self.wanted[name] == "paused", time.monotonic()
+        told, told_s = self._told.get(name, (False, 0.0))
+        if paused != is_paused and (paused != told or now_s - told_s > _AGAIN_S):
+            self._told[name] = paused, now_s
+            self._send(name, Pause(name, paused))
+
+    def _send(self, name: str, message: Message) -> None:
+        """Over a link made for it: one that stayed open would take two file descriptors for each stream."""
+        with Outbox(self._context, self.places[name].returns) as capture:
+            capture.send(message)
 
     def sweep(self, name: str) -> None:
         """Have its capture find out what a stage that died took with it."""
-        self._requests[name].send(SweepRequest(name))
+        self._send(name, SweepRequest(name))
 
     def ledger(self, name: str) -> Ledger:
         """The account of a stream of now, or of the end."""

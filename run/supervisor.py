@@ -30,7 +30,7 @@ from transport.feed import Feed
 from transport.ledger import Ledger
 from transport.stage import Aside, Stage
 
-_POLL_S = 0.05
+_ROUND_S = 0.05
 _TELL_S = 0.5
 _DRAIN_S = 1.5  # after Ctrl-C: time for the frames under way, then the sinks are closed without them
 _KILL_S = 2.6  # after Ctrl-C: whoever still runs is killed, so that all is gone within 3 s
@@ -58,7 +58,7 @@ class Supervisor:
         self._aside_rows, self._trace = asides, trace
         self._streams = Streams(stages[0].config)
         self._processes = Processes(stages, asides, say)
-        self._reconciler = Reconciler(run, self._streams, self._processes, say, self._listen)
+        self._reconciler = Reconciler(run, self._streams, self._processes, say)
         self._changes = Changes(admit)
         self._phase = Phase.STARTING
         self._started_s = self._ended_s = 0.0
@@ -148,7 +148,7 @@ class Supervisor:
         for process in self._processes.others:
             self._reconciler.start(process)
         while not all(process.done for process in self._processes.by_name.values()):
-            self._listen(_POLL_S)
+            self._listen()
             self._reconciler.round(self._phase)
             self._changes.advance(self)
             self._advance()
@@ -163,17 +163,20 @@ class Supervisor:
         if self._feed is not None:
             self._feed.send(b"status", msgspec.msgpack.encode(status))
 
-    def _listen(self, timeout_s: float) -> None:
-        """Take in what has come, or comes within the time. What is no message of this run is said and ignored."""
-        message = self._control.receive(timeout_s, on_junk=self._ignore)
-        while message is not None:
+    def _listen(self) -> None:
+        """Take in what comes until the next round. What is no message of this run is said and ignored.
+
+        A round after each message looked after each of 200 processes 400 times a second.
+        """
+        until_s = time.monotonic() + _ROUND_S
+        while (left_s := until_s - time.monotonic()) > 0.001:  # the least that it waits for
+            message = self._control.receive(left_s, on_junk=self._ignore)
             if isinstance(message, Beat | Ready | Refused):
                 self._reconciler.hear(message)
             elif isinstance(message, Command):
                 self._changes.take(self, message)
-            else:
+            elif message is not None:
                 self._ignore(WireError(f"{type(message).__name__} does not belong here"))
-            message = self._control.receive(0, on_junk=self._ignore)
 
     def _ignore(self, error: WireError) -> None:
         self._say("supervisor", f"ignored a message: {error}")

@@ -18,7 +18,7 @@ class Process:
         self.name, self.spec = name, SimpleNamespace(stream=stream, added=added)
         self.pid, self.exit_code, self.lives, self.restarts = 7, 1, 1, 0
         self.alive = self.ready = True
-        self.done, self.refusal, self.restart_at_s, self.closed_s = False, "", None, 0.0
+        self.done, self.refusal, self.restart_at_s, self.closed_s, self.gone_s = False, "", None, 0.0, 1.0
         self.late, self.deaths, self.asked, self.room = "", [], 0, True
 
     def start(self):
@@ -52,7 +52,7 @@ class Streams:
         self.names, self.wanted, self.told = list(names), dict.fromkeys(names, "present"), []
         self.finished, self.bad = set(), []
 
-    def tell(self, name, life):
+    def tell(self, name):
         self.told.append((name, self.wanted[name]))
 
     def forget(self, name):
@@ -82,7 +82,7 @@ def run():
     door, yard, detect = Process("capture-door", "door"), Process("capture-yard", "yard", added=True), Process("detect")
     streams, processes, said = Streams("door", "yard"), Processes(door, yard, detect), []
     reconciler = Reconciler(
-        RunConfig(max_restarts=2), streams, processes, lambda name, line: said.append(f"{name}: {line}"), lambda s: None
+        RunConfig(max_restarts=2), streams, processes, lambda name, line: said.append(f"{name}: {line}")
     )
     return SimpleNamespace(
         round=lambda phase=Phase.RUNNING: reconciler.round(phase), door=door, yard=yard, detect=detect,
