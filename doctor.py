@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import math
 import os
 import platform
+import resource
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
@@ -12,7 +15,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import av
-import psutil
 import typer
 from msgspec import Struct, to_builtins
 from msgspec.json import encode
@@ -20,24 +22,24 @@ from msgspec.structs import replace
 from rich.text import Text
 
 from capture.kinds.webcam import Webcam
-from capture.sources import tickets_of
+from capture.sources import size_of, tickets_of
 from configs.console import console
 from configs.errors import InputError
 from configs.fonts import SCRIPTS, advice, font_for, joins_letters
 from configs.load import load_config
+from configs.plural import counted
 from configs.redact import redact
 from configs.schema import PipelineConfig, SourceConfig
 from inference.backends import model_file, open_backend
 from inference.search import open_detector
 from overlay.display import has_display
+from run.limits import RUN_BYTES, USUAL_SIZE, free_memory, stream_bytes, streams_that_fit
 from run.run_folder import run_folder
 from transport.cores import usable_cores
 
 NEEDED = ("numpy", "opencv-python", "onnxruntime", "pyzmq", "av", "aiohttp", "pillow")
 TRAINING = ("torch", "torchvision", "onnx", "onnxscript")
-LARGEST_PICTURE = 1920 * 1080 * 3  # bytes; what a stream's memory is reckoned for
 LEAST_DISK_GB = 1.0
-WORKERS_BYTES = 300e6  # of the processes of a run with one stream, measured with the network that ships
 COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 
 Level = Literal["ok", "warning", "problem"]
@@ -86,10 +88,8 @@ def doctor(
 def show(finding: Finding) -> None:
     """One line at the terminal, two where something is to be done."""
     line = Text.assemble((f"{finding.level:8}", COLOURS[finding.level]), f"{finding.subject}: {finding.found}")
-    out = console(highlight=False, soft_wrap=True)
-    out.print(line)
-    if finding.remedy:
-        out.print(f"        {finding.remedy}")
+    remedy = f"\n        {finding.remedy}" if finding.remedy else ""
+    console(highlight=False, soft_wrap=True).print(line.append(remedy))
 
 
 def examine(options: PipelineConfig) -> Iterator[Finding]:
@@ -102,6 +102,7 @@ def examine(options: PipelineConfig) -> Iterator[Finding]:
     yield codecs()
     yield cores()
     yield memory(options.sources or [SourceConfig(source="0")])
+    yield open_files(len(options.sources) or 1)
     yield disk()
     yield sockets()
     yield port(options.web.host, options.web.port)
@@ -182,11 +183,9 @@ def codecs() -> Finding:
 
 
 def has_codec(name: str, mode: Any) -> bool:
-    try:
-        av.Codec(name, mode)
-    except av.codec.codec.UnknownCodecError:
-        return False
-    return True
+    with contextlib.suppress(av.codec.codec.UnknownCodecError):
+        return bool(av.Codec(name, mode))
+    return False
 
 
 def cores() -> Finding:
@@ -199,27 +198,30 @@ def cores() -> Finding:
 
 
 def memory(sources: Sequence[SourceConfig], cgroup: Path = Path("/sys/fs/cgroup")) -> Finding:
-    """What is free here and in the container, against what a run takes.
+    """What is free here and in the container, against what a run of these sources takes, and how many would fit.
 
     Frames lie in anonymous memory: the size of /dev/shm, 64 MB in many containers, does not matter.
     """
-    slots = sum(tickets_of(source) + 2 for source in sources)
-    need = WORKERS_BYTES + slots * LARGEST_PICTURE
-    free = float(psutil.virtual_memory().available)
-    try:
-        limit, used = (int((cgroup / name).read_text()) for name in ("memory.max", "memory.current"))
-        free = min(free, limit - used)
-    except (OSError, ValueError):  # no such limit, or "max"
-        pass
-    text = f"{free / 1e9:.1f} GB free, {need / 1e9:.1f} needed for {len(sources)} at 1080p; /dev/shm is not used"
+    sizes = [size_of(source) for source in sources]
+    takes = [stream_bytes(tickets_of(source) + 2, size) for source, size in zip(sources, sizes, strict=True)]
+    need, free = RUN_BYTES + sum(takes), free_memory(cgroup)
+    width, height = max((size or USUAL_SIZE for size in sizes), key=math.prod)
+    of_size = f"{'up to ' if len(set(sizes)) > 1 else ''}{width}x{height} px"
+    fit = max(0, int((free - RUN_BYTES) / (sum(takes) / len(takes))))
+    text = f"{free / 1e9:.1f} GB free, {need / 1e9:.1f} needed for {counted(len(sources), 'stream')} of {of_size}; "
+    text += f"{fit} like that would fit; /dev/shm is not used"
     if free < need:
-        return Finding(
-            "problem",
-            "memory",
-            text,
-            "raise the container's limit, or set fewer --tickets",
-        )
+        return Finding("problem", "memory", text, "raise the container's limit, or set fewer --tickets")
     return Finding("ok", "memory", text)
+
+
+def open_files(streams: int) -> Finding:
+    """How many files each process of a run may have open, and how many streams that is enough for."""
+    fit = streams_that_fit(allowed := resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    text = f"{allowed} for each process, enough for {counted(fit, 'stream')}"
+    if fit < streams:
+        return Finding("problem", "open files", text, "raise the limit: ulimit -Hn, LimitNOFILE=, --ulimit nofile=")
+    return Finding("ok", "open files", text)
 
 
 def disk() -> Finding:

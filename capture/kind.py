@@ -38,6 +38,10 @@ class Kind(ABC):
     def check(self, config: SourceConfig) -> None:  # noqa: B027 - a kind that can refuse nothing has none
         """Refuse what cannot work, without opening it. Raises InputError that names the source."""
 
+    def size(self, config: SourceConfig) -> tuple[int, int] | None:
+        """Width and height of its largest picture, px; None for what is not to be asked. Raises InputError."""
+        return None
+
     def title(self, text: str) -> str:
         """Words that name the source, without a user, password or query; the stream is called after them."""
         address = take_apart(text)  # also where a scheme is missing: it will be refused, but under this name

@@ -74,6 +74,14 @@ def check_source(config: SourceConfig) -> None:
     kind.check(config)
 
 
+def size_of(config: SourceConfig) -> tuple[int, int] | None:
+    """Width and height of its largest picture, px; None for a camera, and for what cannot be read: a run says so."""
+    try:
+        return kind_of(config.source).size(config)
+    except InputError:
+        return None
+
+
 def tickets_of(config: SourceConfig) -> int:
     """How many frames of the source may be under way at once."""
     of_file = not (kind_of(config.source).may_come_back or config.realtime or config.mode == "latest")

@@ -25,6 +25,11 @@ _AGAIN_S = 1.0
 Wanted = Literal["present", "paused", "absent"]
 
 
+def slots_of(config: Any) -> int:
+    """How many pictures of a source are in memory at once: those under way, the newest, and the one being written."""
+    return int(config.tickets or LIVE_TICKETS) + 2
+
+
 class Streams:
     """The streams of a run, and what is wanted of each.
 
@@ -62,7 +67,7 @@ class Streams:
         self.wanted[name] = "present"
 
     def _create(self, name: str) -> None:
-        slots = int(self.config[name].tickets or LIVE_TICKETS) + 2
+        slots = slots_of(self.config[name])
         fd = self._segments[name] = create_segment(name, slots, HELD_SLOTS)
         self._pools[name] = Pool(fd)
         self._pools[name].close()  # only its counters are read here, and they stay mapped

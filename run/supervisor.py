@@ -16,13 +16,14 @@ from configs.schema import RunConfig, TraceConfig
 from run.changes import Admit, Changes
 from run.code import UPGRADED
 from run.interrupts import interrupts
+from run.limits import check_memory, check_open_files, free_memory, raise_open_files
 from run.plan import Plan
 from run.process import Say
 from run.processes import Processes
 from run.reconcile import Phase, Reconciler
 from run.run_folder import run_folder
 from run.snapshot import snapshot
-from run.streams import Streams, Wanted
+from run.streams import Streams, Wanted, slots_of
 from tell.status import Status
 from transport.channel import Inbox
 from transport.codec import Beat, Command, Ready, Refused, WireError
@@ -72,6 +73,8 @@ class Supervisor:
 
         Raises InputError if a stage refused what the user gave, Failure if a stage kept dying.
         """
+        self._open_files = raise_open_files()
+        check_open_files(len(self.wanted), self._open_files)
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(run_folder())
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -130,6 +133,8 @@ class Supervisor:
         """
         if self._reconciler.was_upgraded:
             raise InputError(UPGRADED)
+        check_open_files(len(self.wanted) + 1, self._open_files)
+        check_memory(slots_of(config), free_memory())
         self._streams.add(stream, config)
         gone = [name for name in self._streams.removed.names if name not in self.wanted]
         self._reconciler.start(self._processes.add(self._plan.capture(stream, added=True, gone=gone)))

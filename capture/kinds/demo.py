@@ -19,6 +19,9 @@ class DemoKind(Kind):
     def fits(self, text: str) -> bool:
         return text == "demo"
 
+    def size(self, config: SourceConfig) -> tuple[int, int]:
+        return WIDTH, HEIGHT
+
     def open(self, config: SourceConfig, place: Place) -> Source:
         return Demo(config.loop, place.pictures)
 

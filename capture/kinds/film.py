@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -50,6 +51,17 @@ class FilmKind(Kind):
             raise InputError(f"{config.source}: neither a file nor a folder")
         if not os.access(config.source, os.R_OK):
             raise InputError(f"{config.source}: no permission to read it")
+
+    def size(self, config: SourceConfig) -> tuple[int, int] | None:
+        sizes = []
+
+        def room(height: int, width: int) -> np.ndarray:
+            sizes.append((width, height))
+            return np.empty((height, width, 3), np.uint8)
+
+        with contextlib.closing(Film(Path(config.source))) as film:
+            film.read(room)
+        return sizes[0] if sizes else None
 
     def open(self, config: SourceConfig, place: Place) -> Source:
         return Film(Path(config.source), config.loop, place)

@@ -39,6 +39,9 @@ class WebcamKind(Kind):
         if not config.wait:
             check_camera(text)
 
+    def size(self, config: SourceConfig) -> tuple[int, int] | None:
+        return (config.width, config.height) if config.width and config.height else None
+
     def open(self, config: SourceConfig, place: Place) -> Source:
         return Webcam(config)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import socket
 import subprocess
 import sys
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from PIL import Image
 
 from configs.load import load_config
 from configs.schema import SourceConfig
-from doctor import cameras, classifier, detector, examine, memory, port
+from doctor import cameras, classifier, detector, examine, memory, open_files, port
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
@@ -98,6 +100,27 @@ def test_memory_grows_with_the_streams():
     needed = [float(found.found.split(" GB free, ")[1].split()[0]) for found in (one, many)]
     assert needed[1] > needed[0]
     assert any(found.subject == "memory" for found in examine(replace(options, sources=tuple(DEMO))))
+
+
+def test_the_memory_of_a_folder_is_reckoned_by_its_largest_picture(tmp_path):
+    for name, size in (("a.png", (64, 48)), ("b.png", (7680, 4320)), ("c.jpg", (640, 480))):
+        Image.new("L", size).save(tmp_path / name)
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    found = memory([SourceConfig(source=str(tmp_path))])
+    assert " 2.3 needed for 1 stream of 7680x4320 px" in found.found
+
+
+def test_the_memory_of_a_film_is_reckoned_by_its_pictures_and_of_a_camera_by_1080p(clip):
+    film = memory([SourceConfig(source=str(clip(count=2, size=(3840, 2160))))])
+    assert " 0.8 needed for 1 stream of 3840x2160 px" in film.found
+    both = memory([SourceConfig(source="rtsp://camera/"), *DEMO])
+    assert " for 2 streams of up to 1920x1080 px" in both.found
+
+
+def test_more_streams_than_files_can_be_open_for_are_a_problem():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert open_files(1).level == "ok"
+    assert open_files(hard).level == "problem"
 
 
 def test_what_is_advised_to_install_is_there():
