@@ -31,7 +31,7 @@ from configs.plural import counted
 from configs.redact import redact
 from configs.schema import PipelineConfig, SourceConfig
 from inference.backends import model_file, open_backend
-from inference.search import open_detector
+from inference.detectors import open_detector
 from overlay.display import has_display
 from run.limits import RUN_BYTES, USUAL_SIZE, free_memory, stream_bytes, streams_that_fit
 from run.run_folder import run_folder

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from msgspec.structs import replace
@@ -40,6 +40,7 @@ from events.rules import read_rules
 from export.__main__ import export
 from inference.classify import classify
 from inference.detect import LOOK_AHEAD, detect
+from inference.detectors import detector_kind, detectors_in_words
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
 from overlay.stage import overlay
@@ -113,7 +114,7 @@ def run(
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N, or auto")] = None,
     detector: Annotated[
-        Literal["haar", "yunet", "maskface"] | None, typer.Option(help="what finds the faces; haar if not given")
+        str | None, typer.Option(help=f"what finds the faces; {detectors_in_words()}; haar if not given")
     ] = None,
     detector_model: Annotated[
         str | None, typer.Option(help="its model file, .onnx; yunet needs one", metavar="FILE")
@@ -248,7 +249,7 @@ def classify_command(
     ] = Path("classified"),
     classes: Annotated[str | None, typer.Option(help="class names a,b,c in output order, if it has none")] = None,
     detector: Annotated[
-        Literal["haar", "yunet", "maskface"] | None, typer.Option(help="what finds the faces; haar if not given")
+        str | None, typer.Option(help=f"what finds the faces; {detectors_in_words()}; haar if not given")
     ] = None,
     detector_model: Annotated[
         str | None, typer.Option(help="its model file, .onnx; yunet needs one", metavar="FILE")
@@ -284,7 +285,7 @@ def classify_command(
 
 def _detecting(options: PipelineConfig) -> DetectConfig:
     """The options of the detect stage: what is to be hidden must be found, also where it is only perhaps a face."""
-    return replace(options.detect, doubtful=options.detect.doubtful or options.overlay.privacy != "none")
+    return replace(options.detect, candidates=options.detect.candidates or options.overlay.privacy != "none")
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -316,6 +317,7 @@ def _checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
             sources.append(replace(source, name=name, tickets=tickets_of(source)))
     if not sources:
         raise InputError("none of the sources can be used")
+    detector_kind(options.detect)
     for section in ("detect", "classify", "overlay"):
         _check_listen(section, getattr(options, section).listen)
     sinks = tuple(written(sink) for sink in options.overlay.sinks)

@@ -7,7 +7,7 @@ import re
 import statistics
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -67,9 +67,7 @@ def benchmark(
     device: Annotated[
         str, typer.Option(help="Where models run, in the pipeline and the loops: cpu, cuda, cuda:N, or auto.")
     ] = "cpu",
-    detector: Annotated[
-        Literal["haar", "yunet", "maskface"] | None, typer.Option(help="What finds the faces in the pipeline.")
-    ] = None,
+    detector: Annotated[str | None, typer.Option(help="What finds the faces in the pipeline, as in `run`.")] = None,
     detector_model: Annotated[
         Path | None, typer.Option(help="Its model file, .onnx; yunet needs one.", metavar="FILE")
     ] = None,

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from configs.errors import Failure
 from configs.schema import ClassifyConfig, DetectConfig
-from inference.backends import TorchBackend
+from inference.backends.torch_backend import TorchBackend
 from transport.cores import thread_limits, usable_cores
 
 Name = Literal["decode", "original", "single"]
@@ -96,7 +96,7 @@ def original(loop: Loop) -> Callable[[np.ndarray], None]:
     from PIL import Image
     from torchvision import transforms
 
-    from inference.haar import load_cascade
+    from inference.detectors.haar import load_cascade
 
     torch.set_num_threads(loop.threads)
     backend = open_torch(loop)
@@ -123,8 +123,8 @@ def original(loop: Loop) -> Callable[[np.ndarray], None]:
 
 
 def single(loop: Loop) -> Callable[[np.ndarray], None]:
+    from inference.detectors import open_detector
     from inference.preprocess import crop_face, prepare
-    from inference.search import open_detector
     from overlay.draw import annotate
     from transport.frame import Face
 

@@ -10,7 +10,8 @@ import numpy as np
 from msgspec import Struct
 
 from configs.schema import ClassifyConfig
-from inference.backends import Backend, open_backend
+from inference.backends import open_backend
+from inference.backends.backend import Backend
 from inference.preprocess import prepare
 from transport.cores import usable_cores
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from benchmark.clip import Clip, Seen, inside_share
 from transport.frame import Box, iou
 
-SAME_FACE_IOU = 0.4
+FOUND_IOU = 0.4  # of a face and the box that has found it, as in train/sightings.py
 BACKGROUND_IOU = 0.1  # a box that overlaps no face by more is on the background
 COUNTED_SHARE = 0.8  # of a face must be in the picture: those that are just coming or going are nobody's mistake
 ARRIVED_SHARE = 0.97  # from here on the time runs until a new face is boxed: Haar knows none that is cut off
@@ -116,7 +116,7 @@ def matched(truth: Sequence[Seen], faces: Sequence[SaidFace]) -> list[tuple[Seen
     overlaps = [(iou(seen.box, face.box), i, j) for i, seen in enumerate(truth) for j, face in enumerate(faces)]
     taken: dict[int, int] = {}
     for overlap, i, j in sorted(overlaps, reverse=True):
-        if overlap >= SAME_FACE_IOU and i not in taken and j not in taken.values():
+        if overlap >= FOUND_IOU and i not in taken and j not in taken.values():
             taken[i] = j
     return [(seen, faces[taken[i]] if i in taken else None) for i, seen in enumerate(truth)]
 

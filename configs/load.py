@@ -16,7 +16,7 @@ from configs.address import HIDDEN
 from configs.errors import InputError
 from configs.redact import learn_options
 from configs.references import as_printed, resolve
-from configs.schema import PipelineConfig
+from configs.schema import REMOVED, PipelineConfig
 from configs.yaml_file import parse_yaml, read_yaml
 
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")
@@ -79,6 +79,7 @@ class _Given:
             near = difflib.get_close_matches(unknown["key"], _names(steps), 1)
             steps.append(unknown["key"])
             text = f"unknown option{f', did you mean {near[0]}?' if near else ''}"
+            text = REMOVED.get(".".join(map(str, steps)), text)
         return self.refusal(steps, _AT.sub("", text))
 
 

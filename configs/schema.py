@@ -51,10 +51,7 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which detector looks for faces, how, and when; between two searches faces are followed."""
 
-    detector: Annotated[
-        Literal["haar", "yunet", "maskface"],
-        option("haar: OpenCV's cascades; yunet: OpenCV's network, see model; maskface: the network that ships"),
-    ] = "haar"
+    detector: Annotated[str, option("what finds the faces, as `--detector` has it")] = "haar"
     model: Annotated[str, option("model file of the detector; yunet needs one; empty: that which ships")] = ""
     score: Annotated[
         Annotated[float, Meta(gt=0, lt=1)] | None,
@@ -65,25 +62,15 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         Annotated[int, Meta(ge=1)] | Literal["auto"],
         option("frames from one search to the next (1: each is searched); auto: 300 ms, live 100 to 250 ms"),
     ] = "auto"
-    cascade: Annotated[
-        Literal["default", "alt", "alt2"], option("haar without judge: frontal face cascade of OpenCV")
-    ] = "alt2"
     width: Annotated[int, option("pictures wider than this are shrunk before the search, px", ge=64)] = 320
-    scale_factor: Annotated[
-        float, option("haar: step between face sizes searched; nearer to 1 finds more", gt=1, le=2)
-    ] = 1.25
-    neighbours: Annotated[
-        int, option("haar without judge: hits beside one to call it a face; more means fewer false ones", ge=0)
-    ] = 0
-    second_opinion: Annotated[
-        Literal["judge", "cascade", "none"],
-        option("haar: who says no to what a cascade hits: a small network (judge), another cascade, or nobody"),
-    ] = "judge"
+    verify: Annotated[
+        bool, option("haar: networks say no to false hits; false: OpenCV's cascade with its usual settings, to compare")
+    ] = True
     min_face: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,
         option("smallest face, as a share of the picture's height; empty: 0.1 of haar, the others see smaller ones"),
     ] = None
-    doubtful: Annotated[
+    candidates: Annotated[
         bool,
         option(
             "hide faces: also find what may be one, and let pictures wait for searches; overlay.privacy turns it on"
@@ -207,3 +194,14 @@ class PipelineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     web: WebConfig = field(default_factory=WebConfig)
     trace: TraceConfig = field(default_factory=TraceConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+
+REMOVED = {
+    "detect.cascade": "was removed: haar has one cascade now; verify: false leaves OpenCV's usual one alone",
+    "detect.scale_factor": "was removed: the steps of haar are fixed now",
+    "detect.neighbours": "was removed: hits of haar are verified by networks, see verify",
+    "detect.second_opinion": "was removed: judge is what happens now; verify: false leaves OpenCV's cascade alone",
+    "detect.doubtful": "was removed: it is called candidates",
+    "overlay.privacy_hold_ms": "was removed: pictures wait until their stream was searched behind them",
+}
+"""What is said of options that there were once."""

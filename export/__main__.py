@@ -26,9 +26,9 @@ from export.onnx_file import DEFAULT_OPSET, OPSETS, describe, halve, normalise_i
 from export.precision import to_fp16, to_int8
 from export.report import Report, indented, print_report, report_path
 from export.speed import ms_per_face
-from inference.backends import parse_device
+from inference.backends.device import parse_device
 from inference.checkpoint import ModelInfo, has_class_names, load_checkpoint
-from inference.detector_file import is_detector
+from inference.detectors.maskface_file import is_detector
 from inference.networks import require_torch
 from inference.original import classes_of_data, there
 

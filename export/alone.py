@@ -21,7 +21,9 @@ import typer
 from configs.command import run_command
 from configs.errors import Failure
 from configs.schema import ClassifyConfig
-from inference.backends import Backend, OnnxBackend, open_backend
+from inference.backends import open_backend
+from inference.backends.backend import Backend
+from inference.backends.onnx_backend import OnnxBackend
 from inference.checkpoint import ModelInfo
 from inference.preprocess import prepare
 from transport.cores import usable_cores

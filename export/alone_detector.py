@@ -14,7 +14,7 @@ import numpy as np
 from configs.command import run_command
 from configs.errors import Failure
 from export.alone import in_fresh_process
-from inference.backends import METADATA_KEY
+from inference.backends.session import METADATA_KEY
 
 
 def ask_detector_alone(model: Path, pictures: Sequence[np.ndarray]) -> tuple[str, list[tuple[np.ndarray, np.ndarray]]]:

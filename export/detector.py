@@ -24,11 +24,11 @@ from export.alone_detector import ask_detector_alone
 from export.gate import Check, Verdict, check_form
 from export.onnx_file import read_written
 from export.report import indented, print_checks, report_path
-from inference.backends import METADATA_KEY
-from inference.detector_file import MULTIPLE, DetectorInfo, load_detector
+from inference.backends.session import METADATA_KEY
+from inference.detectors.maskface_file import MULTIPLE, DetectorInfo, load_detector
 
 if TYPE_CHECKING:
-    from inference.maskface_net import OnePicture
+    from inference.networks.maskface_net import OnePicture
 
 LARGEST_DIFFERENCE = 1e-4  # of scores; fp32 of a random and of a trained network differ by 1e-7 to 1e-6
 LARGEST_SHIFT_PX = 0.02  # of edges of boxes; those differ by 1e-5 to 2e-4 px
@@ -59,7 +59,7 @@ def export_detector(model: Path, output: Path, photos: Path | None, opset: int, 
         raise InputError(f"{model}: a detector is tested on real photographs: give a folder of them by --photos")
     network, info = load_detector(model)
     pictures = read_pictures(photos)
-    from inference.maskface_net import OnePicture
+    from inference.networks.maskface_net import OnePicture
 
     exported = OnePicture(network).eval()
     with tempfile.TemporaryDirectory(prefix="maskstream-export-") as folder:

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from configs.errors import InputError
-from inference.backends import METADATA_KEY, PRECISION_KEY
+from inference.backends.onnx_backend import PRECISION_KEY
+from inference.backends.session import METADATA_KEY
 from inference.checkpoint import ModelInfo
 from inference.preprocess import Preprocessing
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from configs.schema import ClassifyConfig
-from inference.backends import Backend, open_backend
+from inference.backends import open_backend
+from inference.backends.backend import Backend
 from inference.checkpoint import ModelInfo
 from inference.preprocess import prepare
 

@@ -15,7 +15,8 @@ from msgspec.structs import replace as replace_fields
 from configs.lettering import say_undrawable
 from configs.plural import counted
 from configs.schema import ClassifyConfig
-from inference.backends import Backend, model_file, open_backend
+from inference.backends import model_file, open_backend
+from inference.backends.backend import Backend
 from inference.person import PersonState, Request
 from inference.preprocess import crop_face, prepare
 from transport.cores import give_way

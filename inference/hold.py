@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from inference.detector import Shrunken, scaled
+from inference.detectors.detector import Shrunken, scaled
 from inference.track import flow
 from transport.frame import Box, Ended, Face, Frame, Held, iou
 
@@ -40,7 +40,7 @@ class _Waiting:
         self.late += [Face(box) for box in boxes if not self.covers(box)]
 
     def covers(self, box: Box) -> bool:
-        hidden = (*self.frame.faces, *self.frame.doubtful, *self.late)
+        hidden = (*self.frame.faces, *self.frame.candidates, *self.late)
         return any(iou(box, face.box) >= COVERED_IOU for face in hidden)
 
 
@@ -92,7 +92,7 @@ class Hold:
             if not (frame.live or is_searched):  # a film has time
                 return
             self._waiting.popleft()
-            yield replace(frame, doubtful=(*frame.doubtful, *first.late)) if is_searched else self._dropped(frame)
+            yield replace(frame, candidates=(*frame.candidates, *first.late)) if is_searched else self._dropped(frame)
 
     def _dropped(self, frame: Frame) -> Ended:
         if not self._warned:

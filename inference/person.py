@@ -89,7 +89,7 @@ class PersonState:
         return Request(self, crop, at_ms, changed)
 
     def _looks_otherwise(self, look: np.ndarray) -> bool:
-        return self._asked_look is not None and likeness(self._asked_look, look) < SAME_LOOK
+        return self._asked_look is not None and similarity(self._asked_look, look) < SAME_LOOK
 
     def update(self, request: Request, probabilities: np.ndarray) -> None:
         """Take in the answer (C,) to a request; older ones count less and less, least where the look has changed."""
@@ -121,6 +121,6 @@ def look_of(crop: np.ndarray) -> np.ndarray:
     return small / max(math.sqrt(np.vdot(small, small) / small.size), 1.0)
 
 
-def likeness(one: np.ndarray, other: np.ndarray) -> float:
+def similarity(one: np.ndarray, other: np.ndarray) -> float:
     """1 for the same look; the correlation where neither is of a single colour."""
     return 1 - float(np.square(one - other).mean()) / 2

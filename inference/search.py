@@ -1,4 +1,4 @@
-"""Searching pictures for faces in threads beside the frames: by which detector, and how often there is time for it."""
+"""Searching pictures for faces in threads beside the frames: what is found, and how often there is time for it."""
 
 from __future__ import annotations
 
@@ -9,51 +9,52 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from configs.schema import DetectConfig
-from inference.detector import Candidate, Detector, Shrunken, shrink
-from inference.haar import HaarDetector
-from inference.judged_haar import JudgedHaarDetector
-from inference.maskface import MaskfaceDetector
+from inference.detectors import open_candidate_detector, open_detector
+from inference.detectors.detector import Detection, Shrunken, shrink
 from inference.track import same_face
-from inference.yunet import YunetDetector
 from transport.cores import give_way
 from transport.frame import Box, Frame
 
-DOUBTFUL_SCORE = 0.2  # of maskface, for whatever may be a face: where it is hidden YuNet finds none on the pan_ films
 BUSY_SHARE = 0.5  # of the threads' time that searches beside live frames may take
 AHEAD_S = 0.05  # of it may be taken in advance: frames of several streams come at once
 LONGEST_S = 0.25  # what is overdrawn beyond this is forgotten
 NEW_COUNTS = 0.2  # how much the newest search counts in how long one usually takes
-DETECTORS: dict[str, type[Detector]] = {
-    "haar": JudgedHaarDetector,
-    "plain haar": HaarDetector,
-    "yunet": YunetDetector,
-    "maskface": MaskfaceDetector,
-}
-
-
-def open_detector(config: DetectConfig) -> Detector:
-    """The detector of the options; raises InputError for what it needs and does not find."""
-    return DETECTORS["plain haar" if is_plain_haar(config) else config.detector](config)
-
-
-def open_doubting(config: DetectConfig) -> Detector:
-    """What finds places that may be faces: ours that ships, at a low score."""
-    return MaskfaceDetector(
-        DetectConfig(detector="maskface", score=DOUBTFUL_SCORE, width=config.width, max_face=config.max_face)
-    )
-
-
-def is_plain_haar(config: DetectConfig) -> bool:
-    """Whether cascades alone are asked, as `detect.second_opinion` can want it."""
-    return config.detector == "haar" and config.second_opinion != "judge"
 
 
 class Found(NamedTuple):
-    """What a search has found, in px of the shrunken picture; `doubtful` boxes may be faces or not."""
+    """What a search of picture `seq` has found, in px of the shrunken one; `candidates` may be faces or not."""
 
+    seq: int
     picture: Shrunken
-    faces: list[Candidate]
-    doubtful: list[Box]
+    faces: list[Box]
+    candidates: list[Box]
+
+
+Look = Callable[[], tuple[int, Shrunken]]
+"""Gives the picture to be searched, and its number, when its turn has come."""
+Answer = tuple[int, Shrunken, list[Detection], list[Box]]
+
+
+class Searching:
+    """A search that has begun; asking for what it finds waits for its end."""
+
+    def __init__(self, answer: Future[Answer], least: float) -> None:
+        self._answer, self._least = answer, least
+
+    @property
+    def done(self) -> bool:
+        return self._answer.done()
+
+    @property
+    def picture(self) -> Shrunken:
+        """The picture that was searched."""
+        return self._answer.result()[1]
+
+    def found(self, known: Sequence[Box]) -> Found:
+        """The faces that are sure: by their score, or because they lie on those known to be in that picture."""
+        seq, picture, detections, candidates = self._answer.result()
+        faces = [box for box, score in detections if score >= self._least or same_face(box, known)]
+        return Found(seq, picture, faces, candidates)
 
 
 class Search:
@@ -67,17 +68,12 @@ class Search:
         self.begun = 0
         self._usual_s = self._taken_until_s = 0.0
 
-    def begin(
-        self, picture: Callable[[], Shrunken], known: Sequence[Box] | None, mirrored: bool = False
-    ) -> Future[Found]:
-        """Search the picture that the call gives when its turn has come, or its mirror image.
-
-        What is found beside the faces known is confirmed by a second look; None: that is left to the caller.
-        """
+    def begin(self, look: Look, mirrored: bool = False) -> Searching:
+        """Search the picture that `look` gives, or its mirror image."""
         self.begun += 1
         now_s, takes_s = time.monotonic(), self._usual_s / (BUSY_SHARE * max(1, self._config.threads))
         self._taken_until_s = min(max(now_s, self._taken_until_s) + takes_s, now_s + LONGEST_S)
-        return self._pool.submit(self._run, picture, known, mirrored)
+        return Searching(self._pool.submit(self._run, look, mirrored), self.detector.score)
 
     @property
     def has_time(self) -> bool:
@@ -87,34 +83,26 @@ class Search:
         """
         return self._taken_until_s <= time.monotonic() + AHEAD_S
 
-    def shrink(self, frame: Frame) -> Shrunken:
-        """The frame's picture as it is searched and followed in."""
-        return shrink(frame.image, self._config.width)
+    def shrunken(self, frame: Frame) -> tuple[int, Shrunken]:
+        """The frame's number, and its picture as it is searched and followed in."""
+        return frame.seq, shrink(frame.image, self._config.width)
 
-    def _run(self, picture: Callable[[], Shrunken], known: Sequence[Box] | None, mirrored: bool) -> Found:
-        began_s, shrunken, own = time.monotonic(), picture(), self._own
-        found = own.detector.candidates(shrunken, mirrored)
-        sure = found if known is None else confirmed(own.detector, shrunken, found, known)
-        doubtful = [box for box, _ in own.doubting.sure(shrunken)] if own.doubting else []
+    def _run(self, look: Look, mirrored: bool) -> Answer:
+        began_s, (seq, picture), own = time.monotonic(), look(), self._own
+        faces = own.detector.detect(picture, mirrored)
+        candidates = [box for box, _ in own.candidates.sure(picture)] if own.candidates else []
         self._usual_s += NEW_COUNTS * (time.monotonic() - began_s - self._usual_s)
-        return Found(shrunken, sure, doubtful)
+        return seq, picture, faces, candidates
 
     def _start_thread(self) -> None:
         # searched in turn with the frames that wait for it: each of them with `every` 1, all with privacy
-        if self._config.every != 1 and not self._config.doubtful:
+        if self._config.every != 1 and not self._config.candidates:
             give_way()
         self._own.detector = open_detector(self._config)
-        self._own.doubting = open_doubting(self._config) if self._config.doubtful else None
+        self._own.candidates = open_candidate_detector(self._config) if self._config.candidates else None
 
     def __enter__(self) -> Search:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
-
-
-def confirmed(
-    detector: Detector, picture: Shrunken, candidates: Sequence[Candidate], known: Sequence[Box]
-) -> list[Candidate]:
-    """Those on faces that are known, and of the others those that are sure."""
-    return [one for one in candidates if same_face(one.box, known) or detector.confirms(picture, one)]

@@ -15,9 +15,9 @@ GRID = 5  # points a side that are followed in each face
 FOLLOWED_SHARE = 0.6  # of the box, around its middle: beyond it is background, which stays behind
 SMALLEST_POINTS = 8  # of the 25 that must agree, else the face is lost
 MOST_ERROR = 0.06  # forward-backward error allowed, as a share of the face's width
-LEAST_LIKENESS = 0.5  # correlation with the face as it was found; what is below is something else by now
-SURE_LIKENESS = 0.7  # the same where its points cannot be followed; a mask put on in the demo leaves .80
-SAME_FACE_IOU = 0.3
+LEAST_SIMILARITY = 0.5  # correlation with the face as it was found; what is below is something else by now
+SURE_SIMILARITY = 0.7  # the same where its points cannot be followed; a mask put on in the demo leaves .80
+MATCH_IOU = 0.3  # of a box that was found with the track that it belongs to; both move between two searches
 PATCH_PX = 20
 SMALLEST_PX = 6  # of a followed face: below it the points are too near to each other to tell anything
 LK_WINDOW = (9, 9)  # with 11 a fifth slower, and no nearer to the truth of the demo
@@ -65,9 +65,9 @@ class Tracker:
         self._next_id = first_id
 
     def follow(self, grey: np.ndarray) -> bool:
-        """Move all faces to where they are in this picture, the one after the last; those that are lost go.
+        """Move all tracks to the next picture and drop those that are lost. Returns True if one was lost.
 
-        Says whether one was lost: it may be somewhere else, or another scene has begun.
+        Its face may be somewhere else, or another scene has begun.
         """
         known = len(self.tracks)
         if self._before is not None and self._before.shape != grey.shape:
@@ -76,12 +76,12 @@ class Tracker:
         if before is None or not self.tracks:
             return known > 0
         boxes = flow(before, grey, [track.box for track in self.tracks])
-        kept = [box or unmoved(track, grey) for track, box in zip(self.tracks, boxes, strict=True)]
+        kept = [box or stationary(track, grey) for track, box in zip(self.tracks, boxes, strict=True)]
         followed = [(track, box) for track, box in zip(self.tracks, kept, strict=True) if box is not None]
         self.tracks = [
             track
             for track, box in followed
-            if inside(box, grey) and likeness(track.patch, patch_of(grey, box)) >= LEAST_LIKENESS
+            if inside(box, grey) and similarity(track.patch, patch_of(grey, box)) >= LEAST_SIMILARITY
         ]
         for track, box in followed:
             track.box = box
@@ -97,7 +97,7 @@ class Tracker:
         missed = list(self.tracks)
         for box in boxes:
             known = max(missed, key=lambda track: iou(track.box, box), default=None)
-            if known is not None and iou(known.box, box) >= SAME_FACE_IOU:
+            if known is not None and iou(known.box, box) >= MATCH_IOU:
                 missed.remove(known)
                 if not extra:
                     known.hits, known.misses = known.hits + 1, 0
@@ -109,7 +109,7 @@ class Tracker:
         if not extra:
             for track in missed:
                 track.misses += 1
-        self.tracks = without_doubles([track for track in self.tracks if track.believed])
+        self.tracks = non_maximum_suppressed([track for track in self.tracks if track.believed])
 
     def carried(self, then: np.ndarray, boxes: Sequence[Box]) -> list[Box]:
         """Boxes found in an earlier picture, moved to where they are in the last one; lost ones are left out."""
@@ -122,12 +122,12 @@ class Tracker:
 
 def same_face(box: Box, others: Sequence[Box]) -> bool:
     """Whether a box lies on the face that one of the others is on."""
-    return any(iou(box, other) >= SAME_FACE_IOU for other in others)
+    return any(iou(box, other) >= MATCH_IOU for other in others)
 
 
-def unmoved(track: Track, grey: np.ndarray) -> Box | None:
+def stationary(track: Track, grey: np.ndarray) -> Box | None:
     """Its box where it was, if the face still looks like itself there: its points disagree when a mask is put on."""
-    return track.box if likeness(track.patch, patch_of(grey, track.box)) >= SURE_LIKENESS else None
+    return track.box if similarity(track.patch, patch_of(grey, track.box)) >= SURE_SIMILARITY else None
 
 
 def flow(before: np.ndarray, now: np.ndarray, boxes: Sequence[Box]) -> list[Box | None]:
@@ -223,11 +223,11 @@ def masked_median(values: np.ndarray, good: np.ndarray) -> np.ndarray:
     return (low + high) / 2
 
 
-def without_doubles(tracks: Sequence[Track]) -> list[Track]:
-    """Of tracks that have come to lie on one face, that which was found most often."""
+def non_maximum_suppressed(tracks: Sequence[Track]) -> list[Track]:
+    """The tracks without those that lie on the face of another one that was found more often."""
     kept: list[Track] = []
     for track in sorted(tracks, key=lambda track: -track.hits):
-        if all(iou(track.box, other.box) < SAME_FACE_IOU for other in kept):
+        if all(iou(track.box, other.box) < MATCH_IOU for other in kept):
             kept.append(track)
     return sorted(kept, key=lambda track: track.id)
 
@@ -258,6 +258,6 @@ def patch_of(grey: np.ndarray, box: Box) -> np.ndarray:
     return patch / max(math.sqrt(np.vdot(patch, patch) / patch.size), 1.0)  # 0.7 us, numpy's std 9.6
 
 
-def likeness(one: np.ndarray, other: np.ndarray) -> float:
+def similarity(one: np.ndarray, other: np.ndarray) -> float:
     """Correlation of two patches, 1 for the same."""
     return float(np.vdot(one, other)) / one.size

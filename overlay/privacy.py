@@ -1,4 +1,4 @@
-"""Hides faces in pictures that leave the box: those found, followed and doubtful, and where they were just before.
+"""Hides faces in pictures that leave the box: those found, followed, candidates, and where they were just before.
 
 Detect passes on no picture before faces that it found late are hidden in it, too (inference/hold.py).
 """
@@ -30,7 +30,7 @@ class PrivacyMask:
 
     def hidden(self, frame: Frame) -> Frame:
         """The frame with its faces hidden, in a copy of its pixels."""
-        now_ms, faces = time_ms(frame), (*frame.faces, *frame.doubtful)
+        now_ms, faces = time_ms(frame), (*frame.faces, *frame.candidates)
         seen = self._seen.get(frame.stream, {}) | {
             face.track: (now_ms, face.box) for face in faces if face.track is not None
         }

@@ -14,7 +14,8 @@ import typer
 from configs.command import run_command
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
-from inference.backends import Backend, open_backend
+from inference.backends import open_backend
+from inference.backends.backend import Backend
 from inference.checkpoint import has_class_names
 from inference.original import classes_of_data, there
 from train.data.held_out import ALL, class_folders, find_pictures

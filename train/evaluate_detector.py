@@ -19,9 +19,10 @@ from configs.errors import InputError
 from configs.load import load_config
 from configs.plural import counted
 from configs.schema import ClassifyConfig, DetectConfig
-from inference.backends import Backend, open_backend
-from inference.detector import Detector
-from inference.search import open_detector
+from inference.backends import open_backend
+from inference.backends.backend import Backend
+from inference.detectors import open_detector
+from inference.detectors.detector import Detector
 from train.data.photos import read_annotations, read_photos
 from train.score.detector_page import Album, Table, write_page
 from train.score.detector_scores import COUNTED_PX, MASK, average_precision, scores_of
@@ -46,8 +47,8 @@ def evaluate_detector(
         ),
     ],
     detector: Annotated[
-        Literal["haar", "yunet", "maskface"] | None,
-        typer.Option(help="Which detector; if not given: haar, with a MODEL what that is of."),
+        str | None,
+        typer.Option(help="Which detector, as in `run`; if not given: haar, with a MODEL what that is of."),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="Classifier behind it, .onnx or .pth; the one that ships if not given.")

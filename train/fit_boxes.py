@@ -1,14 +1,14 @@
 """Fit what turns a detector's rectangle into the box an annotator draws: `python -m train.fit_boxes PHOTOS`.
 
 PHOTOS holds `train/` and `val/`, each with `images/` and COCO's `annotations.json`. The numbers are fitted on
-`train`, tested on `val`, and printed to be pasted into inference/haar.py, yunet.py or maskface.py.
+`train`, tested on `val`, and printed to be pasted into the detector's file in inference/detectors/.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import typer
@@ -17,17 +17,16 @@ from msgspec.structs import replace
 from configs.command import run_command
 from configs.errors import InputError
 from configs.schema import DetectConfig
-from inference.detector import BoxMapping, Detector
-from inference.haar import MAPPINGS
+from inference.detectors import detector_kind, open_detector
+from inference.detectors.detector import BoxMapping, Detector
 from inference.preprocess import CROP_MARGIN, crop_box
-from inference.search import open_detector
 from train.data.photos import Photo, read_photos
 from transport.frame import Box, iou
 
 MIN_SIDE_PX = 40  # smaller faces are left out of the training crops too
 MIN_IOU = 0.25  # a rectangle that overlaps a face less than this has not found it
-# generous: many squares matter more here than a few false ones, and a small face is one of many in a photograph
-GENEROUS = DetectConfig(width=720, scale_factor=1.1, neighbours=2, min_face=0.05, second_opinion="none")
+# generous: a small face is one of many in a photograph
+GENEROUS = DetectConfig(width=720, min_face=0.05)
 UNCHANGED = BoxMapping(x=0.0, y=0.0, width=1.0, height=1.0)
 
 
@@ -42,16 +41,13 @@ class Match(NamedTuple):
 
 def fit_boxes(
     photos: Annotated[Path, typer.Argument(help="Folder with train/ and val/, each of images/ and annotations.json.")],
-    detector: Annotated[
-        Literal["haar", "yunet", "maskface"],
-        typer.Option(help="Whose; of haar, those of each cascade, and of the verified one."),
-    ] = "haar",
+    detector: Annotated[str, typer.Option(help="Whose; of haar with its verifier, and without.")] = "haar",
     detector_model: Annotated[str, typer.Option(help="Its model file; yunet needs one.", metavar="FILE")] = "",
 ) -> None:
     """Fit what turns a detector's rectangle into the box that an annotator draws."""
     config = replace(GENEROUS, detector=detector, model=detector_model)
-    of_haar = [*(replace(config, cascade=cascade) for cascade in MAPPINGS), replace(config, second_opinion="judge")]
-    for choice in of_haar if detector == "haar" else [config]:
+    unverified = [replace(config, verify=False)] if detector_kind(config).unverified else []
+    for choice in [config, *unverified]:
         opened = open_detector(choice)
         fitted = fit(find_matches(opened, read_photos(photos / "train", MIN_SIDE_PX)))
         print(f"{opened.name}: {fitted}")

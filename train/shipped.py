@@ -17,7 +17,7 @@ import typer
 
 from configs.command import run_command
 from configs.errors import InputError
-from inference.backends import softmax
+from inference.backends.backend import softmax
 from inference.checkpoint import ModelInfo, save_checkpoint
 from inference.networks import PREPROCESSING, Backbone, build_network, require_torch
 from inference.preprocess import Preprocessing, normalise, resize_crop
@@ -73,7 +73,7 @@ def shipped(
     require_torch("training")
     import torch
 
-    from inference.face_ensemble import ensemble_weights
+    from inference.networks.face_ensemble import ensemble_weights
 
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 

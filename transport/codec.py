@@ -131,7 +131,7 @@ class _FrameHeader(Struct, frozen=True, tag="frame"):
     name: str
     live: bool
     corrupt: bool
-    doubtful: tuple[Face, ...]
+    candidates: tuple[Face, ...]
     slot: int | None
 
 
@@ -162,7 +162,7 @@ def encode(message: Message, with_pixels: bool = False) -> list[Any]:
         name=message.name,
         live=message.live,
         corrupt=message.corrupt,
-        doubtful=message.doubtful,
+        candidates=message.candidates,
         slot=None if carried else message.slot,
     )
     parts: list[Any] = [VERSION + _encoder.encode(header)]
@@ -200,7 +200,7 @@ def decode(parts: Sequence[Any], pixels: Pixels | None = None) -> Message | None
         name=message.name,
         live=message.live,
         corrupt=message.corrupt,
-        doubtful=message.doubtful,
+        candidates=message.candidates,
         slot=message.slot,
     )
 

@@ -67,7 +67,7 @@ class Frame:
     `name` is the file name of a picture from a folder, else empty.
     `live` says that newer pictures replace older ones: nothing may wait for long. Of a file each frame counts.
     `corrupt` says that the decoder marks the picture as damaged: it is shown, and nothing is decided by it.
-    `doubtful` are places that may be faces, found only where faces are to be hidden; nobody counts or classifies them.
+    `candidates` are places that may be faces, found only where faces are to be hidden; they are not counted.
     `slot` is where the pixels lie in the stream's shared memory, None where they came in the message.
 
     >>> Frame("door", 7, 0, np.zeros((480, 640, 3), np.uint8))
@@ -83,7 +83,7 @@ class Frame:
     name: str = ""
     live: bool = False
     corrupt: bool = False
-    doubtful: tuple[Face, ...] = ()
+    candidates: tuple[Face, ...] = ()
     slot: int | None = None
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from benchmark.score import SaidFace, SaidFrame, score
 from configs.known_misses import LIVE_PX, SEEN, WIDE_PX
 from configs.schema import DetectConfig
 from inference.detect import detect
-from inference.search import open_detector
+from inference.detectors import open_detector
 from train.data.photos import read_photos
 from train.evaluate_detector import LEAST_PX
 from train.score.detector_scores import of_class, recall

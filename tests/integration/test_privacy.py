@@ -17,7 +17,7 @@ from program import ROOT
 from test_web_doors import ask
 
 from configs.schema import DetectConfig
-from inference.search import open_detector
+from inference.detectors import open_detector
 from transport.frame import Box, iou
 
 CASCADE = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml")

@@ -12,7 +12,7 @@ import pytest
 from program import ROOT
 
 from capture.demo import DemoScene
-from inference.detector import shrink, stretched
+from inference.detectors.detector import shrink, stretched
 from train.data.boxes import Detections, non_maximum_suppression
 from train.data.photo_set import read_photo_set
 from train.detector.matches import match

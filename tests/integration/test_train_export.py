@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from configs.schema import ClassifyConfig
-from inference.backends import SHIPPED_INT8, SHIPPED_MODEL, open_backend, softmax
+from inference.backends import SHIPPED_INT8, SHIPPED_MODEL, open_backend
+from inference.backends.backend import softmax
 from inference.networks import PREPROCESSING, build_network
 from inference.preprocess import prepare, resize_crop
 

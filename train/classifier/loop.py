@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from configs.errors import InputError
-from inference.backends import softmax
+from inference.backends.backend import softmax
 from inference.networks import training_mode
 from inference.preprocess import Preprocessing, normalise
 from train.classifier.batches import Batches, TrainingFaces, class_weights, load, steps_of

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from inference.backends import softmax
+from inference.backends.backend import softmax
 from inference.checkpoint import load_checkpoint
 from train.classifier.loop import logits_of
 from train.classifier.record import RunFiles, data_facts, git_revision, print_results, versions, write_pages, write_run

@@ -106,7 +106,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def renamed_efficientnet(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The same tensors under the names that inference/efficient_net.py has for them; of later layers, under others."""
+    """The same tensors as inference/networks/efficient_net.py names them; those of later layers under other names."""
     renamed = {}
     for name, value in weights.items():
         for pattern, own in NAMES_OF_EFFICIENTNET:

@@ -16,8 +16,8 @@ from configs.command import run_command
 from configs.errors import InputError, Stopped
 from configs.plural import counted
 from configs.whole_file import write_bytes
-from inference.backends import torch_device
-from inference.detector_file import MULTIPLE, DetectorInfo, save_detector
+from inference.backends.torch_backend import torch_device
+from inference.detectors.maskface_file import MULTIPLE, DetectorInfo, save_detector
 from inference.networks import require_torch
 from train.data.photo_set import PhotoSet, read_photo_set
 from train.session.name import claimed_name, how_to_go_on

@@ -12,9 +12,9 @@ import numpy as np
 from msgspec import Struct, convert, to_builtins
 
 from configs.errors import InputError
-from inference.detector import Shrunken, stretched
-from inference.detector_file import MULTIPLE, NMS_IOU, PADDING_GREY
-from inference.maskface_net import MaskFace, places
+from inference.detectors.detector import Shrunken, stretched
+from inference.detectors.maskface_file import MULTIPLE, NMS_IOU, PADDING_GREY
+from inference.networks.maskface_net import MaskFace, places
 from train.data.boxes import Detections, non_maximum_suppression
 from train.data.photo_set import TrainingPhoto
 from train.detector.loss import Targets, detection_loss

@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 
 from configs.errors import InputError
-from inference.backends import Backend, softmax
+from inference.backends.backend import Backend, softmax
 from inference.preprocess import prepare
 from train.data.held_out import Picture
 from train.data.pictures import read_picture

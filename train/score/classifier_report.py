@@ -14,7 +14,7 @@ import numpy as np
 
 from configs.console import console
 from configs.whole_file import write_whole
-from inference.backends import Backend
+from inference.backends.backend import Backend
 from train.data.pictures import read_picture
 from train.score import plots
 from train.score.answers import Answers

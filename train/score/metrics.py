@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from msgspec import Struct
 
-from inference.backends import softmax
+from inference.backends.backend import softmax
 
 ECE_BINS = 15
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from msgspec import structs
 
-from inference.backends import Backend
-from inference.detector import Detector, scaled, shrink
+from inference.backends.backend import Backend
+from inference.detectors.detector import Detector, scaled, shrink
 from inference.preprocess import crop_face, prepare
 from train.data.photos import Photo
 from transport.frame import Box, iou

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import cv2
 
 from configs.errors import InputError
-from inference.backends import torch_device
+from inference.backends.torch_backend import torch_device
 from transport.cores import usable_cores
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from torch import nn
 
 from configs.command import run_command
 from configs.schema import DetectConfig
-from inference.judge import CLOSER_LOOK, FIRST_LOOK, Judge
-from inference.judged_haar import STAGES, JudgedHaarDetector
+from inference.detectors.verified_haar import STAGES, VerifiedHaarDetector
+from inference.detectors.verifier import FIRST_STAGE, SECOND_STAGE, Verifier
 from train.data.photos import read_photos
 from train.score.sightings import Sighting, sight
 from train.session.schedule import update_ema
@@ -50,7 +50,7 @@ def train_verifier(
         Path, typer.Option(help="YuNet's file: what it takes for a face that nobody has annotated is left out.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for first_look.onnx and closer_look.onnx.")
+        Path, typer.Option("--output", "-o", help="Folder for verifier_first.onnx and verifier_second.onnx.")
     ] = Path("verifiers"),
     first: Annotated[
         Path | None, typer.Option(help="A first network that is there already: only the second one is trained.")
@@ -65,24 +65,24 @@ def train_verifier(
     torch.manual_seed(seed)
     output.mkdir(parents=True, exist_ok=True)
     if first is None:
-        first = output / FIRST_LOOK.name
+        first = output / FIRST_STAGE.name
         network = VerifierNetwork(FIRST_PX, FIRST_WIDTHS)
         windows = gather(photos / "train", WindowSource(STAGES - 1, FIRST_PX, None), rounds, seed, unsure_by)
         write_verifier(fit(network, windows, steps, seed), FIRST_SCORE, first)
         del windows
-    closer = output / CLOSER_LOOK.name
+    second = output / SECOND_STAGE.name
     network = VerifierNetwork(SECOND_PX, SECOND_WIDTHS)
-    windows = gather(photos / "train", WindowSource(STAGES, SECOND_PX, Judge(first)), rounds, seed, unsure_by)
+    windows = gather(photos / "train", WindowSource(STAGES, SECOND_PX, Verifier(first)), rounds, seed, unsure_by)
     network = fit(network, windows, steps, seed)
-    write_verifier(network, 0.0, closer)
-    score = least_score(sightings_of(first, closer, photos / "val"))
-    write_verifier(network, score, closer)
-    print(f"{closer}: least score of a face {score:.3f}")
+    write_verifier(network, 0.0, second)
+    score = least_score(sightings_of(first, second, photos / "val"))
+    write_verifier(network, score, second)
+    print(f"{second}: least score of a face {score:.3f}")
 
 
-def sightings_of(first: Path, closer: Path, photos: Path) -> list[Sighting]:
+def sightings_of(first: Path, second: Path, photos: Path) -> list[Sighting]:
     """What Haar with these verifiers finds in photographs, at nearly all scores."""
-    detector = JudgedHaarDetector(PHOTOGRAPHS, first, closer)
+    detector = VerifiedHaarDetector(PHOTOGRAPHS, first, second)
     return [sight(photo, detector, None, LEAST_PX) for photo in read_photos(photos)]
 
 

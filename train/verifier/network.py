@@ -9,7 +9,7 @@ FIRST_WIDTHS, SECOND_WIDTHS = (16, 32, 48), (24, 56, 96)  # channels: of 7 and o
 
 
 class VerifierNetwork(nn.Module):
-    """Windows (N, side, side, 3) uint8 BGR in; logits (N,) of being a face and moves (N, 4) of inference.judge out.
+    """Windows (N, side, side, 3) uint8 BGR in; logits (N,) of being a face and moves (N, 4) of the verifier out.
 
     Depthwise and pointwise layers as in MobileNet (Howard et al., 2017); the last depthwise one covers all that is
     left, so that eyes above and mouth below weigh differently.

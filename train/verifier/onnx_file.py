@@ -8,8 +8,8 @@ import msgspec
 import torch
 from torch import nn
 
-from inference.backends import METADATA_KEY
-from inference.judge import JudgeInfo
+from inference.backends.session import METADATA_KEY
+from inference.detectors.verifier import VerifierInfo
 from train.verifier.network import VerifierNetwork
 
 OPSET = 20
@@ -28,7 +28,7 @@ class WithScores(nn.Module):
 
 
 def write_verifier(network: VerifierNetwork, score: float, path: Path) -> None:
-    """One file as inference.judge.Judge reads it."""
+    """One file as inference.detectors.verifier.Verifier reads it."""
     import onnx
 
     torch.onnx.export(
@@ -48,6 +48,6 @@ def write_verifier(network: VerifierNetwork, score: float, path: Path) -> None:
     content = onnx.load(path)
     for part in (*content.graph.node, *content.graph.value_info, *content.graph.initializer):
         part.ClearField("metadata_props")  # stack traces: folders of the machine that exported it
-    info = JudgeInfo("judge", "judge", score)
+    info = VerifierInfo("verifier", "verifier", score)
     onnx.helper.set_model_props(content, {METADATA_KEY: msgspec.json.encode(info).decode()})
     onnx.save(content, path)

@@ -1,12 +1,13 @@
 """Options: from YAML and the command line, and refused with file, line and path."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from configs.errors import InputError
 from configs.load import as_yaml, load_config
-from configs.schema import OverlayConfig, PipelineConfig, SourceConfig, WebConfig
+from configs.schema import REMOVED, OverlayConfig, PipelineConfig, SourceConfig, WebConfig
 
 CONFIGS = sorted((Path(__file__).resolve().parents[3] / "configs").glob("*.yaml"))
 
@@ -27,9 +28,19 @@ def test_the_examples_that_ship_are_valid(path):
 
 
 def test_settings_come_over_the_file_and_flags_over_both(yaml_file):
-    path = yaml_file("detect: {width: 200, neighbours: 2}\nclassify: {device: cuda}\n")
+    path = yaml_file("detect: {width: 200, every: 2}\nclassify: {device: cuda}\n")
     options = load_config(path, ["detect.width=300"], {"classify": {"device": "cpu"}})
-    assert (options.detect.width, options.detect.neighbours, options.classify.device) == (300, 2, "cpu")
+    assert (options.detect.width, options.detect.every, options.classify.device) == (300, 2, "cpu")
+
+
+@pytest.mark.parametrize("path", REMOVED)
+def test_an_option_that_was_removed_is_told_with_its_line_and_what_to_do(yaml_file, path):
+    section, _, name = path.rpartition(".")
+    with pytest.raises(InputError, match=rf"c\.yaml:2: {re.escape(path)}: was removed: .+") as refused:
+        load_config(yaml_file(f"{section}:\n  {name}: 2\n"))
+    assert "\n" not in str(refused.value)
+    with pytest.raises(InputError, match=rf"--set {re.escape(path)}: was removed: "):
+        load_config(None, [f"{path}=2"])
 
 
 def test_sources_of_the_command_line_replace_those_of_the_file(yaml_file):

@@ -14,8 +14,8 @@ from configs.errors import Failure, InputError  # noqa: E402
 from export import detector  # noqa: E402
 from export.__main__ import export  # noqa: E402
 from export.gate import Verdict  # noqa: E402
-from inference.detector_file import DetectorInfo, save_detector  # noqa: E402
-from inference.maskface_net import MaskFace  # noqa: E402
+from inference.detectors.maskface_file import DetectorInfo, save_detector  # noqa: E402
+from inference.networks.maskface_net import MaskFace  # noqa: E402
 
 INFO = DetectorInfo(score=0.02)  # a random network is sure of nothing
 

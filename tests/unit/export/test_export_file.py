@@ -7,7 +7,8 @@ import pytest
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
-from inference.backends import SHIPPED_INT8, open_backend, softmax
+from inference.backends import SHIPPED_INT8, open_backend
+from inference.backends.backend import softmax
 from inference.checkpoint import ModelInfo
 from inference.classify import probabilities_of
 from inference.preprocess import Preprocessing, crop_face, prepare

@@ -9,15 +9,9 @@ import pytest
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
-from inference.backends import (
-    SHIPPED_INT8,
-    SHIPPED_MODEL,
-    model_file,
-    open_backend,
-    parse_device,
-    softmax,
-    varied_faces,
-)
+from inference.backends import SHIPPED_INT8, SHIPPED_MODEL, model_file, open_backend
+from inference.backends.backend import softmax, varied_faces
+from inference.backends.device import parse_device
 from inference.preprocess import prepare
 
 
@@ -75,7 +69,7 @@ def test_the_model_that_ships_is_int8_on_a_cpu_and_fp32_on_cuda(device, file):
 
 @pytest.mark.parametrize(("built_in", "file"), [(True, SHIPPED_MODEL), (False, SHIPPED_INT8)])
 def test_any_device_gets_the_file_for_what_onnx_runtime_was_built_with(built_in, file, monkeypatch):
-    monkeypatch.setattr("inference.backends.cuda_built_in", lambda: built_in)
+    monkeypatch.setattr("inference.backends.device.cuda_built_in", lambda: built_in)
     assert model_file(ClassifyConfig(device="auto")) == file
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace as replace_fields
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
-from inference.backends import Backend
+from inference.backends.backend import Backend
 from inference.checkpoint import ModelInfo
 from inference.classify import MOST_BESIDE, PersonStates, classify
 from inference.preprocess import Preprocessing

@@ -8,8 +8,8 @@ import pytest
 
 from capture.demo import DemoScene
 from configs.schema import DetectConfig
+from inference.detectors import open_detector
 from inference.preprocess import CROP_MARGIN, crop_box
-from inference.search import open_detector
 from transport.frame import Box, iou
 
 YUNET = Path(__file__).parents[4] / "shared" / "models" / "face_detection_yunet_2023mar.onnx"

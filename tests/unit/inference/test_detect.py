@@ -11,7 +11,7 @@ import pytest
 from capture.demo import DemoScene
 from configs.schema import DetectConfig
 from inference.detect import LOOK_AHEAD, detect
-from inference.detector import Candidate
+from inference.detectors.detector import Detection
 from transport.frame import Box, Frame, Held, iou
 from transport.stage import StageContext
 
@@ -48,12 +48,12 @@ def test_the_detector_is_ready_and_named_before_a_frame_is_asked_for():
         yield []
 
     assert list(detect(DetectConfig(), batches(), context)) == []
-    assert named == ["haar frontalface_alt2 (9 of 20 stages), judged"]
+    assert named == ["haar frontalface_alt2 (9 of 20 stages), verified"]
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
-    [({}, True), ({"width": 640, "every": 1}, True), ({"score": 0.3}, False), ({"second_opinion": "none"}, False)],
+    [({}, True), ({"width": 640, "every": 1}, True), ({"score": 0.3}, False), ({"verify": False}, False)],
 )
 def test_what_it_misses_is_told_only_where_it_was_measured_so(options, told):
     context = StageContext()
@@ -88,26 +88,26 @@ def test_followed_faces_are_as_good_as_searched_ones_and_keep_their_number():
     ("config", "fields"), [({}, {}), ({}, {"live": True}), ({"every": 1}, {}), ({}, {"name": "a.png"})]
 )
 def test_what_may_be_a_face_is_found_only_where_it_is_asked_for(config, fields):
-    def seen(doubtful, until=352):
+    def seen(candidates, until=352):
         scene, counts = DemoScene(), StageContext()
-        options = DetectConfig(doubtful=doubtful, **config)
-        pictures = map(as_they_come, chain(film(scene, 336, until, **fields), ticks() if doubtful else ()))
+        options = DetectConfig(candidates=candidates, **config)
+        pictures = map(as_they_come, chain(film(scene, 336, until, **fields), ticks() if candidates else ()))
         results = (one for one in detect(options, pictures, counts) if isinstance(one, Frame))
         for frame in islice(results, until - 336):
             yield frame, [face for face, _ in scene.truth(frame.seq)]
 
     def all_hidden(frame, truth):
-        return all(any(iou(face, one.box) > 0.3 for one in frame.doubtful) for face in truth)
+        return all(any(iou(face, one.box) > 0.3 for one in frame.candidates) for face in truth)
 
-    assert not any(frame.doubtful for frame, _ in seen(False))
+    assert not any(frame.candidates for frame, _ in seen(False))
     frames = []
     for frame, truth in seen(True, until=480 if "live" in fields else 352):
         frames.append((frame, truth))
         if frame.live and all_hidden(frame, truth):  # a search beside takes as long as a busy machine lets it
             break
     assert all_hidden(*frames[-1])
-    tracks = [{one.track for frame, _ in frames for one in kind(frame)} - {None} for kind in (faces, maybe)]
-    assert not tracks[0] & tracks[1]
+    of_faces = {one.track for frame, _ in frames for one in frame.faces} - {None}
+    assert not of_faces & {one.track for frame, _ in frames for one in frame.candidates}
 
 
 def as_they_come(batch):
@@ -128,14 +128,6 @@ def shown(config, *frames):
     """What comes out of the detect stage after these, ended and held ones left out."""
     results = detect(config, chain([[frame] for frame in frames], ticks()), StageContext())
     return list(islice((one for one in results if isinstance(one, Frame)), len(frames)))
-
-
-def faces(frame):
-    return frame.faces
-
-
-def maybe(frame):
-    return frame.doubtful
 
 
 def test_a_restarted_stage_gives_no_face_the_number_of_an_earlier_one():
@@ -160,14 +152,11 @@ def test_a_face_is_only_searched_for_now_and_then_every_other_time_in_the_mirror
     searched = []
 
     class Counting:
-        name = "counting"
+        name, score, is_as_measured = "counting", 1.0, False
 
-        def candidates(self, picture, mirrored):
+        def detect(self, picture, mirrored):
             searched.append(mirrored)
-            return [Candidate(Box(100, 80, 40, 50), 1.0)]
-
-        def confirms(self, picture, box):
-            return True
+            return [Detection(Box(100, 80, 40, 50), 1.0)]
 
     monkeypatch.setattr("inference.search.open_detector", lambda config: Counting())
     list(detect(DetectConfig(), pictures, context))
@@ -185,20 +174,17 @@ def test_faces_are_the_same_however_many_frames_were_there_at_once():
         assert len(first[-1].faces) == 3
 
 
-def test_where_a_face_is_known_a_doubtful_find_keeps_it(monkeypatch):
+def test_where_a_face_is_known_an_unsure_find_keeps_it(monkeypatch):
     """It would make none of a place where none was."""
 
-    class Doubting:
-        name = "doubting"
+    class Unsure:
+        name, score, is_as_measured = "unsure", 0.8, False
 
-        def candidates(self, picture, mirrored):
-            doubtful = Candidate(Box(100, 80, 40, 50), 0.5), Candidate(Box(200, 80, 40, 50), 0.5)
-            return [Candidate(Box(100, 80, 40, 50), 0.9)] if picture.grey[0, 0] == 0 else list(doubtful)
+        def detect(self, picture, mirrored):
+            unsure = [Detection(Box(100, 80, 40, 50), 0.5), Detection(Box(200, 80, 40, 50), 0.5)]
+            return [Detection(Box(100, 80, 40, 50), 0.9)] if picture.grey[0, 0] == 0 else unsure
 
-        def confirms(self, picture, candidate):
-            return candidate.score >= 0.8
-
-    monkeypatch.setattr("inference.search.open_detector", lambda config: Doubting())
+    monkeypatch.setattr("inference.search.open_detector", lambda config: Unsure())
     noise = np.random.default_rng(0).integers(1, 255, (240, 320, 3), np.uint8)
     first = noise.copy()
     first[0, 0] = 0
@@ -222,16 +208,13 @@ def test_a_live_frame_does_not_wait_for_the_search(monkeypatch):
     truth = scene.truth(25)[0][0]
 
     class Slow:
-        name = "slow"
+        name, score, is_as_measured = "slow", 1.0, False
         free = False
 
-        def candidates(self, picture, mirrored):
+        def detect(self, picture, mirrored):
             while not self.free:
                 time.sleep(0.001)
-            return [Candidate(Box(truth.x / 2, truth.y / 2, truth.width / 2, truth.height / 2), 1.0)]
-
-        def confirms(self, picture, box):
-            return True
+            return [Detection(Box(truth.x / 2, truth.y / 2, truth.width / 2, truth.height / 2), 1.0)]
 
     slow = Slow()
     monkeypatch.setattr("inference.search.open_detector", lambda config: slow)
@@ -280,9 +263,9 @@ def test_live_streams_share_the_time_for_searches(takes_s, hiding, least, most, 
             pass
 
     class Timed:
-        name = "timed"
+        name, score, is_as_measured = "timed", 1.0, False
 
-        def candidates(self, picture, mirrored):
+        def detect(self, picture, mirrored):
             searched.append(int(picture.grey[0, 0]))
             clock.now_s += takes_s
             return []
@@ -304,8 +287,8 @@ def test_live_streams_share_the_time_for_searches(takes_s, hiding, least, most, 
     monkeypatch.setattr("inference.search.ThreadPoolExecutor", InTurn)
     monkeypatch.setattr("inference.search.give_way", lambda: None)
     monkeypatch.setattr("inference.search.open_detector", lambda config: Timed())
-    monkeypatch.setattr("inference.search.open_doubting", lambda config: Timed())
-    list(detect(DetectConfig(doubtful=hiding), batches(), StageContext()))
+    monkeypatch.setattr("inference.search.open_candidate_detector", lambda config: Timed())
+    list(detect(DetectConfig(candidates=hiding), batches(), StageContext()))
     by_camera = [searched.count(grey) for grey in range(5)]
     assert min(by_camera) >= least, by_camera
     assert sum(by_camera) <= 5 * most, by_camera
@@ -327,7 +310,7 @@ def test_in_a_damaged_picture_faces_stay_where_they_are_and_none_is_looked_for()
 def test_a_damaged_picture_is_searched_where_faces_are_to_be_hidden(frames, every):
     damaged = replace(frames[2], corrupt=True, media_ms=0.0)
     assert [len(out.faces) for out in detect(DetectConfig(every=every), [[damaged]], StageContext())] == [0]
-    assert [len(out.faces) for out in shown(DetectConfig(every=every, doubtful=True), damaged)] == [3]
+    assert [len(out.faces) for out in shown(DetectConfig(every=every, candidates=True), damaged)] == [3]
 
 
 def test_the_last_pictures_of_a_film_are_searched_though_none_follows():
@@ -336,23 +319,23 @@ def test_the_last_pictures_of_a_film_are_searched_though_none_follows():
     nobody = np.full((480, 640, 3), 90, np.uint8)
     film = [Frame("demo", seq, seq * 40_000_000, nobody, media_ms=40.0 * seq) for seq in range(6)]
     film[-1] = replace(film[-1], image=scene.picture(340))
-    out = shown(DetectConfig(doubtful=True), *film)
+    out = shown(DetectConfig(candidates=True), *film)
     assert [frame.seq for frame in out] == list(range(6))
     truth = [face for face, _ in scene.truth(340)]
-    assert all(any(iou(face, one.box) > 0.3 for one in out[-1].doubtful) for face in truth)
+    assert all(any(iou(face, one.box) > 0.3 for one in out[-1].candidates) for face in truth)
 
 
 def test_a_picture_of_a_camera_that_sends_few_waits_for_no_other():
     scene = DemoScene()
-    out = shown(DetectConfig(doubtful=True), Frame("door", 0, time.monotonic_ns(), scene.picture(340), live=True))
+    out = shown(DetectConfig(candidates=True), Frame("door", 0, time.monotonic_ns(), scene.picture(340), live=True))
     truth = [face for face, _ in scene.truth(340)]
-    assert all(any(iou(face, one.box) > 0.3 for one in out[0].doubtful) for face in truth)
+    assert all(any(iou(face, one.box) > 0.3 for one in out[0].candidates) for face in truth)
 
 
 def test_pictures_that_are_searched_too_slowly_are_dropped_and_not_shown(monkeypatch):
     monkeypatch.setattr("inference.hold.LONGEST_NS", 0)
     frame = Frame("door", 0, time.monotonic_ns(), DemoScene().picture(340), live=True)
-    held, dropped = detect(DetectConfig(doubtful=True), [[frame], []], StageContext())
+    held, dropped = detect(DetectConfig(candidates=True), [[frame], []], StageContext())
     assert isinstance(held, Held) or held.outcome == "stale"
     assert dropped.outcome == "stale"
 

@@ -6,8 +6,8 @@ import pytest
 
 from capture.demo import DemoScene
 from configs.schema import DetectConfig
-from inference.detector import BoxMapping, Candidate, Detector, Shrunken, mirror_image, shrink, stretched
-from inference.search import open_detector
+from inference.detectors import open_detector
+from inference.detectors.detector import BoxMapping, Detection, Detector, Shrunken, mirror_image, shrink, stretched
 from transport.frame import Box, iou
 
 
@@ -23,13 +23,13 @@ class LeftHalf(Detector):
 def test_what_is_found_in_the_mirror_is_told_where_it_is():
     picture = shrink(np.zeros((240, 320, 3), np.uint8), 320)
     detector = LeftHalf(DetectConfig())
-    assert detector.candidates(picture) == [
-        Candidate(Box(13, 30, 30, 20), 0.9),
-        Candidate(Box(103, 30, 30, 20), 0.8),
+    assert detector.detect(picture) == [
+        Detection(Box(13, 30, 30, 20), 0.9),
+        Detection(Box(103, 30, 30, 20), 0.8),
     ]
-    assert detector.candidates(picture, mirrored=True) == [
-        Candidate(Box(320 - 103 - 30, 30, 30, 20), 0.8),
-        Candidate(Box(320 - 13 - 30, 30, 30, 20), 0.9),
+    assert detector.detect(picture, mirrored=True) == [
+        Detection(Box(320 - 103 - 30, 30, 30, 20), 0.8),
+        Detection(Box(320 - 13 - 30, 30, 30, 20), 0.9),
     ]
 
 
@@ -41,14 +41,13 @@ def test_the_mirror_image_of_the_mirror_image_is_the_picture():
     assert (mirror_image(picture).grey[:, 0] == picture.grey[:, -1]).all()
 
 
-@pytest.mark.parametrize("options", [{"detector": "haar"}, {"detector": "maskface"}, {"second_opinion": "none"}])
+@pytest.mark.parametrize("options", [{"detector": "haar"}, {"detector": "maskface"}, {"verify": False}])
 def test_faces_lie_at_the_same_places_in_the_mirror(options):
     scene = DemoScene()
     picture = shrink(scene.picture(25), 320)
     detector = open_detector(DetectConfig(**options))
     [plain], [mirrored] = (
-        [one.box for one in detector.candidates(picture, way) if detector.confirms(picture, one)]
-        for way in (False, True)
+        [box for box, score in detector.detect(picture, way) if score >= detector.score] for way in (False, True)
     )
     assert iou(plain, mirrored) > 0.5
 

@@ -5,9 +5,11 @@ import pytest
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
-from inference.backends import METADATA_KEY, open_backend, softmax, varied_faces
-from inference.onnx_graph import last_operation
-from inference.outputs import meaning_of
+from inference.backends import open_backend
+from inference.backends.backend import softmax, varied_faces
+from inference.backends.onnx_graph import last_operation
+from inference.backends.outputs import meaning_of
+from inference.backends.session import METADATA_KEY
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from inference import hold
-from inference.detector import shrink
+from inference.detectors.detector import shrink
 from inference.hold import LONGEST_NS, MOST, SEARCHES, Hold
 from transport.frame import Box, Ended, Face, Frame, Held, iou
 
@@ -103,7 +103,7 @@ def test_what_a_late_search_finds_is_hidden_in_all_that_wait_where_it_is_in_each
     out = list(waiting.ready())
     assert [one.seq for one in out] == list(range(12))
     for one in out:
-        [face] = one.doubtful  # found twice, hidden once
+        [face] = one.candidates  # found twice, hidden once
         assert iou(face.box, place(one.seq)) > 0.8, one.seq
         assert face.track is None
 
@@ -115,7 +115,7 @@ def test_where_a_face_is_known_it_is_not_hidden_twice(clock):
     for _ in range(SEARCHES):
         waiting.searched(3, picture(3), [place(3)])
     clock.now_ns += 10**10
-    assert [one.doubtful for one in waiting.ready()] == [()] * 4
+    assert [one.candidates for one in waiting.ready()] == [()] * 4
 
 
 def test_a_face_that_cannot_be_followed_is_hidden_where_it_was_found(clock):
@@ -127,7 +127,7 @@ def test_a_face_that_cannot_be_followed_is_hidden_where_it_was_found(clock):
     for _ in range(SEARCHES):
         waiting.searched(1, picture(1), [place(1)])
     clock.now_ns += 10**10
-    assert [one.doubtful[0].box for one in waiting.ready()] == [place(1)] * 2
+    assert [one.candidates[0].box for one in waiting.ready()] == [place(1)] * 2
 
 
 def test_boxes_are_in_pixels_of_the_frame(clock):
@@ -137,7 +137,7 @@ def test_boxes_are_in_pixels_of_the_frame(clock):
     for _ in range(SEARCHES):
         waiting.searched(0, shrink(large.image, 320), [Box(10, 20, 30, 40)])
     clock.now_ns += 10**10
-    assert [one.doubtful[0].box for one in waiting.ready()] == [Box(20, 40, 60, 80)]
+    assert [one.candidates[0].box for one in waiting.ready()] == [Box(20, 40, 60, 80)]
 
 
 def test_no_more_than_so_many_live_pictures_wait(clock):

@@ -8,8 +8,8 @@ import pytest
 from configs.errors import InputError
 from configs.schema import DetectConfig
 from inference.backends import SHIPPED_MODEL
-from inference.detector import shrink
-from inference.search import open_detector
+from inference.detectors import open_detector
+from inference.detectors.detector import shrink
 from transport.frame import Box
 
 onnx = pytest.importorskip("onnx")
@@ -95,7 +95,7 @@ def test_a_missing_file_is_named():
         opened("nowhere.onnx")
 
 
-@pytest.mark.parametrize("info", [None, {"kind": "judge"}, INFO | {"score": "high"}])
+@pytest.mark.parametrize("info", [None, {"kind": "verifier"}, INFO | {"score": "high"}])
 def test_a_file_that_does_not_say_that_it_is_a_detector_is_refused(tmp_path, info):
     with pytest.raises(InputError, match=r"other\.onnx: is no face detector of maskstream"):
         opened(write_detector(tmp_path / "other.onnx", info))

@@ -6,9 +6,9 @@ torch = pytest.importorskip("torch")
 
 from configs.errors import InputError  # noqa: E402
 from inference.checkpoint import ModelInfo, save_checkpoint  # noqa: E402
-from inference.detector_file import DetectorInfo, is_detector, load_detector, save_detector  # noqa: E402
-from inference.maskface_net import MaskFace, OnePicture, places  # noqa: E402
+from inference.detectors.maskface_file import DetectorInfo, is_detector, load_detector, save_detector  # noqa: E402
 from inference.networks import PREPROCESSING, build_network  # noqa: E402
+from inference.networks.maskface_net import MaskFace, OnePicture, places  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from inference.preprocess import normalise
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
-from inference.efficient_net import SamePad  # noqa: E402  # it needs torch
-from inference.face_ensemble import ensemble_weights  # noqa: E402
+from inference.networks.efficient_net import SamePad  # noqa: E402  # it needs torch
+from inference.networks.face_ensemble import ensemble_weights  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from configs.errors import InputError
 from configs.schema import DetectConfig
 from inference.backends import SHIPPED_MODEL
 from inference.detect import detect
-from inference.detector import shrink
-from inference.search import open_detector
+from inference.detectors import open_detector
+from inference.detectors.detector import shrink
 from transport.frame import Box, Frame, iou
 from transport.stage import StageContext
 
@@ -35,11 +35,11 @@ def test_faces_of_the_demo_are_found_and_boxed():
 
 
 @needs_model
-def test_one_look_is_enough():
+def test_what_is_sure_is_part_of_what_is_found():
     picture = shrink(DemoScene().picture(340), 320)
     detector = yunet()
     assert len(detector.sure(picture)) == 3
-    assert {one for one in detector.candidates(picture) if one.score >= detector.score} == set(detector.sure(picture))
+    assert [one for one in detector.detect(picture) if one.score >= detector.score] == detector.sure(picture)
 
 
 @needs_model

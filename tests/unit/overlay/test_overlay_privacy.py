@@ -39,7 +39,7 @@ def test_a_face_at_the_edge_and_one_outside_do_no_harm():
 
 
 def test_what_may_be_a_face_is_hidden_as_one():
-    assert hidden(PrivacyMask("pixelate").hidden(replace(frame(0), doubtful=(FACE,))), 57, 57)
+    assert hidden(PrivacyMask("pixelate").hidden(replace(frame(0), candidates=(FACE,))), 57, 57)
 
 
 def test_a_face_without_a_number_is_hidden_in_its_frame_only():

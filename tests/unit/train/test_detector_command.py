@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from configs.errors import InputError  # noqa: E402
-from inference.detector_file import load_detector  # noqa: E402
+from inference.detectors.maskface_file import load_detector  # noqa: E402
 from train.detector.__main__ import train_detector_command  # noqa: E402
 
 app = typer.Typer()

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from inference.maskface_net import places  # noqa: E402
+from inference.networks.maskface_net import places  # noqa: E402
 from train.data.boxes import no_boxes  # noqa: E402
 from train.detector.loss import Targets, assign, detection_loss, eiou_loss  # noqa: E402
 from train.detector.views import View  # noqa: E402

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs.errors import InputError
-from inference.backends import Backend
+from inference.backends.backend import Backend
 from inference.checkpoint import ModelInfo
 from inference.preprocess import Preprocessing
 from train.data.held_out import Picture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inference.backends import softmax
+from inference.backends.backend import softmax
 from train.score.metrics import (
     ClassScores,
     accuracy_interval,

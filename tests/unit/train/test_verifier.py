@@ -6,8 +6,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from capture.demo import DemoScene  # noqa: E402
-from inference.judge import FIRST_LOOK, Judge, moved, windows_of  # noqa: E402
-from inference.judged_haar import short_cascade  # noqa: E402
+from inference.detectors.verified_haar import short_cascade  # noqa: E402
+from inference.detectors.verifier import FIRST_STAGE, Verifier, moved, windows_of  # noqa: E402
 from train.data.photos import Photo  # noqa: E402
 from train.score.sightings import Sighting  # noqa: E402
 from train.verifier.__main__ import FALSE_BOXES, fit, least_score  # noqa: E402
@@ -78,7 +78,7 @@ def test_the_box_moves_with_the_picture():
 
 
 def test_the_second_network_learns_from_what_the_first_one_accepts(photo, windows):
-    second = gathered(photo, source=WindowSource(9, 48, Judge(FIRST_LOOK)))
+    second = gathered(photo, source=WindowSource(9, 48, Verifier(FIRST_STAGE)))
     assert second.pixels.shape[1:] == (66, 66, 3)
     assert (second.labels != NO_FACE).sum() >= 3
     assert (second.labels == NO_FACE).sum() < (windows.labels == NO_FACE).sum() / 2
@@ -94,7 +94,7 @@ def test_the_networks_have_a_few_thousand_weights():
 def test_what_was_learnt_is_written_and_read(windows, photo, tmp_path):
     network = fit(VerifierNetwork(SIDE_PX, FIRST_WIDTHS), windows, steps=3, seed=0)
     write_verifier(network, 0.7, tmp_path / "verifier.onnx")
-    verifier = Judge(tmp_path / "verifier.onnx")
+    verifier = Verifier(tmp_path / "verifier.onnx")
     assert (verifier.info.score, verifier.side_px) == (0.7, 32)
     squares = np.array([[40.0, 60, 50, 50], [100, 90, 80, 80], [9, 9, 30, 30]])
     scores, boxes = verifier.look(photo.image, windows_of(squares))

@@ -37,7 +37,7 @@ def frame(**changes):
             "name": "é.png",
             "live": True,
             "corrupt": True,
-            "doubtful": (Face(Box(3, 0, 2, 2), track=9),),
+            "candidates": (Face(Box(3, 0, 2, 2), track=9),),
         }
         | changes
     )
@@ -52,7 +52,7 @@ def test_a_frame_with_its_pixels_comes_back_the_same():
     assert np.array_equal(out.image, frame().image)
     assert (out.stream, out.seq, out.captured_ns, out.faces) == ("door", 7, 123, frame().faces)
     assert (out.media_ms, out.name, out.live, out.slot) == (40.0, "é.png", True, None)
-    assert (out.corrupt, out.doubtful) == (True, frame().doubtful)
+    assert (out.corrupt, out.candidates) == (True, frame().candidates)
 
 
 def test_received_pixels_are_read_only():
@@ -62,7 +62,7 @@ def test_received_pixels_are_read_only():
 
 
 def test_a_frame_in_a_slot_sends_a_header_only():
-    parts = wire(frame(slot=3, doubtful=()))
+    parts = wire(frame(slot=3, candidates=()))
     assert len(parts) == 1
     assert len(parts[0]) < 320
     seen = []

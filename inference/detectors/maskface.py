@@ -9,13 +9,14 @@ import msgspec
 import numpy as np
 
 from configs.errors import InputError
-from configs.schema import ClassifyConfig, DetectConfig
-from inference.backends import METADATA_KEY, open_session, session_errors
-from inference.detector import BoxMapping, Detector, Shrunken, stretched
-from inference.detector_file import MULTIPLE, PADDING_GREY, DetectorInfo
+from configs.schema import DetectConfig
+from inference.backends.onnx_errors import session_errors
+from inference.backends.session import METADATA_KEY, open_session
+from inference.detectors.detector import BoxMapping, Detector, Shrunken, stretched
+from inference.detectors.maskface_file import MULTIPLE, PADDING_GREY, DetectorInfo
 from transport.frame import Box
 
-SHIPPED_DETECTOR = Path(__file__).parent / "pretrained" / "maskface.onnx"
+SHIPPED_DETECTOR = Path(__file__).parents[1] / "pretrained" / "maskface.onnx"
 MAPPING = BoxMapping(x=0.0, y=0.0, width=1.0, height=1.0)
 
 
@@ -26,6 +27,7 @@ class MaskfaceDetector(Detector):
     candidates, whatever their score. Raises InputError for a file that is missing or something else.
     """
 
+    about = "a network of ours that ships"
     mapping = MAPPING
 
     def __init__(self, config: DetectConfig) -> None:
@@ -33,7 +35,7 @@ class MaskfaceDetector(Detector):
         path = Path(config.model) if config.model else SHIPPED_DETECTOR
         if not path.is_file():
             raise InputError(f"{path}: no such model file of a detector; another one: --detector-model FILE")
-        self._session, _ = open_session(path, ClassifyConfig(threads=1))
+        self._session, _ = open_session(path)
         self._info = read_info(path, self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY))
         self.score = self._info.score if config.score is None else config.score
         self.name = f"{self._info.name} {path.name}"

@@ -1,4 +1,4 @@
-"""Haar with a judge finds the faces of the demo in every state, says no to its background, and boxes them alike."""
+"""Haar with its verifier finds the faces of the demo in every state, says no to its background, boxes them alike."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,20 @@ from capture.demo import DemoScene
 from configs.errors import InputError
 from configs.schema import DetectConfig
 from inference.backends import SHIPPED_MODEL
-from inference.detector import shrink
-from inference.haar import load_cascade
-from inference.judge import CLOSER_LOOK, FIRST_LOOK, Judge, cut, moved, moves_to, windows_of, windows_on
-from inference.judged_haar import merge, short_cascade
-from inference.search import open_detector
+from inference.detectors import open_detector
+from inference.detectors.detector import shrink
+from inference.detectors.haar import load_cascade
+from inference.detectors.verified_haar import merge, short_cascade
+from inference.detectors.verifier import (
+    FIRST_STAGE,
+    SECOND_STAGE,
+    Verifier,
+    cut,
+    moved,
+    moves_to,
+    windows_of,
+    windows_on,
+)
 from transport.frame import Box, iou
 
 
@@ -22,7 +31,7 @@ def scene() -> DemoScene:
 
 def test_faces_of_the_demo_are_found_in_every_state(scene):
     detector = open_detector(DetectConfig())
-    assert detector.name == "haar frontalface_alt2 (9 of 20 stages), judged"
+    assert detector.name == "haar frontalface_alt2 (9 of 20 stages), verified"
     found: dict[str, list[bool]] = {"mask": [], "no_mask": [], "wrong_mask": []}
     false_boxes = 0
     indices = range(0, len(scene), 10)
@@ -102,43 +111,43 @@ def test_windows_on_boxes_are_as_large_as_on_the_squares_they_lie_in():
     assert windows_on(boxes) == pytest.approx(windows)
 
 
-def test_the_judges_are_small():
-    assert FIRST_LOOK.stat().st_size + CLOSER_LOOK.stat().st_size < 200_000
+def test_the_verifier_is_small():
+    assert FIRST_STAGE.stat().st_size + SECOND_STAGE.stat().st_size < 200_000
 
 
-def test_another_file_is_no_judge(tmp_path):
+def test_another_file_is_no_verifier(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.onnx: no such file"):
-        Judge(tmp_path / "nowhere.onnx")
-    with pytest.raises(InputError, match=r"face_mask\.onnx: is no judge of faces"):
-        Judge(SHIPPED_MODEL)
+        Verifier(tmp_path / "nowhere.onnx")
+    with pytest.raises(InputError, match=r"face_mask\.onnx: is no verifier of faces"):
+        Verifier(SHIPPED_MODEL)
 
 
-@pytest.mark.parametrize("path", [FIRST_LOOK, CLOSER_LOOK], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [FIRST_STAGE, SECOND_STAGE], ids=lambda path: path.name)
 def test_each_window_has_its_own_answer_whatever_else_is_asked(scene, path):
     picture = shrink(scene.picture(25), 320)
     face, _ = scene.truth(25)[0]
     true = Box(face.x / 2, face.y / 2, face.width / 2, face.height / 2)
     windows = windows_on(np.array([[true.x, true.y, true.width, true.height], [5, 5, 40, 48]]))
-    judge = Judge(path)
-    together, boxes = judge.look(picture.bgr, windows)
-    alone = [judge.look(picture.bgr, windows[place : place + 1])[0][0] for place in (0, 1)]
+    verifier = Verifier(path)
+    together, boxes = verifier.look(picture.bgr, windows)
+    alone = [verifier.look(picture.bgr, windows[place : place + 1])[0][0] for place in (0, 1)]
     assert together == pytest.approx(alone, abs=1e-5)
     assert together[0] > 0.5 > together[1]
     assert iou(Box(*boxes[0].tolist()), true) > 0.6
-    assert judge.look(picture.bgr, np.empty((0, 3)))[1].shape == (0, 4)
+    assert verifier.look(picture.bgr, np.empty((0, 3)))[1].shape == (0, 4)
 
 
-def test_looking_both_ways_a_judge_says_the_same_of_the_mirror_image(scene):
+def test_looking_both_ways_a_verifier_says_the_same_of_the_mirror_image(scene):
     picture = scene.picture(25)
     face = scene.truth(25)[0][0]
     boxes = np.array([[face.x, face.y, face.width, face.height], [face.x + 20, face.y, face.width, face.height]])
     windows = windows_on(boxes)
     in_mirror = windows * (-1, 1, 1) + (picture.shape[1], 0, 0)
-    judge = Judge(CLOSER_LOOK)
-    scores, found = judge.look(picture, windows, both_ways=True)
-    mirrored_scores, mirrored = judge.look(np.ascontiguousarray(picture[:, ::-1]), in_mirror, both_ways=True)
+    verifier = Verifier(SECOND_STAGE)
+    scores, found = verifier.look(picture, windows, both_ways=True)
+    mirrored_scores, mirrored = verifier.look(np.ascontiguousarray(picture[:, ::-1]), in_mirror, both_ways=True)
     assert scores == pytest.approx(mirrored_scores, abs=0.05)  # windows are cut to whole pixels
     mirrored[:, 0] = picture.shape[1] - mirrored[:, 0] - mirrored[:, 2]
     assert np.abs(found - mirrored).max() < 0.03 * face.width
-    one_way, _ = judge.look(picture, windows)
+    one_way, _ = verifier.look(picture, windows)
     assert (np.abs(one_way - scores) > 1e-4).any()

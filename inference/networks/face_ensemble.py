@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from inference import efficient_net, face_resnet
+from inference.networks import efficient_net, face_resnet
 from inference.preprocess import Preprocessing
 
 FEATURES = face_resnet.BLOCKS[-1][2] + efficient_net.STAGES[-1][3]

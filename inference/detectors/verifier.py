@@ -1,4 +1,4 @@
-"""A small network that says of each place where a cascade sees something whether it is a face, and where exactly."""
+"""The verifier of a cascade: a small network that says of each of its hits whether it is a face, and where exactly."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from msgspec import Struct
 
 from configs.errors import InputError
-from configs.schema import ClassifyConfig
-from inference.backends import METADATA_KEY, open_session, session_errors
+from inference.backends.onnx_errors import session_errors
+from inference.backends.session import METADATA_KEY, open_session
 
-PRETRAINED = Path(__file__).parent / "pretrained"
-FIRST_LOOK, CLOSER_LOOK = PRETRAINED / "first_look.onnx", PRETRAINED / "closer_look.onnx"
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
+FIRST_STAGE, SECOND_STAGE = PRETRAINED / "verifier_first.onnx", PRETRAINED / "verifier_second.onnx"
 WINDOW = 1.35  # side of a window, in sides of the square that a cascade found
 LOWER = 0.09  # sides of that square by which the middle of the window lies below its middle: so does that of the face
 LEAST = 1e-6  # of a score, and 1 less it the most
 BOX_WIDTH, BOX_HEIGHT = 0.83, 0.96  # of a face in such a square, in its sides
 
 
-class JudgeInfo(Struct, frozen=True):
+class VerifierInfo(Struct, frozen=True):
     """What the file says of itself, as JSON in its metadata: `score` is the least that counts as a face."""
 
     kind: str
@@ -29,7 +29,7 @@ class JudgeInfo(Struct, frozen=True):
     score: float
 
 
-class Judge:
+class Verifier:
     """An ONNX file that takes `windows` (N, side, side, 3) uint8 BGR and gives `scores` (N,), `moves` (N, 4) float32.
 
     Scores lie in 0..1. Moves tell the annotator's box in sides of the window: its centre's way from the middle to the
@@ -39,15 +39,15 @@ class Judge:
     def __init__(self, path: Path) -> None:
         if not path.is_file():
             raise InputError(f"{path}: no such file; install maskstream again")
-        self._session, _ = open_session(path, ClassifyConfig(threads=1))
+        self._session, _ = open_session(path)
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY, "{}")
         unfit: tuple[type[Exception], ...] = (msgspec.MsgspecError, *session_errors())
         try:
-            self.info = msgspec.json.decode(text, type=JudgeInfo)
+            self.info = msgspec.json.decode(text, type=VerifierInfo)
             self.side_px = int(self._session.get_inputs()[0].shape[1])
             self._network(np.zeros((2, self.side_px, self.side_px, 3), np.uint8))
         except unfit as error:
-            raise InputError(f"{path}: is no judge of faces: {str(error).splitlines()[0]}") from error
+            raise InputError(f"{path}: is no verifier of faces: {str(error).splitlines()[0]}") from error
 
     def look(
         self, image_bgr: np.ndarray, windows: np.ndarray, both_ways: bool = False

@@ -73,15 +73,15 @@ def build_network(backbone: Backbone, classes: int) -> nn.Module:
     if backbone == "ResNet18":
         return models.resnet18(weights=None, num_classes=classes)
     if backbone == "FaceResNet":
-        from inference.face_resnet import face_resnet
+        from inference.networks.face_resnet import face_resnet
 
         return face_resnet(classes)
     if backbone == "EfficientNet":
-        from inference.efficient_net import efficient_net
+        from inference.networks.efficient_net import efficient_net
 
         return efficient_net(classes)
     if backbone == "FaceEnsemble":
-        from inference.face_ensemble import FaceEnsemble
+        from inference.networks.face_ensemble import FaceEnsemble
 
         return FaceEnsemble(classes, PREPROCESSING["FaceEnsemble"], PREPROCESSING["EfficientNet"])
     # torchvision's momentum of 0.01 is for long training: after 190 steps eval mode still gave every face one class

@@ -1,4 +1,4 @@
-"""Haar at a low threshold, judged by a small network: it finds masked faces, too, and says no to the rest."""
+"""Haar at a low threshold, verified by small networks: it finds masked faces, too, and says no to the rest."""
 
 from __future__ import annotations
 
@@ -9,33 +9,38 @@ import cv2
 import numpy as np
 
 from configs.schema import DetectConfig
-from inference.detector import BoxMapping, Detector, Shrunken, stretched
-from inference.haar import MIN_FACE, cascade_file
-from inference.judge import CLOSER_LOOK, FIRST_LOOK, Judge, together, windows_of, windows_on
+from inference.boxes import iou_matrix
+from inference.detectors.detector import BoxMapping, Detector, Shrunken, stretched
+from inference.detectors.haar import MIN_FACE, HaarDetector, cascade_file
+from inference.detectors.verifier import FIRST_STAGE, SECOND_STAGE, Verifier, together, windows_of, windows_on
 from transport.frame import Box
 
 STAGES = 9  # of alt2's 20
+STEP = 1.25  # from one size of faces that is searched for to the next
 WORTH_A_LOOK = 0.5  # of the least score, after two looks: the third one, from where the box then lies, may be surer
-SAME_FACE_IOU = 0.35  # of boxes, after their correction
+MERGED_IOU = 0.35  # of boxes on one face, after their correction
 
 
-class JudgedHaarDetector(Detector):
-    """The first stages of a frontal cascade, and two judges that look at their hits and correct the boxes.
+class VerifiedHaarDetector(Detector):
+    """The first stages of a frontal cascade, and a verifier that looks at their hits, twice, and corrects the boxes.
 
-    The first one looks at each hit; what it does not take for a wall becomes one box for each face, the mean by score.
-    At these and their mirror images the second one, which sees more pixels, looks closely, and once more where it has
-    moved a box to. All three looks count alike. Raises InputError where OpenCV has no cascades.
+    The first stage looks at each hit; what it does not take for a wall becomes one box for each face, the mean by
+    score. At these and their mirror images the second stage, which sees more pixels, looks closely, and once more where
+    it has moved a box to. All three looks count alike. Raises InputError where OpenCV has no cascades.
     """
 
-    least_face = MIN_FACE
-    mapping = BoxMapping(x=0.0, y=0.0, width=1.0, height=1.0)  # the judges make annotators' boxes
+    about = "OpenCV's cascade, its hits verified by small networks"
+    unverified = HaarDetector
 
-    def __init__(self, config: DetectConfig, first: Path = FIRST_LOOK, closer: Path = CLOSER_LOOK) -> None:
+    least_face = MIN_FACE
+    mapping = BoxMapping(x=0.0, y=0.0, width=1.0, height=1.0)  # the verifier makes annotators' boxes
+
+    def __init__(self, config: DetectConfig, first: Path = FIRST_STAGE, second: Path = SECOND_STAGE) -> None:
         super().__init__(config)
-        self.name = f"haar frontalface_alt2 ({STAGES} of 20 stages), judged"
+        self.name = f"haar frontalface_alt2 ({STAGES} of 20 stages), verified"
         self._cascade = short_cascade(STAGES)
-        self._first, self._closer = Judge(first), Judge(closer)
-        self.score = self._closer.info.score if config.score is None else config.score
+        self._first, self._second = Verifier(first), Verifier(second)
+        self.score = self._second.info.score if config.score is None else config.score
 
     def scored(self, picture: Shrunken, least: float) -> list[tuple[Box, float]]:
         picture = stretched(picture)
@@ -43,25 +48,25 @@ class JudgedHaarDetector(Detector):
         smallest, largest = (round(share * height) for share in (self.smallest_share, self.config.max_face))
         hits = self._cascade.detectMultiScale(
             picture.grey,
-            scaleFactor=self.config.scale_factor,
+            scaleFactor=STEP,
             minNeighbors=0,
             minSize=(smallest, smallest),
             maxSize=(largest, largest),
         )
         boxes, scores = likely(self._first, picture.bgr, windows_of(np.asarray(hits).reshape(-1, 4)))
         boxes, firsts = merge(boxes, scores)
-        once, boxes = self._closer.look(picture.bgr, windows_on(boxes), both_ways=True)
+        once, boxes = self._second.look(picture.bgr, windows_on(boxes), both_ways=True)
         worth = together(firsts, once) >= WORTH_A_LOOK * least
-        again, boxes = self._closer.look(picture.bgr, windows_on(boxes[worth]), both_ways=True)
+        again, boxes = self._second.look(picture.bgr, windows_on(boxes[worth]), both_ways=True)
         scores = together(firsts[worth], once[worth], again)
         boxes, scores = merge(boxes[scores >= least], scores[scores >= least])  # two may now lie on one face
         return self.of_allowed_size(boxes, scores, picture)
 
 
-def likely(judge: Judge, image_bgr: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (N, 4) and scores (N,) in those windows (M, 3) of a picture in which the judge sees a face, perhaps."""
-    scores, boxes = judge.look(image_bgr, windows)
-    high = scores >= judge.info.score
+def likely(verifier: Verifier, image_bgr: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, 4) and scores (N,) in those windows (M, 3) of a picture in which the verifier sees a face, perhaps."""
+    scores, boxes = verifier.look(image_bgr, windows)
+    high = scores >= verifier.info.score
     return boxes[high], scores[high]
 
 
@@ -75,7 +80,7 @@ def merge(boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray
     left = np.argsort(-scores, kind="stable")
     merged, best = [], []
     while len(left):
-        on_it = overlaps(boxes[left[:1]], boxes[left])[0] >= SAME_FACE_IOU
+        on_it = iou_matrix(boxes[left[:1]], boxes[left])[0] >= MERGED_IOU
         same = left[on_it]
         merged.append(np.average(boxes[same], axis=0, weights=scores[same]))
         best.append(scores[left[0]])
@@ -103,15 +108,3 @@ def short_cascade(stages: int) -> cv2.CascadeClassifier:
     short = cv2.CascadeClassifier()
     assert short.read(storage.getFirstTopLevelNode())
     return short
-
-
-def overlaps(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union (N, M) of all pairs of boxes (N, 4) and (M, 4), x, y, width, height.
-
-    >>> overlaps(np.array([[0, 0, 2, 2]]), np.array([[1, 0, 2, 2], [5, 5, 1, 1]])).round(3)
-    array([[0.333, 0.   ]])
-    """
-    first, second = ones[:, None], others[None]
-    ends = np.minimum(first[..., :2] + first[..., 2:], second[..., :2] + second[..., 2:])
-    both = np.clip(ends - np.maximum(first[..., :2], second[..., :2]), 0, None).prod(axis=-1)
-    return both / (first[..., 2:].prod(axis=-1) + second[..., 2:].prod(axis=-1) - both)

@@ -9,7 +9,7 @@ import numpy as np
 
 from configs.errors import InputError
 from configs.schema import DetectConfig
-from inference.detector import BoxMapping, Detector, Shrunken
+from inference.detectors.detector import BoxMapping, Detector, Shrunken
 from transport.frame import Box
 
 WHERE = "face_detection_yunet_2023mar.onnx of the OpenCV zoo"
@@ -30,6 +30,8 @@ class YunetDetector(Detector):
     Raises InputError for a file that is missing or that OpenCV cannot run as YuNet.
     """
 
+    about = "OpenCV's network, needs its file"
+    ships = False
     mapping = MAPPING
 
     def __init__(self, config: DetectConfig) -> None:

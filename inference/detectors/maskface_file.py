@@ -13,7 +13,7 @@ from configs.whole_file import write_whole
 from inference.checkpoint import fits, is_state_dict, read_content
 
 if TYPE_CHECKING:
-    from inference.maskface_net import MaskFace
+    from inference.networks.maskface_net import MaskFace
 
 FORMAT = "maskstream-detector-1"
 MULTIPLE = 32  # px that heights and widths of pictures must be multiples of: the coarsest places lie so far apart
@@ -47,7 +47,7 @@ def save_detector(path: Path, network: MaskFace, info: DetectorInfo) -> None:
 
 def load_detector(path: Path) -> tuple[MaskFace, DetectorInfo]:
     """The network in eval mode on the CPU, and its info. Raises InputError for any other file."""
-    from inference.maskface_net import MaskFace
+    from inference.networks.maskface_net import MaskFace
 
     content = read_content(path)
     if content.get("format") != FORMAT:

@@ -25,7 +25,7 @@ STAGES = (  # kernel, stride, expansion, channels, blocks
     (5, 1, 6, 112, 3),
     (5, 2, 6, 192, 4),
 )
-# TensorFlow's epsilon; its momentum of 0.01 is for long training, see inference/networks.py
+# TensorFlow's epsilon; its momentum of 0.01 is for long training, see inference/networks/__init__.py
 norm = partial(nn.BatchNorm2d, eps=0.001, momentum=0.05)
 
 

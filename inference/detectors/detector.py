@@ -1,4 +1,4 @@
-"""What finds faces: the picture it is given, the two questions it is asked, and its boxes made like an annotator's."""
+"""What finds faces: the picture it is given, what it answers, and its boxes made like an annotator's."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Shrunken(NamedTuple):
     scale: float
 
 
-class Candidate(NamedTuple):
-    """What may be a face, as an annotator would frame it, in px of the picture; how sure the detector is, 0..1."""
+class Detection(NamedTuple):
+    """A face, as an annotator would frame it, in px of the picture; how sure the detector is, 0..1."""
 
     box: Box
     score: float
@@ -58,8 +58,8 @@ class BoxMapping(NamedTuple):
 KNOWN_SHARE = 0.6
 """Of the score that makes a face of something new: so much is enough where a face is followed already.
 
-Two thresholds as in ByteTrack (Zhang et al., 2022): with judges before these .86 and .55 of the faces of pan_cc0_* had
-a box instead of .82 and .47, with .36 and .15 false boxes a frame instead of .32 and .15.
+Two thresholds as in ByteTrack (Zhang et al., 2022): with earlier verifiers .86 and .55 of the faces of pan_cc0_* had a
+box instead of .82 and .47, with .36 and .15 false boxes a frame instead of .32 and .15.
 """
 
 
@@ -67,10 +67,13 @@ class Detector(ABC):
     """Finds faces in shrunken pictures. `name` says what it is, in the log and in the figures of a run.
 
     Each frames faces in its own way; `mapping` makes the boxes of annotators of that, forehead to chin. They may reach
-    outside the picture. `score` is the least of a new face. A detector may look quickly and be asked a second time
-    about what is new. Used by one thread at a time.
+    outside the picture. `score` is the least of a new face. `about` says in the help what it is; `ships` whether it
+    needs no file of the user's; `unverified` is what `detect.verify: false` leaves of it. Used by one thread at a time.
     """
 
+    about: str
+    ships = True
+    unverified: type[Detector] | None = None
     name: str
     mapping: BoxMapping
     score = 1.0
@@ -85,6 +88,20 @@ class Detector(ABC):
         """Of a picture's height: smaller faces are not searched for."""
         return self.least_face if self.config.min_face is None else self.config.min_face
 
+    @property
+    def is_as_measured(self) -> bool:
+        """Whether what is known of it holds: it searches as it ships, at whatever width, and with no other file."""
+        measured = DetectConfig(
+            detector=self.config.detector,
+            model="" if self.ships else self.config.model,
+            width=self.config.width,
+            every=self.config.every,
+            candidates=self.config.candidates,
+            threads=self.config.threads,
+            listen=self.config.listen,
+        )
+        return self.config == measured
+
     @abstractmethod
     def scored(self, picture: Shrunken, least: float) -> list[tuple[Box, float]]:
         """What may be faces, as the detector frames them, in px of the picture, from left to right.
@@ -93,29 +110,25 @@ class Detector(ABC):
         """
 
     def rectangles(self, picture: Shrunken) -> list[Box]:
-        """What it takes for faces at the first look, as the detector frames them."""
+        """The faces of a picture that nothing is known of, as the detector frames them."""
         return [box for box, _ in self.scored(picture, self.score)]
 
-    def candidates(self, picture: Shrunken, mirrored: bool = False) -> list[Candidate]:
-        """What may be faces, also where one is only likely if it was there before.
+    def detect(self, picture: Shrunken, mirrored: bool = False) -> list[Detection]:
+        """The faces of a picture, also those that are sure enough only where a face is followed already.
 
         `mirrored`: as seen in a mirror, where other faces are missed and boxes err to the other side.
         """
         searched = mirror_image(picture) if mirrored else picture
         scored = self.scored(searched, KNOWN_SHARE * self.score)
-        found = [Candidate(self.mapping.apply(rectangle), score) for rectangle, score in scored]
+        found = [Detection(self.mapping.apply(rectangle), score) for rectangle, score in scored]
         if not mirrored:
             return found
         width = picture.grey.shape[1]
-        return [Candidate(replace(box, x=width - box.x - box.width), score) for box, score in reversed(found)]
+        return [Detection(replace(box, x=width - box.x - box.width), score) for box, score in reversed(found)]
 
-    def confirms(self, picture: Shrunken, candidate: Candidate) -> bool:
-        """Whether one of the candidates is a face even where none was before."""
-        return candidate.score >= self.score
-
-    def sure(self, picture: Shrunken) -> list[Candidate]:
+    def sure(self, picture: Shrunken) -> list[Detection]:
         """The faces of a picture that nothing is known of."""
-        return [candidate for candidate in self.candidates(picture) if self.confirms(picture, candidate)]
+        return [found for found in self.detect(picture) if found.score >= self.score]
 
     def find(self, image_bgr: np.ndarray) -> tuple[Box, ...]:
         """Faces of a (H, W, 3) uint8 picture of any size, in its pixels."""
