@@ -50,16 +50,13 @@ def intersection(boxes: Array, others: Array) -> Array:
 def iou(boxes: Array, others: Array) -> Array:
     """Intersection over union of boxes (..., 4) with others, of shapes that broadcast; NumPy arrays or tensors.
 
+    All pairs of N boxes and M others are `iou(boxes[:, None], others[None])`, (N, M).
+
     >>> iou(np.array([0, 0, 2, 2]), np.array([[1, 0, 3, 2], [5, 5, 6, 6]])).round(3).tolist()
     [0.333, 0.0]
     """
     shared = intersection(boxes, others)
     return shared / (area(boxes) + area(others) - shared).clip(min=LEAST_AREA)
-
-
-def iou_matrix(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """IoU (N, M) of each of the boxes (N, 4) with each of the others (M, 4)."""
-    return iou(boxes[:, None], others[None])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.data.boxes import Detections, no_boxes, non_maximum_suppression
+from train.data.boxes import Detections
 from train.data.photo_set import TrainingPhoto
 from train.detector.matches import LEAST_SCORE, match
 
@@ -56,11 +56,3 @@ def test_the_threshold_allows_so_many_wrong_boxes_and_no_more():
     assert matches.score_for(0.5) == pytest.approx(0.7)
     assert matches.false_at(matches.score_for(0.5)) == 0.5
     assert matches.score_for(9) == LEAST_SCORE
-
-
-def test_of_boxes_on_one_face_the_best_one_stays():
-    boxes = np.array([LARGE, (3, 0, 53, 60), (200, 0, 260, 60), (300, 0, 360, 60)], np.float32)
-    kept = non_maximum_suppression(boxes, np.array([0.6, 0.8, 0.4, 0.01], np.float32), 0.1, 0.45)
-    assert kept.scores.tolist() == pytest.approx([0.8, 0.4])
-    assert kept.boxes.tolist() == boxes[[1, 2]].tolist()
-    assert len(non_maximum_suppression(no_boxes(), np.zeros(0, np.float32), 0.1, 0.45).scores) == 0

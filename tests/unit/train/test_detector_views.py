@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.data.boxes import iou_matrix, longest_sides, no_boxes
+from train.data.boxes import iou, longest_sides, no_boxes
 from train.data.photo_set import TrainingPhoto
 from train.detector.views import CLASS_SHARES, COUNTED_PX, Views, clipped, mirrored, painted, turned, window
 from train.detector.views import View as DrawnView
@@ -40,8 +40,8 @@ def test_the_box_stays_on_the_face_when_it_is_cut_out_and_scaled(seed):
 def test_the_box_moves_with_a_turned_picture(degrees):
     view = DrawnView(photo_of((90, 20, 110, 40), size=(128, 128)).image, np.array([[90, 20, 110, 40.0]]), no_boxes())
     after = turned(view, degrees, 0)
-    assert iou_matrix(after.boxes, blue_box(after.image))[0, 0] > 0.6
-    assert iou_matrix(view.boxes, blue_box(after.image))[0, 0] < 0.5
+    assert iou(after.boxes, blue_box(after.image))[0] > 0.6
+    assert iou(view.boxes, blue_box(after.image))[0] < 0.5
 
 
 def test_a_mirrored_box_is_on_the_other_side():

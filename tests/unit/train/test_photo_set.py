@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from configs.errors import InputError
-from train.data.boxes import iou_matrix
 from train.data.photo_set import read_photo_set
 
 COCO = {
@@ -74,8 +73,3 @@ def test_a_file_that_is_no_picture_is_named(folder):
 def test_a_folder_without_annotations_says_what_is_needed(tmp_path):
     with pytest.raises(InputError, match=r"annotations\.json: No such file or directory; give a folder with images/"):
         read_photo_set(tmp_path / "train")
-
-
-def test_boxes_that_do_not_touch_do_not_overlap():
-    apart = np.array([[0, 0, 4, 4], [4, 0, 8, 4]], np.float32)
-    assert iou_matrix(apart, apart).tolist() == [[1, 0], [0, 1]]
