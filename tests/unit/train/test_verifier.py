@@ -1,18 +1,22 @@
 """What a verifier learns from: windows that say rightly whether a face is in them and where, however augmented."""
 
+import sys
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from capture.demo import DemoScene  # noqa: E402
+from configs.errors import InputError  # noqa: E402
 from inference.detectors.verified_haar import short_cascade  # noqa: E402
 from inference.detectors.verifier import FIRST_STAGE, Verifier, moved, windows_of  # noqa: E402
 from train.data.photos import Photo  # noqa: E402
 from train.score.sightings import Sighting  # noqa: E402
-from train.verifier.__main__ import FALSE_BOXES, fit, least_score  # noqa: E402
+from train.verifier.__main__ import FALSE_BOXES, least_score, train_verifier  # noqa: E402
 from train.verifier.network import FIRST_WIDTHS, SECOND_WIDTHS, VerifierNetwork, augmented  # noqa: E402
 from train.verifier.onnx_file import write_verifier  # noqa: E402
+from train.verifier.training import fit  # noqa: E402
 from train.verifier.windows import LABELS, NO_FACE, WindowSource, windows_in  # noqa: E402
 from transport.frame import Box  # noqa: E402
 
@@ -115,3 +119,10 @@ def test_the_least_score_lets_as_many_false_boxes_pass_as_are_allowed():
     seen = [Sighting(str(n), (), (), (wall,), (n / 100,), (), ("",), (), 0.0) for n in range(100)]
     assert sum(one.scores[0] > least_score(seen) for one in seen) == round(FALSE_BOXES * len(seen))
     assert least_score([Sighting("", (), (), (), (), (), (), (), 0.0)]) == 0.5
+
+
+def test_without_torch_one_line_says_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(InputError, match=r"training needs torch, which is not installed"):
+        train_verifier(tmp_path, tmp_path / "yunet.onnx", tmp_path / "verifiers")
+    assert not (tmp_path / "verifiers").exists()
