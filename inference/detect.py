@@ -39,8 +39,9 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
     """
     search = Search(config)
     context.facts["detector"] = search.detector.name
-    if search.detector.is_as_measured:
-        context.facts["misses"] = known_misses(config.detector, config.width)
+    misses = known_misses(config.detector, config.width)
+    if misses and search.detector.is_as_measured:
+        context.facts["misses"] = misses
     log.info("%s, in pictures of at most %d px width", search.detector.name, config.width)
     frames = faces = 0
     streams: dict[str, StreamDetector] = {}

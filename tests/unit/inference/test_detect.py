@@ -11,7 +11,9 @@ import pytest
 from capture.demo import DemoScene
 from configs.schema import DetectConfig
 from inference.detect import LOOK_AHEAD, detect
+from inference.detectors import DETECTORS
 from inference.detectors.detector import Detection
+from inference.detectors.verified_haar import VerifiedHaarDetector
 from transport.frame import Box, Frame, Held, iou
 from transport.stage import StageContext
 
@@ -59,6 +61,13 @@ def test_what_it_misses_is_told_only_where_it_was_measured_so(options, told):
     context = StageContext()
     list(detect(DetectConfig(**options), [], context))
     assert ("misses" in context.facts) == told
+
+
+def test_of_a_detector_that_was_not_measured_no_misses_are_told(monkeypatch):
+    context = StageContext()
+    monkeypatch.setitem(DETECTORS, "middle", type("Middle", (VerifiedHaarDetector,), {}))
+    list(detect(DetectConfig(detector="middle"), [], context))
+    assert "misses" not in context.facts
 
 
 def film(scene, first, last, **fields):
