@@ -73,7 +73,7 @@ def test_a_stream_whose_capture_hangs_can_be_removed_and_its_name_used_again(ser
     run, api = served
     film = {"source": str(clip("yard.mp4", count=250)), "realtime": True, "loop": True}
     assert api("POST", body=film)[0] == 201
-    run.until(lambda: states(api).get("yard") == "flowing")
+    run.until(lambda: states(api).get("yard") == "flowing" and (run.folder / "o-yard.mp4").exists())
     os.kill(run.stage("capture-yard"), signal.SIGSTOP)
     assert api("DELETE", "/yard") == (200, {"stream": "yard"})
     assert states(api).keys() == {"demo"}
@@ -85,6 +85,7 @@ def test_a_stream_whose_capture_hangs_can_be_removed_and_its_name_used_again(ser
     assert run.wait() == 0
     ledger = run.report["streams"]["yard"]  # of both
     assert ledger["captured"] == ledger["shown"] + sum(ledger["dropped"].values()) > was
+    assert run.report["parts"] == {"o-yard.mp4": ["o-yard.2.mp4"]}
     assert "died" not in run.stderr
 
 
