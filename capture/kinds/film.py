@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import os
 import time
 from collections.abc import Generator, Iterator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("capture")
 
-_TICK_S = 1.0  # so long a read passes over pictures before it says that there is none yet
+_TICK_S = 0.5  # so long a read passes over pictures before it says that there is none yet
 _BOOKMARK_EVERY_S = 1.0  # the least time between two: so much work, and the way from a key frame, is done again
 _SHORT_S = 1.0  # a file of which this much less can be shown than it promises is said to be cut off
 # A step of the timestamps that is longer is no gap but a jump of the clock; where clocks begin anew as FFmpeg has it.
@@ -86,7 +87,8 @@ class Film(Source):
         self.fps = self._decoder.fps
         self._timeline = self._begin()
         self._count, self._began_ms = 0, 0.0  # pictures of this round, and where it began
-        self._bookmarked_s = time.monotonic()
+        self._bookmarked_s = -math.inf
+        self._passes_over = 0  # pictures, because no way leads past them; 0 once that is said
         self._frames = self._play(place)
         try:
             first = next(self._frames, None)  # a header is no proof that there are pictures
@@ -102,6 +104,11 @@ class Film(Source):
             if frame is not None:
                 return self._picture(frame, room)
             if time.monotonic() - began_s > _TICK_S:
+                if self._passes_over:
+                    log.info(
+                        "%s: no key frame leads back: %d pictures are decoded again", self._path, self._passes_over
+                    )
+                    self._passes_over = 0
                 raise NotYet
         return None
 
@@ -116,10 +123,11 @@ class Film(Source):
     def _bookmark(self, frame: VideoFrame, image: np.ndarray) -> bytes:
         """How to get to this picture again; empty if one came a short while ago, or if there is no way."""
         now_s = time.monotonic()
-        if now_s - self._bookmarked_s < _BOOKMARK_EVERY_S or (key_frame := self._decoder.key_frame(frame)) is None:
+        if now_s - self._bookmarked_s < _BOOKMARK_EVERY_S or self._count == 1:
             return b""
-        if not key_frame.byte and self._timeline.bridged:
-            return b""  # its time stamp may come twice
+        key_frame = self._decoder.key_frame(frame)
+        if key_frame is None or (not key_frame.byte and self._timeline.bridged):  # its time stamp may come twice
+            return b""
         self._bookmarked_s = now_s
         count, damaged, before = self._count - 1, self._decoder.damaged, self._timeline.before
         return Bookmark(key_frame, checksum(image), count, damaged, before, self._began_ms).encode()
@@ -133,8 +141,7 @@ class Film(Source):
                 break
             self._decoder.close()
             self._decoder = self._open()
-        if skip > 0 and not frames:
-            log.info("%s: there is no way straight to picture %d: all before it is decoded again", self._path, skip)
+        self._passes_over = 0 if frames else skip
         while True:
             for frame in frames or self._decoder.frames():
                 self._count += 1
