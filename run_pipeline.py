@@ -49,6 +49,7 @@ from tell.figures import limited_by, run_report
 from tell.log_lines import LogLines
 from tell.notify import Notify
 from tell.progress import Progress, print_ledger
+from tell.recent import Recent
 from tell.status import Status
 from train.__main__ import train
 from train.classifier.options import plain_shares
@@ -203,12 +204,13 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
         public_addresses(options.web)
         check_tls(options.web)
         options = replace(options, web=with_token(options.web, lambda line: typer.echo(line, err=True)))
+    recent, notify = Recent(), Notify()
     progress = LogLines() if log_lines else Progress()
-    notify = Notify()
     claims = Claims(options.overlay.sinks)
 
     def tick(status: Status) -> None:
-        progress.tick(status)
+        recent.add(status)
+        progress.tick(recent)
         notify.tick(status)
         claims.keep(status.streams)
 
@@ -229,10 +231,12 @@ def _run(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> Non
     finally:  # what went wrong is said after the account, not instead of it
         refused |= supervisor.refused
         ledgers, status = supervisor.ledgers, supervisor.status
+        recent.add(status)
         if status.started:
-            print_ledger(ledgers, limited_by(status))
+            print_ledger(ledgers, limited_by(status), limited_by(recent.lately()))
         if as_json:
-            typer.echo(json.dumps(run_report(status, ledgers, refused) | {"parts": claims.parts()}))
+            report = run_report(status, recent.lately(), ledgers, refused)
+            typer.echo(json.dumps(report | {"parts": claims.parts()}))
     if gone := [stream for stream, ledger in ledgers.items() if ledger.nothing_left]:
         raise Failure(f"not one frame of {', '.join(gone)} was shown: see above why all are lost or undecodable")
     if refused:

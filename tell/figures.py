@@ -6,9 +6,11 @@ import importlib.metadata
 import sys
 from typing import Any
 
+import numpy as np
+
 from configs.redact import redact
-from tell.status import Status
-from transport.ledger import Ledger
+from tell.status import Status, StreamStatus
+from transport.ledger import Ledger, percentile_ms
 
 LIMITS_AT = 0.85  # of its time, or of all cores: it has nothing left to give
 REPORTED = ("maskstream", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "torch", "pyzmq", "av")
@@ -44,19 +46,42 @@ def limited_by(status: Status) -> str | None:
     return None
 
 
-def run_report(status: Status, ledgers: dict[str, Ledger], refused: dict[str, str]) -> dict[str, Any]:
-    """The run as one JSON object; `refused` are sources that could not be used, and why."""
+def load_figures(status: Status) -> dict[str, Any]:
+    """What limits, and each stage's rate and shares."""
+    of_stages = {
+        name: {key: figures[key] for key in ("fps", "busy", "cores")} for name, figures in stage_figures(status).items()
+    }
+    return {"limited_by": limited_by(status), "stages": of_stages}
+
+
+def run_report(status: Status, lately: Status, ledgers: dict[str, Ledger], refused: dict[str, str]) -> dict[str, Any]:
+    """The run as one JSON object; `lately` is of its last ten seconds, all else of the whole run.
+
+    `refused` are sources that could not be used, and why.
+    """
     return {
         "streams": {stream: ledger.as_json() for stream, ledger in ledgers.items()},
         "stages": stage_figures(status),
         **status.beside,
         "limited_by": limited_by(status),
+        "last_10_s": load_figures(lately)
+        | {
+            "streams": {
+                name: {"fps": round(stream.fps, 2), "age_ms": ages_ms(stream)}
+                for name, stream in lately.streams.items()
+            }
+        },
         "refused": {name: redact(reason) for name, reason in refused.items()},
         "model": status.facts.get("model"),
         "detector": status.facts.get("detector"),
         "provider": status.facts.get("provider"),
         "versions": {"python": sys.version.split()[0]} | versions(),
     }
+
+
+def ages_ms(stream: StreamStatus) -> dict[str, float | None]:
+    """Percentiles of the ages of its shown frames, ms."""
+    return {f"p{percent}": percentile_ms(np.array(stream.ages), percent) for percent in (50, 95, 99)}
 
 
 def versions() -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from tell.status import Status
+from tell.recent import Recent
 from transport.ledger import percentile_ms
 
 _STREAMS_S = 30.0  # how often it is told how the streams stand
@@ -28,12 +28,13 @@ class LogLines:
         level, text = (parts[1], parts[2]) if len(parts) == 3 else ("INFO", line)
         self._write(level=level, process=process, message=text)
 
-    def tick(self, status: Status) -> None:
+    def tick(self, recent: Recent) -> None:
         """Called some times a second; tells of the streams when it is time."""
-        if time.monotonic() - self._told_s < _STREAMS_S or not status.started:
+        if time.monotonic() - self._told_s < _STREAMS_S or not recent.newest.started:
             return
         self._told_s = time.monotonic()
-        for name, stream in status.streams.items():
+        lately = recent.lately()
+        for name, stream in recent.newest.streams.items():
             figures = {
                 "state": stream.state,
                 "captured": stream.captured,
@@ -41,7 +42,8 @@ class LogLines:
                 "corrupt": stream.corrupt,
                 "dropped": stream.dropped,
                 "in_flight": stream.in_flight,
-                "age_ms_p95": percentile_ms(np.array(stream.ages), 95),
+                "fps": round(lately.streams[name].fps, 2),
+                "age_ms_p95": percentile_ms(np.array(lately.streams[name].ages), 95),
             }
             self._write(level="INFO", process="supervisor", message="stream", stream=name, **figures)
 

@@ -13,7 +13,9 @@ from rich.text import Text
 
 from configs.console import console
 from configs.plural import counted
-from tell.status import Status, StreamStatus
+from tell.figures import limited_by
+from tell.recent import Recent
+from tell.status import StreamStatus
 from transport.ledger import Ledger, percentile_ms
 
 _LINES_S = 5.0
@@ -27,7 +29,6 @@ class Progress:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._every_s = 0.0 if self._console.is_terminal else _LINES_S  # 0: as often as it is told
         self._drawn_s = time.monotonic()
-        self._before: dict[str, tuple[int, StreamStatus]] = {}
 
     def say(self, process: str, line: str) -> None:
         """Show a line of a process above the streams. Workers write name, level and message with tabs between."""
@@ -36,40 +37,26 @@ class Progress:
         style = {"WARNING": "yellow", "ERROR": "red"}.get(parts[1] if len(parts) == 3 else "", "")
         self._console.print(Text.assemble((f"{process}: ", "bold"), (text, style)))
 
-    def tick(self, status: Status) -> None:
+    def tick(self, recent: Recent) -> None:
         """Called some times a second; draws when it is time."""
-        if time.monotonic() - self._drawn_s < self._every_s or not status.started:
+        if time.monotonic() - self._drawn_s < self._every_s or not recent.newest.started:
             return
         self._drawn_s = time.monotonic()
-        rows = [self._row(name, stream, status) for name, stream in status.streams.items()]
+        lately = recent.lately()
+        rows = [_row(name, stream, lately.streams[name]) for name, stream in recent.newest.streams.items()]
+        limits = limited_by(lately)
         if self._console.is_terminal:
             table = Table.grid(padding=(0, 2))
             for row in rows:
                 table.add_row(*row)
+            if limits:
+                table.add_row("", f"limited by {limits}")
             self._live.update(table, refresh=True)
         else:
             for row in rows:
                 self._console.print("  ".join(filter(None, row)))
-
-    def _row(self, name: str, stream: StreamStatus, status: Status) -> tuple[str, ...]:
-        """What happened since about a second ago."""
-        ages, shown, faces, over_s = np.array(stream.ages), stream.shown, stream.faces, status.ran_s
-        if name in self._before:
-            then_ns, then = self._before[name]
-            ages, shown, faces = ages - np.array(then.ages), shown - then.shown, faces - then.faces
-            over_s = (status.now_ns - then_ns) / 1e9
-        if over_s > 1:
-            self._before[name] = (status.now_ns, stream)
-        return (
-            name,
-            stream.state,
-            counted(stream.shown, "frame"),
-            f"{shown / max(over_s, 1e-3):.1f}/s",
-            f"{faces / shown if shown else 0.0:.1f} faces",
-            f"age p50 {_ms(ages, 50)} p95 {_ms(ages, 95)}",
-            f"dropped {sum(stream.dropped.values())}",
-            f"held to {stream.paced_fps:.0f}/s" if stream.paced_fps else "",
-        )
+            if limits:
+                self._console.print(f"limited by {limits}")
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -81,8 +68,26 @@ class Progress:
             self._live.stop()
 
 
-def print_ledger(ledgers: dict[str, Ledger], limited_by: str | None = None) -> None:
-    """The account of the run on standard output: captured = shown + dropped by reason + in flight."""
+def _row(name: str, stream: StreamStatus, lately: StreamStatus) -> tuple[str, ...]:
+    """How many frames there were and were dropped in all, and how it went in the last ten seconds."""
+    ages = np.array(lately.ages)
+    return (
+        name,
+        stream.state,
+        counted(stream.shown, "frame"),
+        f"{lately.fps:.1f}/s",
+        f"{lately.faces / lately.shown if lately.shown else 0.0:.1f} faces",
+        f"age p50 {_ms(ages, 50)} p95 {_ms(ages, 95)}",
+        f"dropped {sum(stream.dropped.values())}",
+        f"held to {stream.paced_fps:.0f}/s" if stream.paced_fps else "",
+    )
+
+
+def print_ledger(ledgers: dict[str, Ledger], limits: str | None = None, limits_lately: str | None = None) -> None:
+    """The account of the run on standard output: captured = shown + dropped by reason + in flight.
+
+    Below it the stage that limited the whole run, and the one that limited its last ten seconds if that is another.
+    """
     table = Table(title="ledger", title_justify="left")
     reasons = sorted({reason for ledger in ledgers.values() for reason in ledger.dropped})
     corrupt = ["corrupt"] if any(ledger.corrupt for ledger in ledgers.values()) else []
@@ -100,8 +105,11 @@ def print_ledger(ledgers: dict[str, Ledger], limited_by: str | None = None) -> N
         ]
         ages = [_ms(ledger.ages, percent) for percent in (50, 95, 99)]
         table.add_row(stream, *map(str, counts), f"{ledger.fps:.1f}", *ages)
-    if limited_by:
-        table.caption, table.caption_justify = f"limited by {limited_by}", "left"
+    captions = [f"limited by {limits}"] if limits else []
+    if limits_lately != limits:
+        captions.append(f"in the last 10 s by {limits_lately or 'no stage'}")
+    if captions:
+        table.caption, table.caption_justify = "; ".join(captions), "left"
     width = None if sys.stdout.isatty() else 160  # in a pipe there is no width to fit into
     console(highlight=False, width=width).print(table)
 

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tell.figures import limited_by
+from tell.figures import limited_by, load_figures
+from tell.recent import OVER_S, since
 from tell.status import StageStatus, Status, StreamStatus
 from transport.ledger import percentile_ms
 from web.persons import Persons
@@ -20,7 +21,6 @@ from web.quality import Quality
 
 FACTS = ("model", "provider", "detector", "misses")  # of what the stages say of themselves, those a page shows
 EVENTS = 100  # that a page shows
-RATE_OVER_S = 3.0  # rates, ages and busy shares are of these last seconds
 SILENT_S = 3.0  # without a word of the supervisor for so long, nothing is known
 
 
@@ -58,7 +58,7 @@ class Known:
         """The supervisor told how the run stands."""
         self.status = status = msgspec.msgpack.decode(message, type=Status)
         self._past.append(status)
-        while status.now_ns - self._past[0].now_ns > RATE_OVER_S * 1e9:
+        while status.now_ns - self._past[0].now_ns > OVER_S * 1e9:
             self._past.popleft()
         for gone in self._quality.keys() - status.streams.keys():
             del self._quality[gone]
@@ -142,7 +142,8 @@ class Known:
             "phase": status.phase,
             "silent_s": silent_s,
             "started": status.started,
-            "limited_by": limited_by(status),
+            "limited_by": limited_by(since(self._past[0], status)),
+            "whole_run": load_figures(status),
             "facts": {
                 key: status.facts[key] for key in ("model", "provider", "detector", "misses") if key in status.facts
             },
