@@ -11,7 +11,7 @@ from configs.errors import InputError
 from configs.plural import counted
 
 # Measured with 2 and 10 streams, the page, the history and a file for each stream (26 November 2026): the supervisor
-# has 27 and 5 for each stream, detect 16 and 6, overlay 23 and 6. libzmq ends the process where it gets none.
+# has 28 and 4 for each stream, detect 16 and 6, overlay 23 and 6. libzmq ends the process where it gets none.
 OPEN_FILES_OF_RUN = 60
 OPEN_FILES_OF_STREAM = 8
 # Of a run without streams, and of each capture beside its pictures: measured as above, each process with its share.

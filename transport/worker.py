@@ -12,6 +12,7 @@ import ctypes
 import importlib
 import logging
 import os
+import queue
 import select
 import signal
 import sys
@@ -100,21 +101,20 @@ class Worker:
         signal.signal(signal.SIGTERM, lambda *_: self.stopping.set())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # kept back until now: process.py
         code = 0
-        with Outbox(self.zmq, self.spec.control) as self.control:
-            heart = Heart(self)
-            try:
-                function, config = self._load()
-                if self.spec.aside:
-                    self.stage.ready = self._ready
-                    function(config, self.stage)
-                elif self.spec.stream:
-                    self._run_source(function, config)
-                else:
-                    self._run_stage(function, config)
-            except InputError as error:
-                self.control.send(Refused(self.spec.process, str(error)))
-                code = REFUSED_EXIT
-            heart.stop()
+        self.heart = Heart(self)
+        try:
+            function, config = self._load()
+            if self.spec.aside:
+                self.stage.ready = self._ready
+                function(config, self.stage)
+            elif self.spec.stream:
+                self._run_source(function, config)
+            else:
+                self._run_stage(function, config)
+        except InputError as error:
+            self.heart.tell(Refused(self.spec.process, str(error)))
+            code = REFUSED_EXIT
+        self.heart.stop()
         self.zmq.term()  # waits for unsent pixels: without it 6 of 12 short runs aborted inside libzmq
         return code
 
@@ -132,7 +132,7 @@ class Worker:
         if not self._is_ready:
             self._is_ready = True
             self._ready_cpu_ns = time.process_time_ns()
-            self.control.send(Ready(self.spec.process, os.getpid(), self.stage.facts))
+            self.heart.tell(Ready(self.spec.process, os.getpid(), self.stage.facts))
 
     def cpu_ns(self) -> int:
         """CPU time used since it was ready: loading a model is not part of the work on frames."""
@@ -232,25 +232,39 @@ class Worker:
 class Heart:
     """Tells the supervisor that this process lives and since when it is busy, from a thread of its own.
 
-    So that a long inference is not taken for a hang, and a stuck stage is.
+    So that a long inference is not taken for a hang, and a stuck stage is. What else is to be told goes over the same
+    link: each costs the supervisor a file descriptor.
     """
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._stop = threading.Event()
+        self._words: queue.SimpleQueue[Ready | Refused | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
         self._thread.start()
 
+    def tell(self, message: Ready | Refused) -> None:
+        """Send a message of the worker."""
+        self._words.put(message)
+
     def stop(self) -> None:
         """Send the last counts."""
-        self._stop.set()
+        self._words.put(None)
         self._thread.join()
 
     def _run(self) -> None:
-        with Outbox(self._worker.zmq, self._worker.spec.control) as outbox:
-            while not self._stop.wait(_BEAT_S):
-                outbox.send(self._beat())
-            outbox.send(self._beat())
+        with Outbox(self._worker.zmq, self._worker.spec.control) as control:
+            due_s = time.monotonic() + _BEAT_S
+            while True:
+                try:
+                    message = self._words.get(timeout=max(0.0, due_s - time.monotonic()))
+                except queue.Empty:
+                    control.send(self._beat())
+                    due_s = time.monotonic() + _BEAT_S
+                else:
+                    if message is None:
+                        break
+                    control.send(message)
+            control.send(self._beat())
 
     def _beat(self) -> Beat:
         worker, stage = self._worker, self._worker.stage
