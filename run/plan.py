@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,8 @@ class Plan:
             self._spec(aside.name, aside.function, aside.config, "", "", aside=True) for aside in self._asides
         ]
 
-    def capture(self, stream: str, added: bool = False, gone: Sequence[str] = ()) -> Spec:
-        """The process that reads a stream's source; `added` while the run goes on, when `gone` were removed before."""
+    def capture(self, stream: str, added: bool = False, gone: Iterable[str] = ()) -> Spec:
+        """The process that reads a stream's source; `added` while the run goes on; `gone` as in Open."""
         row, place = self._table[0], self._places[stream]
         return self._spec(
             f"{row.name}-{stream}",

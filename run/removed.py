@@ -28,11 +28,6 @@ class Removed:
             sum_of_all = together(known.pop(oldest), known.pop(OTHERS, Ledger()))
             self._ledgers = {OTHERS: sum_of_all} | known
 
-    @property
-    def names(self) -> list[str]:
-        """Of those that are kept by name."""
-        return [name for name in self._ledgers if name != OTHERS]
-
     def together_with(self, living: dict[str, Ledger]) -> dict[str, Ledger]:
         """All accounts, those of living streams last."""
         both = {name: together(self._ledgers[name], living[name]) for name in living if name in self._ledgers}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from transport.spec import StreamPlace
 from transport.tickets import settle_rest
 
 _AGAIN_S = 1.0
+_GONE = 64  # stages are told of those that were removed with each that is added
 
 Wanted = Literal["present", "paused", "absent"]
 
@@ -42,6 +44,7 @@ class Streams:
         self.places: dict[str, StreamPlace] = {}
         self.wanted: dict[str, Wanted] = dict.fromkeys(config, "present")
         self.removed = Removed()
+        self.gone: deque[str] = deque(maxlen=_GONE)  # where the tickets of those removed last returned to
         self._told: dict[str, tuple[bool, float]] = {}  # stream -> what its capture was told last, and when
         self._segments: dict[str, int] = {}
         self._pools: dict[str, Pool] = {}
@@ -84,7 +87,7 @@ class Streams:
         self.config.pop(name)
         self.wanted.pop(name)
         self._told.pop(name, None)
-        self.places.pop(name)
+        self.gone.append(self.places.pop(name).returns)
         self._pools.pop(name)
         os.close(self._segments.pop(name))
 

@@ -136,8 +136,7 @@ class Supervisor:
         check_open_files(len(self.wanted) + 1, self._open_files)
         check_memory(slots_of(config), free_memory())
         self._streams.add(stream, config)
-        gone = [name for name in self._streams.removed.names if name not in self.wanted]
-        self._reconciler.start(self._processes.add(self._plan.capture(stream, added=True, gone=gone)))
+        self._reconciler.start(self._processes.add(self._plan.capture(stream, added=True, gone=self._streams.gone)))
 
     def has_ended(self, stream: str) -> bool:
         """Whether its source has ended, and all its frames are home."""

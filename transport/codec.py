@@ -61,8 +61,8 @@ class SweepRequest(Struct, frozen=True, tag="sweep_request"):
 class Open(Struct, frozen=True, tag="open"):
     """Walks ahead of the frames of a stream that was added while the run went on: where its memory and tickets are.
 
-    `gone` are those that were removed before: what is kept of them can go. A name may be used again, but not the
-    place that tickets return to.
+    `gone` are those that were removed before, by where their tickets returned to: what is kept of them can go. A name
+    may be used again, and this message may be older than what uses it; a place to return to never is.
     """
 
     stream: str

@@ -84,7 +84,9 @@ class Post:
         if not ours or new.returns.rpartition("/")[0] != folder:
             return False
         is_known = self._addresses.get(new.stream) == new.returns
-        for gone in self._pools.keys() & {*new.gone, *(() if is_known else (new.stream,))}:
+        ended = [name for name, returns in self._addresses.items() if returns in new.gone]
+        for gone in {*ended, *(() if is_known else self._pools.keys() & {new.stream})}:
+            del self._addresses[gone]
             self._pools.pop(gone).close()
             self._returns.pop(gone).close()
             self._due.pop(gone, None)

@@ -29,7 +29,7 @@ class Spec(msgspec.Struct, frozen=True):
 
     `added`: a source that came while the run went on; the stages learn of it by a message ahead of its frames.
     `first` is the stream that the run began with first.
-    `gone` are the streams that were removed before.
+    `gone` are the streams that were removed before, as Open has them.
     """
 
     process: str

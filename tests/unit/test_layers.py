@@ -31,7 +31,7 @@ def imported_rooms(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names.add(node.module)
-    return {name.split(".")[0] for name in names} & {*MAY_IMPORT, "run_pipeline"}
+    return {name.split(".")[0] for name in names} & {*MAY_IMPORT, "pipeline", "run_pipeline"}
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)
