@@ -54,6 +54,10 @@ class Processes:
         """All but the captures."""
         return [*self.stages, *self.asides]
 
+    def starting(self, since_s: float) -> int:
+        """How many captures have been started since then (time.monotonic()) and are not ready yet."""
+        return sum(process.started_s > since_s and not process.ready and not process.done for process in self.captures)
+
     def forgive(self) -> None:
         """Wait anew for a sign of life of each."""
         for process in self.by_name.values():

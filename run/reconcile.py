@@ -13,7 +13,11 @@ from run.process import Process, Say
 from run.processes import Processes
 from run.streams import Streams
 from transport.codec import Beat, Ready, Refused
+from transport.cores import usable_cores
 
+# So many captures start at once: each is ready soon after it was started, however many there are. One that is not
+# ready for so long, because its camera does not answer, holds up no other.
+_AT_ONCE_FOR_EACH_CORE, _STARTING_S = 2, 5.0
 _LAST_WORDS_S = 0.1  # what a process said before its end may still be on its way
 _END_S = 8.0  # for a removed stream's capture to end in; the page's answer waits for 10
 
@@ -37,6 +41,8 @@ class Reconciler:
         self._run, self._streams, self._processes, self._say = run, streams, processes, say
         self._round_s = time.monotonic()
         self._code = fingerprint()
+        self._at_once = max(4, _AT_ONCE_FOR_EACH_CORE * (run.cores or usable_cores()))
+        self._may_start = 0  # captures, in this round
         self.failure: Exception | None = None
         self.refused: dict[str, str] = {}
 
@@ -69,6 +75,7 @@ class Reconciler:
         if now_s - self._round_s > 1:  # we were stopped (Ctrl-Z) or starved, and so perhaps was everyone
             self._processes.forgive()
         self._round_s = now_s
+        self._may_start = self._at_once - self._processes.starting(now_s - _STARTING_S)
         for process in list(self._processes.by_name.values()):
             self._watch(process, phase)
         for stream in list(self._streams.names):
@@ -94,10 +101,11 @@ class Reconciler:
         """What a process's exit, silence or long work means now."""
         if process.done:
             return
-        if process.restart_at_s is not None:
+        is_new = bool(process.spec.stream) and not process.started_s
+        if is_new or process.restart_at_s is not None:
             if self._may_end(process, phase):
                 process.done = True
-            elif time.monotonic() >= process.restart_at_s:
+            elif self._is_due(process, phase):
                 self.start(process)
         elif process.pid and not process.alive:
             process.gone_s = process.gone_s or time.monotonic()
@@ -107,6 +115,13 @@ class Reconciler:
             self._say(process.name, f"{why}: killed")
             process.kill()
             process.wait(1)
+
+    def _is_due(self, process: Process, phase: Phase) -> bool:
+        """Whether a process that does not live is to be started now."""
+        if process.restart_at_s is not None:
+            return time.monotonic() >= process.restart_at_s
+        self._may_start -= 1
+        return phase == Phase.RUNNING and self._may_start >= 0
 
     def _may_end(self, process: Process, phase: Phase) -> bool:
         """Whether nobody misses a process that is gone: the work of a capture is done, or nobody wants it any more."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import zmq
 
+from configs.errors import InputError
 from configs.schema import LIVE_TICKETS
 from run.removed import Removed
 from transport.channel import Outbox
@@ -63,17 +64,26 @@ class Streams:
                 os.close(fd)
 
     def add(self, name: str, config: Any) -> None:
-        """Make room for one more."""
+        """Make room for one more; raises InputError where the system has none."""
         self.config[name] = config
-        self._create(name)
+        try:
+            self._create(name)
+        except OSError as error:
+            del self.config[name]
+            raise InputError(f"no room for another stream: {error.strerror}") from None
         self.names.append(name)
         self.wanted[name] = "present"
 
     def _create(self, name: str) -> None:
         slots = slots_of(self.config[name])
-        fd = self._segments[name] = create_segment(name, slots, HELD_SLOTS)
-        self._pools[name] = Pool(fd)
-        self._pools[name].close()  # only its counters are read here, and they stay mapped
+        fd = create_segment(name, slots, HELD_SLOTS)
+        try:
+            pool = Pool(fd)
+        except OSError:
+            os.close(fd)
+            raise
+        pool.close()  # only its counters are read here, and they stay mapped
+        self._segments[name], self._pools[name] = fd, pool
         # By number, because a long name would not fit into the 107 bytes of a socket's path.
         returns = f"ipc://{self._folder}/returns-{self._made}"
         self._made += 1

@@ -136,7 +136,7 @@ class Supervisor:
         check_open_files(len(self.wanted) + 1, self._open_files)
         check_memory(slots_of(config), free_memory())
         self._streams.add(stream, config)
-        self._reconciler.start(self._processes.add(self._plan.capture(stream, added=True, gone=self._streams.gone)))
+        self._processes.add(self._plan.capture(stream, added=True, gone=self._streams.gone))
 
     def has_ended(self, stream: str) -> bool:
         """Whether its source has ended, and all its frames are home."""
@@ -199,8 +199,6 @@ class Supervisor:
                 process.done = process.done or not process.alive
         elif self._phase == Phase.STARTING and all(process.ready for process in self._processes.others):
             self._phase, self._started_s = Phase.RUNNING, now_s
-            for process in self._processes.captures:
-                self._reconciler.start(process)
         if self._phase in (Phase.RUNNING, Phase.DRAINING) and all(process.done for process in self._processes.captures):
             self._phase, self._ended_s = Phase.CLOSING, now_s
         elif self._phase == Phase.DRAINING and told_for_s > _DRAIN_S:

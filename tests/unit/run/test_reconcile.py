@@ -1,5 +1,6 @@
 """What a process's exit and silence mean, given what is wanted of its stream."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +17,7 @@ class Process:
 
     def __init__(self, name, stream="", added=False):
         self.name, self.spec = name, SimpleNamespace(stream=stream, added=added)
-        self.pid, self.exit_code, self.lives, self.restarts = 7, 1, 1, 0
+        self.pid, self.exit_code, self.lives, self.restarts, self.started_s = 7, 1, 1, 0, 1.0
         self.alive = self.ready = True
         self.done, self.refusal, self.restart_at_s, self.closed_s, self.gone_s = False, "", None, 0.0, 1.0
         self.late, self.deaths, self.asked, self.room = "", [], 0, True
@@ -24,6 +25,7 @@ class Process:
     def start(self):
         if not self.room:
             raise OSError(11, "Resource temporarily unavailable")
+        self.started_s = time.monotonic()
         self.alive, self.restart_at_s, self.closed_s, self.lives = True, None, 0.0, self.lives + 1
 
     def close(self):
@@ -75,6 +77,9 @@ class Processes:
 
     def remove(self, process):
         del self.by_name[process.name]
+
+    def starting(self, since_s):
+        return sum(process.started_s > since_s and not process.ready for process in self.by_name.values())
 
 
 @pytest.fixture
@@ -157,6 +162,30 @@ def test_what_the_system_has_no_room_for_is_tried_again_like_what_died(run):
         run.said[1] == "detect: died (could not be started: Resource temporarily unavailable), starting it again in 0 s"
     )
     assert isinstance(run.reconciler.failure, Failure)
+
+
+def test_captures_are_started_a_few_at_once_when_the_stages_are_ready():
+    waiting = [Process(f"capture-{number}", f"{number}") for number in range(20)]
+    for process in waiting:
+        process.alive = process.ready = False
+        process.pid = process.started_s = process.lives = 0
+    streams = Streams(*(process.spec.stream for process in waiting))
+    streams.wanted["3"] = "absent"
+    reconciler = Reconciler(RunConfig(cores=3), streams, Processes(*waiting), lambda name, line: None)
+    reconciler.round(Phase.STARTING)
+    assert sum(process.lives for process in waiting) == 0
+    reconciler.round(Phase.RUNNING)
+    reconciler.round(Phase.RUNNING)
+    assert sum(process.lives for process in waiting) == 6
+    for process in waiting[:5]:
+        process.ready = True
+    reconciler.round(Phase.RUNNING)
+    assert sum(process.lives for process in waiting) == 6 + 4  # one of the five was to be absent
+    waiting[6].started_s -= 10  # a camera that does not answer holds up nobody
+    reconciler.round(Phase.RUNNING)
+    assert sum(process.lives for process in waiting) == 6 + 4 + 1
+    reconciler.round(Phase.DRAINING)
+    assert all(process.done for process in waiting if not process.lives)
 
 
 def test_after_an_upgrade_on_disk_a_capture_is_not_started_again_and_a_stage_ends_the_run(run, monkeypatch):
