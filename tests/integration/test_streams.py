@@ -146,6 +146,35 @@ def test_many_that_come_and_go_leave_nothing(served, clip):
     assert after[1] <= before[1] + 4  # five came and went: stages let go of a stream when the next one comes
 
 
+@pytest.mark.slow
+def test_the_hundredth_stream_takes_no_more_than_the_twentieth(served, clip):
+    """STREAMS=1000 for more; every second name is used again."""
+    run, api = served
+    film, many = clip("f.mp4", count=50, size=(160, 120)), int(os.environ.get("STREAMS", "100"))
+    held = []  # (open files, MB of its own) of each process
+
+    for number in range(1, many + 1):
+        name = f"s{number}" if number % 2 else "again"
+        assert api("POST", body={"source": str(film), "name": name, "realtime": True, "loop": True})[0] == 201
+        run.until(lambda name=name: states(api).get(name) == "flowing")
+        assert api("DELETE", f"/{name}")[0] == 200
+        if number in (many // 5, many):
+            pids = {stage: run.stage(stage) for stage in ("detect", "classify", "overlay", "web")} | {"run": run.pid}
+            processes = {stage: psutil.Process(pid) for stage, pid in pids.items()}
+            held.append({stage: (p.num_fds(), p.memory_full_info().uss / 1e6) for stage, p in processes.items()})
+    print("\n", *held, sep="\n")
+    early, late = held
+    for stage, (files, megabytes) in late.items():
+        assert files <= early[stage][0] + 8, stage  # two streams that the stages have not let go of yet
+        assert megabytes < early[stage][1] + 5, stage
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+    ledgers = run.report["streams"]
+    assert len(ledgers) <= 1 + 32 + 1
+    assert all(one["captured"] == one["shown"] + sum(one["dropped"].values()) for one in ledgers.values())
+    assert run.report["stages"]["detect"]["restarts"] == 0
+
+
 def test_the_command_finds_the_run_by_itself(served, clip):
     run, api = served
     film = clip("yard.mp4", count=100)
