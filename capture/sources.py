@@ -108,7 +108,7 @@ def admitted(given: bytes, taken: Sequence[str]) -> tuple[str, SourceConfig]:
     """Name and options of a source that is added while the run goes on; raises InputError if it cannot be used."""
     try:
         source = msgspec.json.decode(given, type=SourceConfig)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         raise InputError(str(error)) from None
     learn(source.source)
     source = replace(source, source=written(literal(source.source)), name=literal(source.name))

@@ -40,6 +40,8 @@ class Changes:
             name = self._do(run, command)
         except InputError as error:
             _answer(run, command.number, ok=False, error=redact(str(error)))
+        except Exception as error:  # a bug, but of one command: the other streams must not end for it
+            _answer(run, command.number, ok=False, error=redact(f"{type(error).__name__}: {error}"))
         else:
             if name:
                 _answer(run, command.number, ok=True, stream=name)

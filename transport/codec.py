@@ -181,7 +181,7 @@ def decode(parts: Sequence[Any], pixels: Pixels | None = None) -> Message | None
         raise WireError(f"message of version {head[:1].hex() or 'none'}, this is version {VERSION.hex()}")
     try:
         message = _decoder.decode(memoryview(head)[1:])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not a message: {error}") from None
     if not isinstance(message, _FrameHeader):
         return message

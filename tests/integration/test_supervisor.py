@@ -147,8 +147,9 @@ def test_a_slow_sink_bounds_the_age_by_the_tickets(clip):
     assert ledger.dropped["superseded"] > 4 * ledger.shown
     busy = {name: stage["busy"] for name, stage in stage_figures(supervisor.status).items()}
     assert max(busy, key=busy.__getitem__) == "overlay"
-    assert halves[0] < 4 * 200
-    assert halves[1] < 4 * 200
+    service_ms = 1000 / ledger.fps  # 200, and what a busy box adds
+    assert halves[0] < 4.3 * service_ms
+    assert halves[1] < 4.3 * service_ms
 
 
 def test_a_stage_that_hangs_is_killed_and_the_run_goes_on(clip):

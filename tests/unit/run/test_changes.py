@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from capture.sources import admitted
 from configs.errors import InputError
 from run.changes import Changes
 from transport.codec import Command
@@ -100,6 +101,22 @@ def test_pause_and_resume_say_what_is_wanted(run, ask):
         "no stream 'hall'",
         "unknown action 'fly': add, remove, pause or resume",
     ]
+
+
+@pytest.mark.parametrize(
+    "source", [b"", b"{", b"\xff\xfe", b"[" * 10_000, b'"x"', b'{"source": 1}', b'{"source": "a\\u0000b"}']
+)
+def test_no_source_that_is_given_ends_the_run(run, source):
+    Changes(admitted).take(run, Command(1, "add", "", source))
+    assert [answer["ok"] for answer in run.answers] == [False]
+
+
+def test_a_bug_in_one_command_is_its_answer(run):
+    def broken(source, taken):
+        raise ZeroDivisionError("division by zero")
+
+    Changes(broken).take(run, Command(1, "add", "", b"{}"))
+    assert said(run) == [(1, "ZeroDivisionError: division by zero")]
 
 
 def test_nothing_is_changed_while_the_run_ends(run, ask):

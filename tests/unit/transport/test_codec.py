@@ -108,6 +108,7 @@ def test_every_other_message_comes_back_the_same(message):
         [VERSION + msgspec.msgpack.encode({"type": "end", "stream": 5})],
         [VERSION + msgspec.msgpack.encode({"type": "unheard_of"})],
         [VERSION + msgspec.msgpack.encode([1, 2, 3])],
+        [VERSION + b"\x83\xa4type\xa3end\xa6stream\xa1s\xa1x" + b"\x91" * 100_000 + b"\x90"],  # lists in lists
         [b"\x80\x04\x95K\x01."],  # a pickle
         wire(frame())[:1],
         [wire(frame())[0], b"too short"],
