@@ -32,7 +32,7 @@ from tell.progress import Progress, print_ledger
 from tell.recent import Recent
 from tell.status import Status
 from transport.cores import model_threads, search_threads, usable_cores
-from transport.stage import Aside, Stage
+from transport.stage import Aside, Sources, Stage, Table
 from transport.trace import check_trace
 from web.address import public_addresses
 from web.serve import serve
@@ -44,16 +44,16 @@ LEAST_PRIVATE_AGE_MS = (
 )
 
 
-def stages(config: PipelineConfig) -> list[Stage]:
+def stages(config: PipelineConfig) -> Table:
     """The pipeline, in the order a frame walks it. Each line is one kind of process."""
     sources = {source.name: source for source in config.sources}
     detecting, classifying, overlaying = config.detect, config.classify, config.overlay
-    return [
-        Stage("capture", capture, sources),  # one process per source
+    return (
+        Sources("capture", capture, sources),  # one process for each
         Stage("detect", detect, detecting, LOOK_AHEAD, listen=detecting.listen),
         Stage("classify", classify, classifying, classifying.max_batch, classifying.wait_ms, classifying.listen),
         Stage("overlay", overlay, overlaying, listen=overlaying.listen),
-    ]
+    )
 
 
 def beside(config: PipelineConfig) -> list[Aside]:

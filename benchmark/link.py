@@ -27,7 +27,7 @@ from configs.schema import RunConfig
 from run.supervisor import Supervisor
 from tell.status import Status
 from transport.frame import Ended, Frame
-from transport.stage import Batches, Stage, StageContext
+from transport.stage import Batches, Sources, Stage, StageContext
 from transport.tickets import Tickets
 
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
@@ -135,10 +135,10 @@ def through_the_link(size: tuple[int, int]) -> Way:
             supervisor.stop()
 
     started: list[float] = []
-    table = [
-        Stage("capture", flood, {"flood": FloodConfig(*size)}),
+    table = (
+        Sources("capture", flood, {"flood": FloodConfig(*size)}),
         Stage("overlay", end, SinkConfig()),
-    ]
+    )
     supervisor = Supervisor(table, RunConfig(), lambda name, line: None, tick)
     supervisor.run()
     if len(marks) < 2:

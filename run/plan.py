@@ -12,7 +12,7 @@ import msgspec
 
 from configs.schema import TraceConfig
 from transport.spec import Spec, StreamPlace, TraceSpec
-from transport.stage import Aside, Stage
+from transport.stage import Aside, Stage, Table
 
 
 class Plan:
@@ -20,7 +20,7 @@ class Plan:
 
     def __init__(
         self,
-        table: list[Stage],
+        table: Table,
         asides: Sequence[Aside],
         folder: Path,
         places: dict[str, StreamPlace],

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from run.process import Process, Say, Work
 from transport.spec import Spec
-from transport.stage import Aside, Stage
+from transport.stage import Aside, Table
 
 
 class Processes:
     """The processes by their place in the table. `by_name` holds those of now."""
 
-    def __init__(self, table: Sequence[Stage], asides: Sequence[Aside], say: Say) -> None:
+    def __init__(self, table: Table, asides: Sequence[Aside], say: Say) -> None:
         self._captures_name = table[0].name
         self._stage_names = [row.name for row in table[1:]]
         self._aside_names = [aside.name for aside in asides]

@@ -29,7 +29,7 @@ from transport.channel import Inbox
 from transport.codec import Beat, Command, Ready, Refused, WireError
 from transport.feed import Feed
 from transport.ledger import Ledger
-from transport.stage import Aside, Stage
+from transport.stage import Aside, Table
 
 _ROUND_S = 0.05
 _TELL_S = 0.5
@@ -47,7 +47,7 @@ class Supervisor:
 
     def __init__(
         self,
-        stages: list[Stage],
+        table: Table,
         run: RunConfig,
         say: Say,
         on_tick: Callable[[Status], None],
@@ -55,10 +55,10 @@ class Supervisor:
         admit: Admit | None = None,
         trace: TraceConfig | None = None,
     ) -> None:
-        self._table, self._run, self._say, self._on_tick = stages, run, say, on_tick
+        self._table, self._run, self._say, self._on_tick = table, run, say, on_tick
         self._aside_rows, self._trace = asides, trace
-        self._streams = Streams(stages[0].config)
-        self._processes = Processes(stages, asides, say)
+        self._streams = Streams(table[0].config)
+        self._processes = Processes(table, asides, say)
         self._reconciler = Reconciler(run, self._streams, self._processes, say)
         self._changes = Changes(admit)
         self._phase = Phase.STARTING

@@ -51,6 +51,19 @@ class StageContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Sources:
+    """Where frames begin: a name, a generator function, and the options of each source by its stream's name.
+
+    One process runs for each. `function(config, tickets, context)` gets the options of its own source, numbers its
+    pictures and yields each when it has a ticket.
+    """
+
+    name: str
+    function: Callable[..., Iterator[Frame]]
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One kind of process: a name, a generator function, its section of the options.
 
@@ -61,9 +74,6 @@ class Stage:
     An empty batch means that nothing came for a while (half a second, less while frames are held), or that a stream has
     ended (`context.ended`); that is told when all its frames have gone on.
     `batch` and `wait_ms` say how many frames are gathered; `listen` is where they arrive: `ipc`, or a tcp address.
-
-    The first row is capture: its config is a mapping of stream names to sources, and it gets the stream's tickets
-    where the others get batches; one process runs for each source.
     """
 
     name: str
@@ -85,3 +95,7 @@ class Aside:
     name: str
     function: Callable[..., None]
     config: Any
+
+
+Table = tuple[Sources, Stage, *tuple[Stage, ...]]
+"""The processes that frames go through, in their order."""

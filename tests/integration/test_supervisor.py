@@ -20,7 +20,7 @@ from tell.figures import stage_figures
 from transport.codec import VERSION, Beat, End, encode
 from transport.frame import Frame
 from transport.ledger import percentile_ms
-from transport.stage import Stage
+from transport.stage import Sources, Stage
 
 JUNK = (
     [b""],
@@ -41,11 +41,11 @@ def _workers_find_the_tiny_stages(monkeypatch):
 
 def supervise(source, middle=tiny_stages.pass_on, last=tiny_stages.show, on_tick=lambda status: None, **run):
     said = []
-    table = [
-        Stage("capture", capture, {"s": source}),
+    table = (
+        Sources("capture", capture, {"s": source}),
         Stage("detect", middle, DetectConfig()),
         Stage("overlay", last, OverlayConfig()),
-    ]
+    )
     supervisor = Supervisor(table, RunConfig(**run), lambda name, line: said.append(f"{name}: {line}"), on_tick)
     supervisor.said = said
     return supervisor
@@ -64,11 +64,11 @@ def test_a_stage_is_told_once_that_a_stream_ended_after_its_last_frame_and_not_w
         "short": SourceConfig(source=str(clip("short.mp4", count=40))),
         "long": SourceConfig(source=str(clip("long.mp4", count=150, fps=30)), realtime=True),  # 5 s: ticks are rare
     }
-    table = [
-        Stage("capture", capture, films),
+    table = (
+        Sources("capture", capture, films),
         Stage("detect", tiny_stages.count_ends, DetectConfig(), batch=8),
         Stage("overlay", tiny_stages.show, OverlayConfig()),
-    ]
+    )
     early, killed = [], []
 
     def tick(status):
