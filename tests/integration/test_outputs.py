@@ -75,7 +75,7 @@ def test_a_full_disk_stops_no_camera_and_all_sinks_go_on_when_there_is_room(full
         lines = (run.files / name).read_bytes()
         assert lines.endswith(b"\n")
         assert all(json.loads(line) for line in lines.splitlines())
-    assert (run.files / "o-2.mp4").exists()
+    assert (run.files / "o.2.mp4").exists()
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(30) == 0, run.stderr
     assert "Traceback" not in run.stderr
