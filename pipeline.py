@@ -32,6 +32,7 @@ from tell.progress import Progress, print_ledger
 from tell.recent import Recent
 from tell.status import Status
 from transport.cores import model_threads, search_threads, usable_cores
+from transport.header import HELD_SLOTS
 from transport.stage import Aside, Sources, Stage, Table
 from transport.trace import check_trace
 from web.address import public_addresses
@@ -50,9 +51,9 @@ def stages(config: PipelineConfig) -> Table:
     detecting, classifying, overlaying = config.detect, config.classify, config.overlay
     return (
         Sources("capture", capture, sources),  # one process for each
-        Stage("detect", detect, detecting, LOOK_AHEAD, listen=detecting.listen),
-        Stage("classify", classify, classifying, classifying.max_batch, classifying.wait_ms, classifying.listen),
-        Stage("overlay", overlay, overlaying, listen=overlaying.listen),
+        Stage("detect", detect, detecting, LOOK_AHEAD, keeps=HELD_SLOTS if detecting.candidates else 0),
+        Stage("classify", classify, classifying, classifying.max_batch, classifying.wait_ms),
+        Stage("overlay", overlay, overlaying),
     )
 
 
@@ -135,8 +136,6 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     if not sources:
         raise InputError("none of the sources can be used")
     detector_kind(options.detect)
-    for section in ("detect", "classify", "overlay"):
-        _check_listen(section, getattr(options, section).listen)
     sinks = tuple(written(sink) for sink in options.overlay.sinks)
     sinks = tuple(per_stream(sink) if len(sources) > 1 else sink for sink in sinks)
     check_sinks(sinks, [source.source for source in sources])
@@ -160,13 +159,6 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         overlay=replace(options.overlay, sinks=sinks),
     )
     return checked, refused
-
-
-def _check_listen(section: str, address: str) -> None:
-    """Frames may cross a tcp link on this host; beyond it they would go unencrypted."""
-    port = address.removeprefix("tcp://127.0.0.1:")
-    if address != "ipc" and not (port != address and port.isdecimal() and 0 < int(port) < 1 << 16):
-        raise InputError(f"{section}.listen: {address!r} is neither ipc nor tcp://127.0.0.1:PORT")
 
 
 def detecting(options: PipelineConfig) -> DetectConfig:

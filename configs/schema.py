@@ -78,7 +78,6 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = False
     max_face: Annotated[float, option("largest face, as a share of the picture's height", gt=0, le=1)] = 1.0
     threads: Annotated[int, option("pictures searched at once; 0: from the budget of cores", ge=0)] = 0
-    listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"
 
 
 class ClassifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -100,7 +99,6 @@ class ClassifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_batch: Annotated[int, option("faces in one forward pass, at most", ge=1, le=1024)] = 32
     wait_ms: Annotated[float, option("wait for more frames before a forward pass, ms; pays on a GPU", ge=0)] = 0.0
     threads: Annotated[int, option("CPU threads of the model; 0: from the budget of cores", ge=0)] = 0
-    listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"
 
 
 class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -132,7 +130,6 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ] = False
     web_fps: Annotated[float, option("pictures of a stream that pages get, 1/s at most", gt=0, le=120)] = 15.0
     web_width: Annotated[int, option("wider pictures are shrunk for pages, px", ge=160)] = 1280
-    listen: Annotated[str, option("where frames arrive: ipc, or tcp://127.0.0.1:PORT (pixels in the message)")] = "ipc"
 
 
 class WebConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -202,6 +199,7 @@ REMOVED = {
     "detect.neighbours": "was removed: hits of haar are verified by networks, see verify",
     "detect.second_opinion": "was removed: judge is what happens now; verify: false leaves OpenCV's cascade alone",
     "detect.doubtful": "was removed: it is called candidates",
+    **{f"{stage}.listen": "was removed: frames stay on this machine" for stage in ("detect", "classify", "overlay")},
     "overlay.privacy_hold_ms": "was removed: pictures wait until their stream was searched behind them",
 }
 """What is said of options that there were once."""

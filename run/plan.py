@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from configs.schema import TraceConfig
+from transport.slot import FIRST
 from transport.spec import Spec, StreamPlace, TraceSpec
 from transport.stage import Aside, Stage, Table
 
@@ -33,7 +34,7 @@ class Plan:
     def processes(self) -> list[Spec]:
         """All but the captures."""
         rows = self._table[1:]
-        inboxes = [self._inbox(row) for row in rows]
+        inboxes = self.inboxes
         stages = [
             self._spec(
                 row.name,
@@ -44,15 +45,16 @@ class Plan:
                 batch=row.batch,
                 wait_ms=row.wait_ms,
                 trace=self._trace,
+                place=place,
             )
-            for row, inbox, outbox in zip(rows, inboxes, [*inboxes[1:], ""], strict=True)
+            for place, (row, inbox, outbox) in enumerate(zip(rows, inboxes, [*inboxes[1:], ""], strict=True), FIRST)
         ]
         return stages + [
             self._spec(aside.name, aside.function, aside.config, "", "", aside=True) for aside in self._asides
         ]
 
-    def capture(self, stream: str, added: bool = False, gone: Iterable[str] = ()) -> Spec:
-        """The process that reads a stream's source; `added` while the run goes on; `gone` as in Open."""
+    def capture(self, stream: str, added: bool = False) -> Spec:
+        """The process that reads a stream's source; `added` while the run goes on."""
         row, place = self._table[0], self._places[stream]
         return self._spec(
             f"{row.name}-{stream}",
@@ -63,12 +65,16 @@ class Plan:
             streams={stream: place},
             stream=stream,
             added=added,
-            gone=list(gone),
             trace=self._trace,
         )
 
+    @property
+    def inboxes(self) -> list[str]:
+        """Where the stages behind capture hear of frames, and of streams that are added."""
+        return [self._inbox(row) for row in self._table[1:]]
+
     def _inbox(self, row: Stage) -> str:
-        return f"ipc://{self._folder}/{row.name}" if row.listen == "ipc" else row.listen
+        return f"ipc://{self._folder}/{row.name}"
 
     def _spec(self, name: str, function: Callable[..., Any], config: Any, inbox: str, outbox: str, **more: Any) -> Spec:
         return Spec(

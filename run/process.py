@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from transport.spec import Spec
 _BACK_OFF_S = (0.05, 5.0)
 _WINDOW_S = 60.0  # of work
 _SIGNS_S = 1.0  # between two signs of life; what is longer was no work: the machine or the process was suspended
+_LIVES = itertools.count(1)  # each life of each process has its own number: slots of shared memory name it
 _MAX_UNREADY_DEATHS = 3  # a stage that cannot even start will not learn to
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -96,7 +98,7 @@ class Process:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         assert self._child.stdin is not None
-        spec = msgspec.structs.replace(self.spec, restarts=self.restarts, parent=os.getpid())
+        spec = msgspec.structs.replace(self.spec, restarts=self.restarts, parent=os.getpid(), life=next(_LIVES))
         try:
             self._child.stdin.write(msgspec.json.encode(spec))
             self._child.stdin.close()

@@ -64,10 +64,6 @@ class Reconciler:
         process.ready, process.facts, process.deaths_unready = True, message.facts, 0
         facts = ", ".join(f"{key} {value}" for key, value in message.facts.items())
         self._say(process.name, f"ready (pid {message.pid}{'; ' if facts else ''}{facts})")
-        if process.restarts and process in self._processes.stages:
-            for capture in self._processes.captures:
-                if not capture.done:
-                    self._streams.sweep(capture.spec.stream)
 
     def round(self, phase: Phase) -> None:
         """One step for each process, then for each stream."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -16,14 +15,14 @@ from configs.errors import InputError
 from configs.schema import LIVE_TICKETS
 from run.removed import Removed
 from transport.channel import Outbox
-from transport.codec import Message, Pause, SweepRequest
+from transport.codec import Message, Open, Pause
+from transport.header import STATE, STATES
+from transport.journal import settle_rest
 from transport.ledger import Ledger, read_ledger
-from transport.pool import HELD_SLOTS, STATES, Pool, create_segment
+from transport.pool import Pool, create_segment
 from transport.spec import StreamPlace
-from transport.tickets import settle_rest
 
 _AGAIN_S = 1.0
-_GONE = 64  # stages are told of those that were removed with each that is added
 
 Wanted = Literal["present", "paused", "absent"]
 
@@ -36,16 +35,16 @@ def slots_of(config: Any) -> int:
 class Streams:
     """The streams of a run, and what is wanted of each.
 
-    `config` has the options of their sources; `removed` the accounts of those that are gone.
+    `config` has the options of their sources; `removed` the accounts of those that are gone. `spare` slots more than
+    capture needs are for frames that stages keep.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self.config = config
+    def __init__(self, config: dict[str, Any], spare: int = 0) -> None:
+        self.config, self._spare = config, spare
         self.names: list[str] = list(config)
         self.places: dict[str, StreamPlace] = {}
         self.wanted: dict[str, Wanted] = dict.fromkeys(config, "present")
         self.removed = Removed()
-        self.gone: deque[str] = deque(maxlen=_GONE)  # where the tickets of those removed last returned to
         self._told: dict[str, tuple[bool, float]] = {}  # stream -> what its capture was told last, and when
         self._segments: dict[str, int] = {}
         self._pools: dict[str, Pool] = {}
@@ -76,7 +75,7 @@ class Streams:
 
     def _create(self, name: str) -> None:
         slots = slots_of(self.config[name])
-        fd = create_segment(name, slots, HELD_SLOTS)
+        fd = create_segment(name, slots, self._spare)
         try:
             pool = Pool(fd)
         except OSError:
@@ -87,23 +86,24 @@ class Streams:
         # By number, because a long name would not fit into the 107 bytes of a socket's path.
         returns = f"ipc://{self._folder}/returns-{self._made}"
         self._made += 1
-        self.places[name] = StreamPlace(f"/proc/{os.getpid()}/fd/{fd}", returns)
+        self.places[name] = StreamPlace(f"/proc/{os.getpid()}/fd/{fd}", self._pools[name].id, returns)
 
     def forget(self, name: str) -> None:
         """Give back what an ended stream held; its ledger stays for the account at the end."""
-        settle_rest(self._pools[name])  # a picture that was read, but not sent any more
+        settle_rest(self._pools[name])  # if its capture could not do it
+        self._pools[name].end()
         self.removed.add(name, self.ledger(name))
         self.names.remove(name)
         self.config.pop(name)
         self.wanted.pop(name)
         self._told.pop(name, None)
-        self.gone.append(self.places.pop(name).returns)
+        self.places.pop(name)
         self._pools.pop(name)
         os.close(self._segments.pop(name))
 
     def tell(self, name: str) -> None:
         """Have its capture let the source be, or take it up again, if it does otherwise; again each second until so."""
-        is_paused = STATES[int(self._pools[name].header["state"])] == "paused"
+        is_paused = STATES[self._pools[name].head[STATE]] == "paused"
         paused, now_s = self.wanted[name] == "paused", time.monotonic()
         told, told_s = self._told.get(name, (False, 0.0))
         if paused != is_paused and (paused != told or now_s - told_s > _AGAIN_S):
@@ -115,9 +115,10 @@ class Streams:
         with Outbox(self._context, self.places[name].returns) as capture:
             capture.send(message)
 
-    def sweep(self, name: str) -> None:
-        """Have its capture find out what a stage that died took with it."""
-        self._send(name, SweepRequest(name))
+    def opening(self, name: str) -> Open:
+        """What tells a stage of a stream that was added."""
+        place = self.places[name]
+        return Open(name, place.segment, place.id, place.returns)
 
     def ledger(self, name: str) -> Ledger:
         """The account of a stream of now, or of the end."""
@@ -129,11 +130,12 @@ class Streams:
 
     def has_finished(self, name: str) -> bool:
         """Whether its source has ended and all its frames are home."""
-        return bool(self._pools[name].header["finished"])
+        return self._pools[name].finished
 
     def failed(self, name: str) -> None:
         """Note down that its source cannot be used."""
-        self._pools[name].header["state"] = STATES.index("failed")
+        self._pools[name].set_state("failed")
+        self._pools[name].end()  # the stages need not remember it
 
     def settle(self) -> dict[str, int]:
         """After the end of all processes: how many frames of each were still under way."""

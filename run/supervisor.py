@@ -25,7 +25,7 @@ from run.run_folder import run_folder
 from run.snapshot import snapshot
 from run.streams import Streams, Wanted, slots_of
 from tell.status import Status
-from transport.channel import Inbox
+from transport.channel import Inbox, Outbox
 from transport.codec import Beat, Command, Ready, Refused, WireError
 from transport.feed import Feed
 from transport.ledger import Ledger
@@ -57,7 +57,7 @@ class Supervisor:
     ) -> None:
         self._table, self._run, self._say, self._on_tick = table, run, say, on_tick
         self._aside_rows, self._trace = asides, trace
-        self._streams = Streams(table[0].config)
+        self._streams = Streams(table[0].config, sum(row.keeps for row in table[1:]))
         self._processes = Processes(table, asides, say)
         self._reconciler = Reconciler(run, self._streams, self._processes, say)
         self._changes = Changes(admit)
@@ -82,6 +82,8 @@ class Supervisor:
             self._control = stack.enter_context(Inbox(context, f"ipc://{folder}/control"))
             stack.enter_context(self._streams.opened(folder, context))
             self._plan = Plan(self._table, self._aside_rows, folder, self._streams.places, self._trace)
+            # open all the while: a message to a stage that is being started would go with a link that closes
+            self._stage_links = [stack.enter_context(Outbox(context, inbox)) for inbox in self._plan.inboxes]
             for spec in [*map(self._plan.capture, self._streams.names), *self._plan.processes()]:
                 self._processes.add(spec)
             if self._aside_rows:
@@ -127,7 +129,7 @@ class Supervisor:
         return self._phase == Phase.RUNNING and not self._interrupts and self._reconciler.failure is None
 
     def add(self, stream: str, config: Any) -> None:
-        """Begin a stream while the run goes on; the stages learn of it by what walks ahead of its frames.
+        """Begin a stream while the run goes on. A stage that is started later is told of it as of all others.
 
         Raises InputError if there is no room for it, or its process would be of another version of the program.
         """
@@ -136,7 +138,9 @@ class Supervisor:
         check_open_files(len(self.wanted) + 1, self._open_files)
         check_memory(slots_of(config), free_memory())
         self._streams.add(stream, config)
-        self._processes.add(self._plan.capture(stream, added=True, gone=self._streams.gone))
+        for link in self._stage_links:
+            link.send(self._streams.opening(stream))
+        self._processes.add(self._plan.capture(stream, added=True))
 
     def has_ended(self, stream: str) -> bool:
         """Whether its source has ended, and all its frames are home."""

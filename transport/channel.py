@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 import zmq
 
-from configs.errors import InputError
-from transport.codec import Message, Pixels, WireError, decode, encode
+from transport.codec import Message, WireError, decode, encode
 
 _LINGER_MS = 500  # the default, -1, can hang a process for ever on exit when the other side is gone
 _RECONNECT_MS = 20  # the default of 100 ms is most of what a restart would cost
@@ -40,42 +39,41 @@ class Inbox(_Link):
         self._socket = context.socket(zmq.PULL)
         try:
             self._socket.bind(address)
-        except zmq.ZMQError as error:
-            self._socket.close(0)
-            raise InputError(f"cannot listen on {address}: {error.strerror}; choose another port") from None
+        except zmq.ZMQError:
+            self._socket.close(0)  # else context.term() waits for it for ever
+            raise
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         if wake_fd is not None:
             self._poller.register(wake_fd, zmq.POLLIN)
 
-    def receive(
-        self, timeout_s: float = 0.0, pixels: Pixels | None = None, on_junk: Callable[[WireError], None] | None = None
-    ) -> Message | None:
+    def receive(self, timeout_s: float = 0.0, on_junk: Callable[[WireError], None] | None = None) -> Message | None:
         """The next message, or None if none came in time. What is no message is given to `on_junk`, or raised."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                parts: list[Any] = [self._socket.recv(zmq.NOBLOCK)]  # asking first costs a system call for each message
+                data = self._socket.recv(zmq.NOBLOCK)  # asking first costs a system call for each message
             except zmq.Again:
                 left_ms = int((deadline - time.monotonic()) * 1000)
                 if left_ms > 0 and self._socket in dict(self._poller.poll(left_ms)):
                     continue
                 return None
-            while self._socket.rcvmore:
-                parts.append(self._socket.recv(copy=False).buffer)  # pixels
             try:
-                message = decode(parts, pixels)
+                return decode(data if not self._socket.rcvmore else self._whole())
             except WireError as error:
                 if on_junk is None:
                     raise
                 on_junk(error)
-                continue
-            if message is not None:
-                return message
+
+    def _whole(self) -> bytes:
+        """Ours have one part: take in the others, so that what follows is read as what it is."""
+        while self._socket.rcvmore:
+            self._socket.recv()
+        raise WireError("a message of several parts")
 
 
 class Outbox(_Link):
-    """Where messages leave. Over tcp a frame takes its pixels along."""
+    """Where messages leave."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
         self._socket = context.socket(zmq.PUSH)
@@ -85,11 +83,7 @@ class Outbox(_Link):
         except zmq.ZMQError:
             self._socket.close(0)  # else context.term() waits for it for ever
             raise
-        self._with_pixels = address.startswith("tcp://")
 
-    def send(self, message: Message) -> None:
-        """Queue a message; it waits there if the receiver is away."""
-        header, *pixels = encode(message, self._with_pixels)
-        self._socket.send(header, zmq.SNDMORE if pixels else 0)
-        for part in pixels:
-            self._socket.send(part, copy=False)
+    def send(self, message: Message | bytes) -> None:
+        """Queue a message, or one that is encoded already; it waits there if the receiver is away."""
+        self._socket.send(message if isinstance(message, bytes) else encode(message))

@@ -1,13 +1,10 @@
 """What goes over a socket: every message of the pipeline, to bytes and back. No pickle.
 
-A message is one part, or two where a frame carries its pixels: a version byte and msgpack, then raw BGR.
-Whatever arrives is checked here (version, types, sizes); behind this door it is trusted.
+A message is a version byte and msgpack. A frame is told of by its header; its pixels stay in shared memory, and the
+same header lies beside them. Whatever arrives is checked here (version, types, sizes); behind this door it is trusted.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,7 +12,7 @@ from msgspec import Struct
 
 from transport.frame import Face, Frame
 
-VERSION = b"\x05"
+VERSION = b"\x06"
 MAX_SIDE_PX = 1 << 16
 
 
@@ -23,52 +20,59 @@ class WireError(ValueError):
     """Bytes that are not a message of this version of maskstream."""
 
 
-class End(Struct, frozen=True, tag="end"):
-    """No more frames of this stream follow. Comes back to capture when the last stage has seen it."""
+class FrameHeader(Struct, frozen=True, tag="frame"):
+    """All of a frame but its pixels, which are in `slot` of its stream's shared memory, the segment with that id.
+
+    A stream may have the name of one that has ended, and a message of that one may come late.
+    """
 
     stream: str
-
-
-class Sweep(Struct, frozen=True, tag="sweep"):
-    """Walks behind the frames; frames before `before_seq` that are not back when it is back are lost."""
-
-    stream: str
-    before_seq: int
-
-
-class Ticket(Struct, frozen=True, array_like=True):
-    """What became of a frame: its outcome, its age when it ended, and how many faces it had."""
-
+    segment: int
     seq: int
-    outcome: str
-    age_ns: int
-    faces: int
+    captured_ns: int
+    height: int
+    width: int
+    faces: tuple[Face, ...]
+    media_ms: float | None
+    name: str
+    live: bool
+    corrupt: bool
+    candidates: tuple[Face, ...]
+    slot: int
+
+    def with_pixels(self, image: np.ndarray) -> Frame:
+        """The frame, with its picture."""
+        return Frame(
+            stream=self.stream,
+            seq=self.seq,
+            captured_ns=self.captured_ns,
+            image=image,
+            faces=self.faces,
+            media_ms=self.media_ms,
+            name=self.name,
+            live=self.live,
+            corrupt=self.corrupt,
+            candidates=self.candidates,
+            slot=self.slot,
+        )
 
 
 class Return(Struct, frozen=True, tag="return"):
-    """Tickets on their way back to capture."""
-
-    stream: str
-    tickets: tuple[Ticket, ...]
-
-
-class SweepRequest(Struct, frozen=True, tag="sweep_request"):
-    """From the supervisor to capture: a stage died and is back, find out what it took with it."""
+    """To capture: frames of its stream have ended. Which ones, and how, stands in their slots."""
 
     stream: str
 
 
 class Open(Struct, frozen=True, tag="open"):
-    """Walks ahead of the frames of a stream that was added while the run went on: where its memory and tickets are.
+    """From the supervisor to a stage: a stream was added while the run goes on; where its memory and its capture are.
 
-    `gone` are those that were removed before, by where their tickets returned to: what is kept of them can go. A name
-    may be used again, and this message may be older than what uses it; a place to return to never is.
+    `id` is that of the segment (transport/pool.py): its place may be another's by the time that this is read.
     """
 
     stream: str
     segment: str
+    id: int
     returns: str
-    gone: list[str]
 
 
 class Pause(Struct, frozen=True, tag="pause"):
@@ -120,102 +124,57 @@ class Refused(Struct, frozen=True, tag="refused"):
     reason: str
 
 
-class _FrameHeader(Struct, frozen=True, tag="frame"):
-    stream: str
-    seq: int
-    captured_ns: int
-    height: int
-    width: int
-    faces: tuple[Face, ...]
-    media_ms: float | None
-    name: str
-    live: bool
-    corrupt: bool
-    candidates: tuple[Face, ...]
-    slot: int | None
-
-
-Message = Frame | End | Sweep | Return | SweepRequest | Open | Pause | Command | Ready | Beat | Refused
-Pixels = Callable[[str, int, int, int, int], "np.ndarray | None"]
-"""(stream, slot, seq, height, width) -> the picture in shared memory, None if it is no longer that frame's."""
+Message = FrameHeader | Return | Open | Pause | Command | Ready | Beat | Refused
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(
-    _FrameHeader | End | Sweep | Return | SweepRequest | Open | Pause | Command | Ready | Beat | Refused  # type: ignore[arg-type]
-)
+_decoder = msgspec.msgpack.Decoder(Message)  # type: ignore[arg-type]
 
 
-def encode(message: Message, with_pixels: bool = False) -> list[Any]:
-    """The parts of a message. A frame's pixels go along if asked for, or if they are in no slot."""
-    if not isinstance(message, Frame):
-        return [VERSION + _encoder.encode(message)]
-    carried = with_pixels or message.slot is None
-    height, width = message.image.shape[:2]
-    header = _FrameHeader(
-        stream=message.stream,
-        seq=message.seq,
-        captured_ns=message.captured_ns,
+def encode(message: Message) -> bytes:
+    """A message as bytes."""
+    return VERSION + _encoder.encode(message)
+
+
+def encode_frame(frame: Frame, segment: int) -> bytes:
+    """The header of a frame that lies in a slot of a segment, as bytes."""
+    assert frame.slot is not None, f"{frame} is in no slot"
+    height, width = frame.image.shape[:2]
+    header = FrameHeader(
+        stream=frame.stream,
+        segment=segment,
+        seq=frame.seq,
+        captured_ns=frame.captured_ns,
         height=height,
         width=width,
-        faces=message.faces,
-        media_ms=message.media_ms,
-        name=message.name,
-        live=message.live,
-        corrupt=message.corrupt,
-        candidates=message.candidates,
-        slot=None if carried else message.slot,
+        faces=frame.faces,
+        media_ms=frame.media_ms,
+        name=frame.name,
+        live=frame.live,
+        corrupt=frame.corrupt,
+        candidates=frame.candidates,
+        slot=frame.slot,
     )
-    parts: list[Any] = [VERSION + _encoder.encode(header)]
-    if carried:
-        parts.append(np.ascontiguousarray(message.image))
-    return parts
+    return VERSION + _encoder.encode(header)
 
 
-def decode(parts: Sequence[Any], pixels: Pixels | None = None) -> Message | None:
-    """The message in these parts; None for a frame whose slot was given to another one meanwhile.
-
-    `pixels` finds pictures that lie in shared memory. Raises WireError for anything that is no message.
-    """
-    head = parts[0]
-    if head[:1] != VERSION:
-        raise WireError(f"message of version {head[:1].hex() or 'none'}, this is version {VERSION.hex()}")
+def decode(data: bytes | memoryview) -> Message:
+    """The message in these bytes. Raises WireError for anything that is none."""
+    if data[:1] != VERSION:
+        raise WireError(f"message of version {bytes(data[:1]).hex() or 'none'}, this is version {VERSION.hex()}")
     try:
-        message = _decoder.decode(memoryview(head)[1:])
+        message: Message = _decoder.decode(memoryview(data)[1:])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"not a message: {error}") from None
-    if not isinstance(message, _FrameHeader):
-        return message
-    if not (0 < message.height < MAX_SIDE_PX and 0 < message.width < MAX_SIDE_PX and message.seq >= 0):
-        raise WireError(f"frame of {message.width}x{message.height} px with seq {message.seq}")
-    image = _carried(message, parts) if message.slot is None else _in_slot(message, pixels)
-    if image is None:
-        return None
-    return Frame(
-        stream=message.stream,
-        seq=message.seq,
-        captured_ns=message.captured_ns,
-        image=image,
-        faces=message.faces,
-        media_ms=message.media_ms,
-        name=message.name,
-        live=message.live,
-        corrupt=message.corrupt,
-        candidates=message.candidates,
-        slot=message.slot,
-    )
+    if isinstance(message, FrameHeader) and not (
+        0 < message.height < MAX_SIDE_PX and 0 < message.width < MAX_SIDE_PX and message.seq >= 0 and message.slot >= 0
+    ):
+        raise WireError(f"frame of {message.width}x{message.height} px with seq {message.seq} in slot {message.slot}")
+    return message
 
 
-def _carried(header: _FrameHeader, parts: Sequence[Any]) -> np.ndarray:
-    shape = (header.height, header.width, 3)
-    size = header.height * header.width * 3
-    if len(parts) != 2 or memoryview(parts[1]).nbytes != size:
-        raise WireError(f"frame of {header.width}x{header.height} px without its {size} bytes of pixels")
-    image = np.frombuffer(parts[1], np.uint8).reshape(shape)
-    image.setflags(write=False)  # the view on a received buffer is writable: so OpenCV itself refuses to draw on it
-    return image
-
-
-def _in_slot(header: _FrameHeader, pixels: Pixels | None) -> np.ndarray | None:
-    if pixels is None or header.slot is None:
-        raise WireError("frame in shared memory on a link that carries pixels")
-    return pixels(header.stream, header.slot, header.seq, header.height, header.width)
+def decode_header(data: bytes) -> FrameHeader:
+    """The header that was noted beside a frame's pixels."""
+    message = decode(data)
+    if not isinstance(message, FrameHeader):
+        raise WireError(f"{message} is noted where a frame should be")
+    return message

@@ -68,7 +68,7 @@ class Frame:
     `live` says that newer pictures replace older ones: nothing may wait for long. Of a file each frame counts.
     `corrupt` says that the decoder marks the picture as damaged: it is shown, and nothing is decided by it.
     `candidates` are places that may be faces, found only where faces are to be hidden; they are not counted.
-    `slot` is where the pixels lie in the stream's shared memory, None where they came in the message.
+    `slot` is where the pixels lie in the stream's shared memory, None where a stage is used without a run.
 
     >>> Frame("door", 7, 0, np.zeros((480, 640, 3), np.uint8))
     Frame(door #7, 640x480, 0 faces)

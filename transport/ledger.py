@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from transport.pool import AGE_STEP, FLYING, OUTCOMES, PENDING, STATES, Pool
+from transport import header as at
+from transport.pool import Pool
+from transport.slot import FREE, NEWEST, place_of, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +62,35 @@ class Ledger:
 
 
 def read_ledger(pool: Pool) -> Ledger:
-    """The account as it stands. While frames move, `in_flight` may be off by those that moved during the reading."""
-    header, slots = pool.header, pool.slots
-    counts = {name: int(count) for name, count in zip(OUTCOMES, header["counts"], strict=True)}
-    span_ns = int(header["last_shown_ns"]) - int(header["first_shown_ns"])
+    """The account as it stands. It balances at every moment, also in the middle of a step, or of one that died."""
+    numbers = pool.numbers()
+    words = numbers[at.HEADER : at.HEADER + pool.count]
+    seqs = numbers[at.HEADER + pool.count : at.HEADER + 2 * pool.count]
+    corrupt = numbers[at.HEADER + 5 * pool.count : at.HEADER + 6 * pool.count]
+    if numbers[at.JOURNAL]:  # capture is counting, or died while it did
+        slot, bucket = numbers[at.J_SLOT], numbers[at.J_BUCKET]
+        numbers[at.COUNTS + numbers[at.J_OUTCOME]] = numbers[at.J_COUNT]
+        for counter, then in ((at.CAPTURED, at.J_CAPTURED), (at.FACES, at.J_FACES), (at.CORRUPT, at.J_CORRUPT)):
+            numbers[counter] = numbers[then]
+        if bucket < at.AGE_BUCKETS:
+            numbers[at.AGES + bucket] = numbers[at.J_AGES]
+        if slot < pool.count:
+            words[slot] = word(FREE)
+    flying = [slot for slot in range(pool.count) if place_of(words[slot]) >= NEWEST]
+    # A slot is numbered one store before `captured` says so.
+    captured = max([numbers[at.CAPTURED], *(seqs[slot] + 1 for slot in flying if place_of(words[slot]) == NEWEST)])
+    counts = dict(zip(at.OUTCOMES, numbers[at.COUNTS : at.COUNTS + len(at.OUTCOMES)], strict=True))
     return Ledger(
-        captured=int(header["captured"]),
+        captured=captured,
         shown=counts["shown"],
         dropped={name: count for name, count in counts.items() if count and name not in ("", "shown")},
-        in_flight=int(np.count_nonzero((slots["state"] == FLYING) | (slots["state"] == PENDING))),
-        faces=int(header["faces"]),
-        corrupt=int(header["corrupt"]),
-        state=STATES[int(header["state"])],
-        span_s=span_ns / 1e9,
-        paced_fps=float(header["paced_fps"]),
-        ages=header["ages"].copy(),
+        in_flight=len(flying),
+        faces=numbers[at.FACES],
+        corrupt=numbers[at.CORRUPT] + sum(corrupt[slot] for slot in flying),
+        state=at.STATES[numbers[at.STATE]],
+        span_s=(numbers[at.LAST_SHOWN_NS] - numbers[at.FIRST_SHOWN_NS]) / 1e9,
+        paced_fps=numbers[at.PACED_MHZ] / 1000,
+        ages=np.array(numbers[at.AGES : at.AGES + at.AGE_BUCKETS], np.uint64),
     )
 
 
@@ -84,4 +100,4 @@ def percentile_ms(ages: np.ndarray, percent: float) -> float | None:
     if total == 0:
         return None
     bucket = int(np.searchsorted(np.cumsum(ages), total * percent / 100))
-    return float(f"{0.1 * AGE_STEP ** (bucket - 0.5):.3g}")
+    return float(f"{0.1 * at.AGE_STEP ** (bucket - 0.5):.3g}")

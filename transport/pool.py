@@ -1,173 +1,173 @@
-"""The shared memory of one stream: slots for pixels, and the counters that survive any process.
+"""The shared memory of one stream: the counters, whose each slot is, what is known of its frame, and the pixels.
 
 The segment is an anonymous file in memory (memfd) that the supervisor creates and the workers open through
 /proc. It has no name in /dev/shm, so nothing can stay behind: it goes when the last process that maps it goes,
 however that one dies. Nor is it bound by the size of /dev/shm, which is 64 MB in many containers.
 
-Capture is the only writer of the counters and of the slots' states; whoever ends a frame's life writes `outcome`,
-`age_ns` and `faces` of its slot, so that a ticket whose message is lost is still counted for what it was. A stage that
-keeps a frame for later writes `held`, and when it passes it on, how long that was (`waited_ns`).
+All numbers are 64 bits wide and aligned, and written one at a time. Capture is the only writer of the counters; a
+slot is written by whoever its word names (transport/slot.py).
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import secrets
 from typing import Self
 
 import numpy as np
 
 from transport import bookmark
+from transport import header as at
+from transport.slot import Numbers
 
-OUTCOMES = ("", "shown", "superseded", "stale", "lost", "undecodable", "stopped")
-"""What can become of a frame. `stopped`: it was under way when the run was told to stop."""
-STATES = ("opening", "flowing", "away", "ended", "failed", "paused")
-FREE, WRITING, PENDING, FLYING = range(4)
-HELD_SLOTS = 64  # for frames that a stage keeps, which free their tickets: 2 s of 30 pictures/s
-MAX_SLOTS = 66 + HELD_SLOTS  # tickets <= 64, and two for the reader: the newest picture and the one being written
-AGE_BUCKETS = 256
-AGE_STEP = 1.06  # bucket i holds ages up to 0.1 ms * 1.06**i: 6 % apart, the last at 4.7 minutes
+NOTE_BYTES = 128 << 10  # what can be known of a frame: about a thousand faces. Takes memory only when it is written
 
-_HEADER = np.dtype(
-    [
-        ("slots", "u4"),
-        ("state", "u4"),
-        ("slot_bytes", "u8"),
-        ("captured", "u8"),
-        ("counts", "u8", len(OUTCOMES)),
-        ("faces", "u8"),
-        ("corrupt", "u8"),
-        ("spare", "u8"),
-        ("paced_fps", "f8"),
-        ("finished", "u8"),
-        ("first_shown_ns", "u8"),
-        ("last_shown_ns", "u8"),
-        ("ages", "u8", AGE_BUCKETS),
-    ]
-)
-_SLOT = np.dtype(
-    [
-        ("seq", "u8"),
-        ("age_ns", "u8"),
-        ("waited_ns", "u8"),
-        ("faces", "u4"),
-        ("state", "u2"),
-        ("outcome", "u2"),
-        ("held", "u2"),
-    ],
-    align=True,
-)
+_PER_SLOT = 10  # word, seq, outcome, age_ns, faces, corrupt, held_ns, waited_ns, and the size of two notes
 _PAGE = mmap.PAGESIZE
-_BOOKMARKS = _HEADER.itemsize + MAX_SLOTS * _SLOT.itemsize
-_HEAD_BYTES = -(-(_BOOKMARKS + bookmark.BYTES) // _PAGE) * _PAGE
+
+
+class SegmentGone(ValueError):
+    """There is no such segment any more, or what is there is another's."""
 
 
 def create_segment(name: str, slots: int, spare: int = 0) -> int:
     """A new segment without room for pixels yet; returns its file descriptor, which keeps it alive.
 
-    `spare` slots more are for frames that are held.
+    `spare` slots more are for frames that stages keep.
     """
-    fd = os.memfd_create(f"maskstream-{name}")
-    os.ftruncate(fd, _HEAD_BYTES)
-    pool = Pool(fd)
-    pool.header["slots"], pool.header["spare"] = slots + spare, spare
-    pool.close()
+    fd, slots = os.memfd_create(f"maskstream-{name}"), slots + spare
+    os.ftruncate(fd, _notes_at(slots) + 2 * slots * NOTE_BYTES)
+    with mmap.mmap(fd, _PAGE) as page:
+        page[: 8 * at.SLOT_BYTES] = np.array([secrets.randbits(63) | 1, slots, spare], np.uint64).tobytes()
     return fd
 
 
+def _bookmarks_at(slots: int) -> int:
+    return 8 * (at.HEADER + slots * _PER_SLOT)
+
+
+def _notes_at(slots: int) -> int:
+    return _pages(_bookmarks_at(slots) + bookmark.BYTES)
+
+
+def _pages(nbytes: int) -> int:
+    return -(-nbytes // _PAGE) * _PAGE
+
+
 class Pool:
-    """One process's view of a stream's segment, from a file descriptor or a path such as /proc/12/fd/7."""
+    """One process's view of a stream's segment, from a file descriptor or a path such as /proc/12/fd/7.
 
-    def __init__(self, segment: int | str) -> None:
-        self._fd = os.dup(segment) if isinstance(segment, int) else os.open(segment, os.O_RDWR | os.O_CLOEXEC)
-        self._head = mmap.mmap(self._fd, _HEAD_BYTES)
-        self.header = np.frombuffer(self._head, _HEADER, count=1)[0]
-        self.slots = np.frombuffer(self._head, _SLOT, count=MAX_SLOTS, offset=_HEADER.itemsize)[: self._slots()]
-        self.bookmarks = bookmark.Bookmarks(memoryview(self._head)[_BOOKMARKS:])
-        self.states, self._seqs = self.slots["state"], self.slots["seq"]  # views, made once
-        self._held = self.slots["held"]
+    `head` is the header, `words` says whose each slot is, `seqs` which frame is in it; `outcomes` (of OUTCOMES; 0:
+    its way has not ended), `ages_ns`, `faces` are written by who ends its way. `corrupt` is 1 for a damaged picture.
+    `held_ns` is since when a stage keeps a frame (0: none does), `waited_ns` how long one did. `count` is how many
+    slots there are, `spare` of them for frames that are kept, `id` tells the segment from any other.
+    Raises SegmentGone if there is no segment, or not the one with this `id` (0: any).
+    """
+
+    def __init__(self, segment: int | str, id: int = 0) -> None:
+        try:
+            self._fd = os.dup(segment) if isinstance(segment, int) else os.open(segment, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise SegmentGone(f"{segment}: {error.strerror}") from None
+        try:
+            with mmap.mmap(self._fd, _PAGE) as page:
+                own_id, slots, spare = np.frombuffer(page[: 8 * at.SLOT_BYTES], np.uint64).tolist()
+            if not 0 < slots <= at.MAX_SLOTS or (id and id != own_id):
+                raise SegmentGone(f"{segment} is another's by now")
+            self._data_at = _notes_at(slots) + 2 * slots * NOTE_BYTES
+            memory = memoryview(mmap.mmap(self._fd, self._data_at))
+        except (OSError, ValueError) as error:  # what mmap says of a pipe, or of a file that is too short
+            os.close(self._fd)
+            raise error if isinstance(error, SegmentGone) else SegmentGone(f"{segment} is no segment") from None
+        numbers = memory[: _bookmarks_at(slots)].cast("Q")
+        self.bookmarks = bookmark.Bookmarks(memory[_bookmarks_at(slots) : _notes_at(slots)])
+        self.count, self.spare, self.id = slots, spare, own_id
+        self.head: Numbers = numbers[: at.HEADER]
+        arrays: list[Numbers] = [numbers[at.HEADER + i * slots : at.HEADER + (i + 1) * slots] for i in range(_PER_SLOT)]
+        self.words, self.seqs, self.outcomes, self.ages_ns, self.faces, self.corrupt = arrays[:6]
+        self.held_ns, self.waited_ns = arrays[6:8]
+        self.note_sizes = numbers[at.HEADER + 8 * slots : at.HEADER + 10 * slots]
+        self.notes = memory[_notes_at(slots) :]
+        self._numbers = numbers
         self._data: mmap.mmap | None = None
+        self._views: dict[tuple[int, int, int], np.ndarray] = {}
 
-    def _slots(self) -> int:
-        return int(self.header["slots"]) or MAX_SLOTS
+    @property
+    def slot_bytes(self) -> int:
+        """Bytes that fit into a slot; 0 before the first picture."""
+        return self.head[at.SLOT_BYTES]
 
-    def count(self, state: int) -> int:
-        """How many slots are in a state. Of a dozen, a list tells in a third of numpy's time."""
-        return self.states.tolist().count(state)
+    @property
+    def finished(self) -> bool:
+        """Whether the source has ended and all its frames are home."""
+        return bool(self.head[at.FINISHED])
 
-    def first(self, state: int) -> int | None:
-        """The first slot in a state; None if there is none."""
-        states: list[int] = self.states.tolist()
-        return states.index(state) if state in states else None
+    def end(self) -> None:
+        """Say that no more frames come. By capture, or when it lives no more."""
+        self.head[at.ENDED] = self.head[at.CAPTURED] + 1
 
-    def count_flying(self) -> int:
-        """How many frames are under way and not held: so many tickets are in use."""
-        rows = zip(self.states.tolist(), self._held.tolist(), strict=True)
-        return sum(state == FLYING and not held for state, held in rows)
+    def set_state(self, name: str) -> None:
+        """Say how the source is."""
+        self.head[at.STATE] = at.STATES.index(name)
 
-    def slot_of(self, seq: int) -> int | None:
-        """The slot in which frame `seq` flies; None if it does not."""
-        seqs = self._seqs.tolist()
-        slot = seqs.index(seq) if seq in seqs else None  # numbers are unique, but for the 0 of slots not used yet
-        return slot if slot is not None and self.states.item(slot) == FLYING else None
+    def numbers(self) -> list[int]:
+        """All numbers of the header and the slots as they stood at one moment, even while others write them."""
+        before = bytes(self._numbers)
+        for _ in range(20):
+            after = bytes(self._numbers)
+            if after == before:
+                break
+            before = after
+        return memoryview(before).cast("Q").tolist()
+
+    def note(self, slot: int, place: int, header: bytes) -> None:
+        """Write down what is known of a frame, for whoever will have it at `place`.
+
+        There are two notes for each slot, used in turns: a death in the middle of this one leaves the one that the
+        owner of the slot was given. Raises ValueError if it is too long.
+        """
+        if len(header) > NOTE_BYTES:
+            raise ValueError(f"what is known of the frame takes {len(header)} bytes, there is room for {NOTE_BYTES}")
+        turn = 2 * slot + (place & 1)
+        self.notes[turn * NOTE_BYTES : turn * NOTE_BYTES + len(header)] = header
+        self.note_sizes[turn] = len(header)
+
+    def noted(self, slot: int, place: int) -> bytes:
+        """What was noted for the owner of a slot at `place`."""
+        turn = 2 * slot + (place & 1)
+        return bytes(self.notes[turn * NOTE_BYTES : turn * NOTE_BYTES + self.note_sizes[turn]])
 
     def grow(self, nbytes: int) -> None:
         """Make every slot `nbytes` large. Only capture, and only while no slot is in use: the layout moves.
 
         A slot takes memory when it is first written: a fast pipeline uses two or three of them.
         """
-        slot_bytes = -(-nbytes // _PAGE) * _PAGE
-        os.ftruncate(self._fd, _HEAD_BYTES + slot_bytes * len(self.slots))
-        self.header["slot_bytes"] = slot_bytes
-
-    @property
-    def slot_bytes(self) -> int:
-        """Bytes that fit into a slot; 0 before the first picture."""
-        return int(self.header["slot_bytes"])
+        slot_bytes = _pages(nbytes)
+        os.ftruncate(self._fd, self._data_at + slot_bytes * self.count)
+        self.head[at.SLOT_BYTES] = slot_bytes
 
     def pixels(self, slot: int, height: int, width: int) -> np.ndarray:
         """The (height, width, 3) uint8 picture in a slot, writable; raises ValueError if it does not fit."""
         slot_bytes, size = self.slot_bytes, height * width * 3
-        if not 0 <= slot < len(self.slots) or size > slot_bytes:
-            raise ValueError(
-                f"no room for {width}x{height} px in slot {slot} of {len(self.slots)} x {slot_bytes} bytes"
-            )
-        end = slot_bytes * len(self.slots)
+        if not 0 <= slot < self.count or size > slot_bytes:
+            raise ValueError(f"no room for {width}x{height} px in slot {slot} of {self.count} x {slot_bytes} bytes")
+        end = slot_bytes * self.count
         if self._data is None or len(self._data) < end:
-            self._data = mmap.mmap(self._fd, end, offset=_HEAD_BYTES)
+            self._data = mmap.mmap(self._fd, end, offset=self._data_at)
+            self._views.clear()
         return np.frombuffer(self._data, np.uint8, count=size, offset=slot * slot_bytes).reshape(height, width, 3)
 
-    def read(self, slot: int, seq: int, height: int, width: int) -> np.ndarray | None:
-        """The picture of frame `seq`, read-only; None if the slot belongs to another frame by now."""
-        if not self.holds(slot, seq):
-            return None
-        image = self.pixels(slot, height, width)
-        image.setflags(write=False)
-        return image
-
-    def holds(self, slot: int, seq: int) -> bool:
-        """Whether the slot still is that frame's: checked before and after use, so that no torn picture is shown."""
-        if not 0 <= slot < len(self.slots):
-            raise ValueError(f"no slot {slot} in a pool of {len(self.slots)}")
-        return self._seqs.item(slot) == seq and self.states.item(slot) == FLYING
-
-    def end(self, slot: int, seq: int, outcome: str, age_ns: int, faces: int) -> None:
-        """Write down what became of a frame, beside its pixels; the message to capture says the same."""
-        if self.holds(slot, seq):
-            self.slots["age_ns"][slot] = age_ns
-            self.slots["faces"][slot] = faces
-            self.slots["outcome"][slot] = OUTCOMES.index(outcome)
-
-    def hold(self, slot: int, seq: int) -> None:
-        """Write down that a stage keeps a frame."""
-        if self.holds(slot, seq):
-            self._held[slot] = 1
-
-    def let_go(self, slot: int, seq: int, waited_ns: int) -> None:
-        """Write down that a frame that was kept goes on."""
-        if self.holds(slot, seq):
-            self.slots["waited_ns"][slot] = waited_ns
-            self._held[slot] = 0
+    def picture(self, slot: int, height: int, width: int) -> np.ndarray:
+        """The same, read-only: for those who may not change it."""
+        view = self._views.get((slot, height, width))
+        if view is None or len(self._data or ()) < self.slot_bytes * self.count:
+            if len(self._views) > 4 * self.count:  # a folder of pictures, each of its own size
+                self._views.clear()
+            view = self.pixels(slot, height, width)
+            view.setflags(write=False)
+            self._views[slot, height, width] = view
+        return view
 
     def close(self) -> None:
         """Let go of the memory. The arrays handed out keep their own hold on it."""

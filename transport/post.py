@@ -1,194 +1,282 @@
-"""A stage's post in the way of the frames: takes them in, passes them on, sends the tickets back."""
+"""A stage's links in the way of the frames: hears of them, takes them, passes them on, sends them home.
+
+The word in a frame's slot says whose it is (transport/slot.py); a message only tells of it. So a message may come
+late, twice, before another one or not at all: who hears of a frame looks at its word, and once a second, and when it
+starts, a stage looks at all slots of its streams.
+"""
 
 from __future__ import annotations
 
 import logging
-import math
-import re
 import time
-from typing import Self
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
 
-import numpy as np
-import zmq
-
-from transport.channel import Inbox, Outbox
-from transport.codec import End, Message, Open, Return, Sweep, Ticket, WireError
+from transport import header as at
+from transport.codec import FrameHeader, Message, Open, Return, WireError, encode_frame
 from transport.frame import Ended, Frame, Held
-from transport.pool import Pool
-from transport.spec import Spec
+from transport.journal import LOST
+from transport.pool import Pool, SegmentGone
+from transport.slot import MAX_TRIES
+from transport.spec import Spec, StreamPlace
+from transport.station import Station
 from transport.trace import Trace
 
-_LOOK_S = 0.1  # how long to wait for a frame before looking whether the run ends
-_HELD_NS = 200_000  # tickets of frames that follow each other more quickly go back together
+log = logging.getLogger("transport")
+
+_LISTEN_S = 0.1  # how long to wait for a frame before looking whether the run ends
+_KEPT_LISTEN_S = 0.05  # while frames are kept, as transport/worker.py asks the stage then
+_LOOK_NS = 1_000_000_000  # how often to look for frames that no message told of
+_ENDED_NS = 100_000_000  # how often to look for streams that have ended
+_HELD_NS = 200_000  # frames that end one after the other more quickly are told of together
+
+
+class Receiver(Protocol):
+    """Where messages arrive: transport/channel.py, or a list in a test."""
+
+    def receive(self, timeout_s: float, on_junk: Callable[[WireError], None] | None) -> Message | None:
+        """The next message, or None if none came in time."""
+
+
+class Sender(Protocol):
+    """Where messages leave."""
+
+    def send(self, message: Message | bytes) -> None:
+        """Send a message, or one that is encoded already."""
+
+    def close(self) -> None:
+        """Send no more."""
 
 
 class Post:
-    """A stage's place in the way of the frames: its inbox, the next one's, and the tickets' way back."""
+    """What one life of a stage does with its streams: `gather` gives frames, `pass_on` takes what became of them.
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], spec: Spec, trace: Trace) -> None:
-        self._spec, self._trace = spec, trace
-        self._pools = {name: Pool(place.segment) for name, place in spec.streams.items()}
-        self._inbox = Inbox(context, spec.inbox)
-        self._context = context
-        self._outbox = Outbox(context, spec.outbox) if spec.outbox else None
-        self._returns = {name: Outbox(context, place.returns) for name, place in spec.streams.items()}
-        self._addresses = {name: place.returns for name, place in spec.streams.items()}
-        self._shares_memory = not spec.inbox.startswith("tcp://")
-        self._due: dict[str, list[Ticket]] = {}
-        self._due_since_ns = 0
+    `connect` makes the way to a capture. An `outbox` of None: this is the last stage. `clock_ns` is monotonic.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        inbox: Receiver,
+        outbox: Sender | None,
+        connect: Callable[[str], Sender],
+        trace: Trace,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        open_pool: Callable[[str, int], Pool] = Pool,
+    ) -> None:
+        self._spec, self._inbox, self._outbox, self._connect = spec, inbox, outbox, connect
+        self._trace, self._clock_ns, self._open_pool = trace, clock_ns, open_pool
+        self._stations: dict[str, Station] = {}
+        self._homes: dict[str, Sender] = {}
+        self._later: dict[str, StreamPlace] = {}  # of streams that have the name of one that has ended
+        self._due: deque[tuple[Station, int, FrameHeader | None]] = deque()  # frames to take, in order of their streams
+        self._sent_home: set[str] = set()
+        self._sent_home_ns = self._looked_ns = self._asked_ns = 0
         self.held: dict[tuple[str, int], Frame] = {}  # of this batch, not passed on yet
-        self.kept: dict[tuple[str, int], int] = {}  # for later batches, and since when, ns
-        self._behind: list[End | Sweep] = []  # what waits behind those
-        self.closed: list[str] = []  # streams that `gather` learnt to be gone; those whose source failed send no End
+        self.kept: set[tuple[str, int]] = set()  # for later batches
+        for stream, place in spec.streams.items():
+            self._open(stream, place)
+        self._tell_again()
+        self._look()
 
-    def gather(self) -> tuple[list[Frame], End | Sweep | Open | None]:
-        """Up to `batch` frames that wait already, or come within `wait_ms` of the first; and what stopped the row."""
+    def _open(self, stream: str, place: StreamPlace) -> None:
+        if stream in self._stations:
+            if self._stations[stream].pool.id != place.id:
+                self._later[stream] = place
+            return
+        try:
+            pool = self._open_pool(place.segment, place.id)
+        except SegmentGone:  # the stream was removed again meanwhile
+            return
+        self._stations[stream] = Station(stream, pool, self._spec.place, self._spec.life)
+        self._homes[stream] = self._connect(place.returns)
+
+    def _tell_again(self) -> None:
+        """Tell of what is under way from here: word of it may have died with the life before."""
+        for station in self._stations.values():
+            self._sent_home.add(station.stream)
+            if self._outbox is not None:
+                for slot in station.offers():
+                    self._outbox.send(station.pool.noted(slot, self._spec.place + 1))
+
+    def _look(self) -> None:
+        """Look for frames that are this stage's, whether a message told of them or not."""
+        self._looked_ns = self._clock_ns()
+        for station in self._stations.values():
+            self._due.extend((station, slot, None) for slot in station.own())
+
+    def gather(self) -> list[Frame]:
+        """Up to `batch` frames that wait already, or come within `wait_ms` of the first.
+
+        A frame that a life before died with comes alone: if this one dies, too, it was that frame and none beside it.
+        """
         batch: list[Frame] = []
-        if self.closed:
-            self._behind = [message for message in self._behind if message.stream not in self.closed]
-            self.kept = {key: since_ns for key, since_ns in self.kept.items() if key[0] not in self.closed}
-            self.closed.clear()
-        deadline_s, message = 0.0, None
+        deadline_ns = 0
         while len(batch) < self._spec.batch:
-            message = self._receive(max(0.0, deadline_s - time.monotonic()) if batch else _LOOK_S)
-            if not isinstance(message, Frame):
+            if not self._due:
+                idle_s = _KEPT_LISTEN_S if self.kept else _LISTEN_S
+                left_s = max(0.0, (deadline_ns - self._clock_ns()) / 1e9) if batch else idle_s
+                if not self._listen(left_s):
+                    break
+                continue  # what was heard may be no frame, or one that another message told of before
+            station, slot, header = self._due[0]
+            suspect = station.tries(slot) > 0
+            if suspect and batch:
                 break
-            deadline_s = deadline_s or time.monotonic() + self._spec.wait_ms / 1e3
-            batch.append(message)
+            self._due.popleft()
+            if (frame := self._take(station, slot, header)) is not None:
+                deadline_ns = deadline_ns or self._clock_ns() + round(self._spec.wait_ms * 1e6)
+                batch.append(frame)
+                if suspect:
+                    break
         self.held = {(frame.stream, frame.seq): frame for frame in batch}
         self._trace.took(len(batch))
-        return batch, message if isinstance(message, End | Sweep | Open) else None
+        return batch
 
-    def _receive(self, timeout_s: float) -> Message | None:
-        """The next frame, End or Sweep of a stream of this run, or word of a new one.
+    def _listen(self, timeout_s: float) -> bool:
+        """Hear one message, or look; False if there is nothing.
 
-        Before it waits for one, tickets due go back.
+        Before it waits for a message, capture is told of the frames that have ended.
         """
-        pixels = self._pixels if self._shares_memory else None
-        message = self._inbox.receive(0, pixels, on_junk=warn)
+        if self._clock_ns() - self._looked_ns > _LOOK_NS:
+            self._look()
+            if self._due:
+                return True
+        message = self._inbox.receive(0, warn)
         if message is None:
-            self.send_back()
-            message = self._inbox.receive(timeout_s, pixels, on_junk=warn) if timeout_s else None
-        if isinstance(message, Open) and self._open(message):
-            return message
-        if isinstance(message, Frame | End | Sweep) and message.stream in self._pools:
-            return message
-        if message is not None:
+            self.send_home()
+            message = self._inbox.receive(timeout_s, warn) if timeout_s else None
+        if isinstance(message, FrameHeader):
+            self._heard(message)
+        elif isinstance(message, Open):
+            self._open(message.stream, StreamPlace(message.segment, message.id, message.returns))
+            self._looked_ns = 0  # frames of it may have been told of before
+        elif message is not None:
             warn(WireError(f"{message} does not belong here"))
-        return None
+        return message is not None
 
-    def _open(self, new: Open) -> bool:
-        """Get ready for a stream that was added; False for one that is not this run's."""
-        folder = self._spec.control.rpartition("/")[0]
-        ours = re.fullmatch(rf"/proc/{self._spec.parent}/fd/\d+", new.segment)
-        if not ours or new.returns.rpartition("/")[0] != folder:
-            return False
-        is_known = self._addresses.get(new.stream) == new.returns
-        ended = [name for name, returns in self._addresses.items() if returns in new.gone]
-        for gone in {*ended, *(() if is_known else self._pools.keys() & {new.stream})}:
-            del self._addresses[gone]
-            self._pools.pop(gone).close()
-            self._returns.pop(gone).close()
-            self._due.pop(gone, None)
-            self.closed.append(gone)
-        if not is_known:
-            try:
-                self._pools[new.stream] = Pool(new.segment)
-            except (OSError, ValueError):  # it was removed again meanwhile, or is no stream's
-                return False
-            self._returns[new.stream] = Outbox(self._context, new.returns)
-            self._addresses[new.stream] = new.returns
-        return True
+    def _heard(self, header: FrameHeader) -> None:
+        station = self._stations.get(header.stream)
+        if station is None or header.segment != station.pool.id:
+            return  # of a stream that has ended, or that the supervisor has not told of yet
+        if station.is_next(header.slot, header.seq):
+            self._due.append((station, header.slot, header))
+        else:
+            self._due.extend((station, slot, None) for slot in station.own())
 
-    def _pixels(self, stream: str, slot: int, seq: int, height: int, width: int) -> np.ndarray | None:
-        pool = self._pools.get(stream)
-        if pool is None:
-            raise WireError(f"frame of a stream that is not of this run: {stream}")
-        try:
-            return pool.read(slot, seq, height, width)
-        except ValueError as error:
-            raise WireError(str(error)) from None
+    def _take(self, station: Station, slot: int, header: FrameHeader | None) -> Frame | None:
+        """The frame of a slot, now this life's; None if there is no work to do on it."""
+        station.take(slot)
+        if station.outcome(slot):  # a life before had ended it, and died before it could send it home
+            self._home(station, slot)
+            return None
+        if header is None:
+            header = station.known(slot)
+        frame = header.with_pixels(station.pool.picture(slot, header.height, header.width))
+        if station.tries(slot) > MAX_TRIES:
+            log.warning("%s #%d is lost: %d lives died with it", frame.stream, frame.seq, MAX_TRIES)
+            self._end(station, frame, LOST, self._clock_ns() - frame.captured_ns)
+            return None
+        return frame
 
     def pass_on(self, result: Frame | Ended | Held) -> None:
-        """Send a frame to the next stage, or its ticket back; not if its slot was given away meanwhile."""
+        """Give a frame to the next stage, or home; not if the supervisor has counted it as `stopped` meanwhile."""
         frame = result if isinstance(result, Frame) else result.frame
-        key, now_ns = (frame.stream, frame.seq), time.monotonic_ns()
-        pool = self._pools.get(frame.stream)
-        kept_ns = self.kept.pop(key, None)
-        if kept_ns is None:
+        key, slot = (frame.stream, frame.seq), frame.slot
+        was_kept = key in self.kept
+        if was_kept:
+            self.kept.remove(key)
+        else:
             del self.held[key]  # KeyError: the stage yielded a frame that it was not given
-        if pool is None:  # its stream was removed while the frame was kept
-            return
-        slot = pool.slot_of(frame.seq) if frame.slot is None else frame.slot
-        if frame.slot is not None and not pool.holds(frame.slot, frame.seq):
+        station = self._stations.get(frame.stream)
+        assert slot is not None
+        if station is None or not station.holds(slot):
             return
         if isinstance(result, Held):
-            self.kept[key] = now_ns
-            if slot is not None:
-                pool.hold(slot, frame.seq)
-            self._due.setdefault(frame.stream, [])  # no ticket, but capture is to look: it may send another frame
+            station.keep(slot, self._clock_ns())
+            self.kept.add(key)
+            self._tell_home(station)  # capture is to look: it may send another frame
             return
-        if kept_ns is not None and slot is not None:
-            pool.let_go(slot, frame.seq, now_ns - kept_ns)
+        if was_kept:
+            station.let_go(slot, self._clock_ns())
         if isinstance(result, Ended):
-            age_ns = time.monotonic_ns() - frame.captured_ns if result.age_ns is None else result.age_ns
-            if frame.slot is not None:
-                pool.end(frame.slot, frame.seq, result.outcome, age_ns, len(frame.faces))
-            self._trace.ended(frame, result.outcome, age_ns)
-            self._due.setdefault(frame.stream, []).append(Ticket(frame.seq, result.outcome, age_ns, len(frame.faces)))
-            if time.monotonic_ns() - self._due_since_ns > _HELD_NS:
-                self.send_back()
+            age_ns = self._clock_ns() - frame.captured_ns if result.age_ns is None else result.age_ns
+            self._end(station, frame, at.OUTCOMES.index(result.outcome), age_ns)
         elif self._outbox is None:
             raise TypeError(f"the last stage must end each frame, but passed on {frame}")
         else:
+            header = encode_frame(frame, station.pool.id)
             self._trace.passed(frame)
-            self._outbox.send(frame)
+            try:
+                station.pass_on(slot, header)
+            except ValueError as error:
+                log.warning("%s #%d is lost: %s", frame.stream, frame.seq, error)
+                self._end(station, frame, LOST, self._clock_ns() - frame.captured_ns)
+            else:
+                self._outbox.send(header)
 
-    def send_back(self) -> None:
-        """Send the tickets of the frames that ended.
+    def _end(self, station: Station, frame: Frame, outcome: int, age_ns: int) -> None:
+        assert frame.slot is not None
+        self._trace.ended(frame, at.OUTCOMES[outcome], age_ns)
+        station.end(frame.slot, outcome, max(0, age_ns), len(frame.faces))
+        self._tell_home(station)
 
-        Each message wakes two threads of ZeroMQ and the receiver, which costs more than all the rest of a ticket's way.
+    def _home(self, station: Station, slot: int) -> None:
+        station.send_home(slot)
+        self._tell_home(station)
+
+    def _tell_home(self, station: Station) -> None:
+        self._sent_home.add(station.stream)
+        if self._clock_ns() - self._sent_home_ns > _HELD_NS:
+            self.send_home()
+
+    def send_home(self) -> None:
+        """Tell the captures of the frames that have ended.
+
+        Each message wakes two threads of ZeroMQ and the receiver, which costs more than all the rest of a frame's way.
         """
-        for stream, tickets in self._due.items():
-            self._returns[stream].send(Return(stream, tuple(tickets)))
-        self._due.clear()
-        self._due_since_ns = time.monotonic_ns()
+        for stream in self._sent_home:
+            self._homes[stream].send(Return(stream))
+        self._sent_home.clear()
+        self._sent_home_ns = self._clock_ns()
 
-    def free_to_go(self, behind: End | Sweep | Open | None) -> list[End | Sweep | Open]:
-        """Of what has come behind frames, this too, that which waits for no frames that are kept."""
-        if isinstance(behind, Open):
-            return [behind]
-        free: list[End | Sweep | Open] = []
-        coming, self._behind = [*self._behind, *([behind] if behind else [])], []
-        for message in coming:
-            waits = self._is_behind_kept(message) or any(one.stream == message.stream for one in self._behind)
-            (self._behind if waits else free).append(message)
-        return free
+    def ended(self) -> list[str]:
+        """The streams that have ended and whose frames have all passed: tell the stage, then `let_go` of them.
 
-    def _is_behind_kept(self, message: End | Sweep) -> bool:
-        """Whether frames that came before it are kept."""
-        before_seq = message.before_seq if isinstance(message, Sweep) else math.inf
-        return any(stream == message.stream and seq < before_seq for stream, seq in self.kept)
+        Looked for ten times a second, not between one frame and the next.
+        """
+        now_ns = self._clock_ns()
+        if now_ns - self._asked_ns < _ENDED_NS:
+            return []
+        self._asked_ns = now_ns
+        return [stream for stream, station in self._stations.items() if station.over]
 
-    def forward(self, message: End | Sweep | Open) -> None:
-        """Pass on what walks between the frames; the last stage gives End and Sweep back to capture."""
-        self.send_back()
-        if isinstance(message, Open) and self._outbox is None:
-            return
-        (self._outbox or self._returns[message.stream]).send(message)
+    def let_go(self, streams: list[str]) -> None:
+        """Forget streams that have ended, when the stage knows it. The last stage says so to their captures."""
+        gone = [self._stations.pop(stream) for stream in streams]
+        self.kept = {(stream, seq) for stream, seq in self.kept if stream not in streams}
+        if self._outbox is None:
+            for station in gone:
+                station.closed()
+                self._sent_home.add(station.stream)
+        self.send_home()
+        for station in gone:
+            self._homes.pop(station.stream).close()
+            station.pool.close()
+            if station.stream in self._later:
+                self._open(station.stream, self._later.pop(station.stream))
+                self._looked_ns = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.send_back()
-        self._inbox.close()  # first: context.term() waits for every open socket
-        for link in [*self._returns.values(), *([self._outbox] if self._outbox else [])]:
+    def close(self) -> None:
+        """Tell what is to be told, and let go of all."""
+        self.send_home()
+        for link in [*self._homes.values(), *([self._outbox] if self._outbox else [])]:
             link.close()
-        for pool in self._pools.values():
-            pool.close()
+        for station in self._stations.values():
+            station.pool.close()
 
 
 def warn(error: WireError) -> None:
     """Say that something came which is no message of this run; it is ignored."""
-    logging.getLogger("transport").warning("ignored a message: %s", error)
+    log.warning("ignored a message: %s", error)

@@ -6,9 +6,13 @@ import msgspec
 
 
 class StreamPlace(msgspec.Struct, frozen=True):
-    """Where a stream's shared memory is, and where its tickets go back to."""
+    """Where a stream's shared memory is, and where its capture hears what has ended.
+
+    `id` is that of the segment: by the time that somebody opens it, its path may be another's.
+    """
 
     segment: str
+    id: int
     returns: str
 
 
@@ -27,9 +31,9 @@ class TraceSpec(msgspec.Struct, frozen=True):
 class Spec(msgspec.Struct, frozen=True):
     """All that a worker is told by the supervisor. An empty `outbox`: the last stage; `aside`: none at all.
 
-    `added`: a source that came while the run went on; the stages learn of it by a message ahead of its frames.
-    `first` is the stream that the run began with first.
-    `gone` are the streams that were removed before, as Open has them.
+    `life` is the number of this life of the process; none is used twice in a run. `place` is where frames are that
+    this stage has (transport/slot.py). `added`: a source that came while the run went on. `first` is the stream that
+    the run began with first.
     """
 
     process: str
@@ -48,5 +52,6 @@ class Spec(msgspec.Struct, frozen=True):
     parent: int = 0
     aside: bool = False
     added: bool = False
-    gone: list[str] = []
+    place: int = 0
+    life: int = 0
     trace: TraceSpec | None = None

@@ -73,7 +73,7 @@ class Stage:
     says that it is ready (model loaded, warmed up); the end of `batches` says that it must close what it opened.
     An empty batch means that nothing came for a while (half a second, less while frames are held), or that a stream has
     ended (`context.ended`); that is told when all its frames have gone on.
-    `batch` and `wait_ms` say how many frames are gathered; `listen` is where they arrive: `ipc`, or a tcp address.
+    `batch` and `wait_ms` say how many frames are gathered, `keeps` how many of a stream the function may hold.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Stage:
     config: Any
     batch: int = 1
     wait_ms: float = 0.0
-    listen: str = "ipc"
+    keeps: int = 0
 
 
 @dataclass(frozen=True, slots=True)

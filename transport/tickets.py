@@ -1,7 +1,7 @@
-"""The tickets of one stream: who may send a frame, what became of each, and what a dead stage took with it.
+"""The tickets of one stream: who may send a frame, and what became of each.
 
-captured = shown + dropped by reason + in flight, at every moment and across the death of any process: every
-step writes first what loses nothing if the process dies right after it.
+captured = shown + dropped by reason + under way, at every moment and across the death of any process: every step
+writes first what loses nothing if the process dies right after it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from transport.codec import End, Pause, Return, Sweep, SweepRequest, Ticket
+from transport import header as at
+from transport.codec import Message, Pause, encode_frame
 from transport.frame import Frame
-from transport.pool import AGE_BUCKETS, AGE_STEP, FLYING, FREE, OUTCOMES, PENDING, STATES, WRITING, Pool
+from transport.journal import STOPPED, count_home, count_skipped, recover_captured
+from transport.pool import Pool
+from transport.slot import DONE, FILLING, FIRST, FREE, NEWEST, place_of, publish, word
 from transport.trace import Trace
 
-_LOST, _SHOWN = OUTCOMES.index("lost"), OUTCOMES.index("shown")
+_OF_AGE = {at.OUTCOMES.index(name) for name in ("shown", "stale")}  # the governor looks at the ages of these
+_DONE = word(DONE)
 _POLL_S = 0.1
 
-Receive = Callable[[float, bool], Iterable[Return | Sweep | End | SweepRequest | Pause]]
-"""Gives what has come back. Waits up to so many seconds for it, or, if it is not awaited, only for being woken.
+Receive = Callable[[float, bool], Iterable[Message]]
+"""Gives what has come. Waits up to so many seconds for it, or, if it is not awaited, only for being woken.
 
 Woken by each message, capture used a tenth more CPU on a live frame (3.1 instead of 2.8 ms).
 """
@@ -35,37 +39,40 @@ class Stopping(Exception):
 class Tickets:
     """What capture holds of a stream: slots to write into, tickets to send with, and the ledger.
 
-    `receive` brings returned tickets, `forward` sends a Sweep or End behind the frames, `stopping` says that
-    the run must stop. One thread (the one that built this) collects returns; a reader thread may take rooms and
-    number pictures.
+    `life` is the number of this life of the process. `receive` brings word of frames that have ended, `send` tells
+    the first stage of a frame (its header), `stopping` says that the run must stop. One thread (the one that built
+    this) takes frames home; a reader thread may take rooms and number pictures.
     """
 
     def __init__(
         self,
         stream: str,
         pool: Pool,
+        life: int,
         receive: Receive,
-        forward: Callable[[Sweep | End], None],
+        send: Callable[[bytes], None],
         stopping: Callable[[], bool] = lambda: False,
         trace: Trace | None = None,
     ) -> None:
         self.stream = stream
-        self.limit = len(pool.slots) - int(pool.header["spare"]) - 2
-        self._pool, self._receive, self._forward, self.stopping = pool, receive, forward, stopping
+        self.limit = pool.count - pool.spare - 2
+        self._pool, self._life, self._receive, self._send, self._told_to_stop = pool, life, receive, send, stopping
         self._trace = trace or Trace()
         self._changed = threading.Condition()
         self._collector = threading.get_ident()
         self._writing: int | None = None  # the slot that `room` gave and `number` has not taken yet
         self.paused = False  # somebody wants the source to be let alone
-        self._end_sent = False
-        self._end_returned = False
+        self._finishing = False
         self._oldest_ns: int | None = None
+        self._pending = 0  # frames that have their number and no ticket
+        self.in_flight = 0  # frames that were sent and are not home
+        self._free: list[int] = []
         self._recover()
 
     @property
     def captured(self) -> int:
         """Pictures taken from the source so far, in all lives of this process: the next seq."""
-        return int(self._pool.header["captured"])
+        return self._pool.head[at.CAPTURED]
 
     @property
     def bookmarks(self) -> tuple[tuple[int, bytes], ...]:
@@ -73,9 +80,13 @@ class Tickets:
         return self._pool.bookmarks.read(self.captured)
 
     @property
-    def in_flight(self) -> int:
-        """Frames that were sent and are not back."""
-        return self._pool.count(FLYING)
+    def ended(self) -> bool:
+        """Whether an earlier life of this process has said that no more frames come."""
+        return bool(self._pool.head[at.ENDED])
+
+    def stopping(self) -> bool:
+        """Whether no more pictures are wanted."""
+        return self._finishing or self._told_to_stop()
 
     def oldest_ms(self) -> float | None:
         """The age of the oldest frame that was drawn, or dropped for its age, since this was last asked; None: none.
@@ -91,11 +102,11 @@ class Tickets:
 
     def paced(self, fps: float) -> None:
         """Note down that the source is held to that rate, 1/s; 0: it is not."""
-        self._pool.header["paced_fps"] = fps
+        self._pool.head[at.PACED_MHZ] = round(fps * 1000)
 
     def state(self, name: str) -> None:
         """Say how the source is: opening, flowing, away, ended, failed, paused."""
-        self._pool.header["state"] = STATES.index(name)
+        self._pool.set_state(name)
 
     def room(self, height: int, width: int) -> np.ndarray:
         """A free slot to write a picture into, (height, width, 3) uint8. Called again, it gives the same slot.
@@ -104,15 +115,12 @@ class Tickets:
         """
         pool, nbytes = self._pool, height * width * 3
         if nbytes > pool.slot_bytes:
-            self.wait(lambda: not (pool.count(PENDING) or pool.count(FLYING)))
-            pool.states[:] = FREE
+            self.wait(lambda: not (self._pending or self.in_flight))
             pool.grow(nbytes)
-            self._writing = None
         if self._writing is None:
-            self.wait(lambda: pool.first(FREE) is not None)
-            self._writing = pool.first(FREE)
-            pool.states[self._writing] = WRITING
-        assert self._writing is not None
+            self.wait(lambda: bool(self._free))
+            self._writing = self._free.pop()
+            publish(pool.words, self._writing, word(FILLING, self._life))
         return pool.pixels(self._writing, height, width)
 
     def number(
@@ -124,43 +132,58 @@ class Tickets:
         live: bool = False,
         corrupt: bool = False,
     ) -> Frame:
-        """The picture just written into the room, as a frame: it is captured now, and pending."""
+        """The picture just written into the room, as a frame: it is captured now, and waits for a ticket."""
+        image.setflags(write=False)
+        pool, slot = self._pool, self._writing
+        assert slot is not None, "room() comes before number()"
         with self._changed:
-            slot, seq = self._writing, self.captured
-            assert slot is not None, "room() comes before number()"
-            self._writing = None
-            row = self._pool.slots[slot : slot + 1]
-            row["seq"], row["outcome"], row["held"], row["waited_ns"], row["state"] = seq, 0, 0, 0, PENDING
-            self._pool.header["captured"] = seq + 1
-            self._pool.header["corrupt"] += corrupt
+            if self._finishing:
+                raise Stopping
+            self._writing, seq = None, self.captured
+            about = {"media_ms": media_ms, "name": name, "live": live, "corrupt": corrupt}
+            frame = Frame(self.stream, seq, captured_ns, image, slot=slot, **about)  # type: ignore[arg-type]
+            pool.seqs[slot], pool.outcomes[slot], pool.corrupt[slot] = seq, 0, corrupt
+            pool.held_ns[slot] = pool.waited_ns[slot] = 0
+            pool.note(slot, FIRST, encode_frame(frame, pool.id))
+            publish(pool.words, slot, word(NEWEST, self._life))
+            pool.head[at.CAPTURED] = seq + 1  # set, not added to: a life that finds NEWEST sets it again
+            self._pending += 1
             self._changed.notify_all()
         self._trace.captured(seq, captured_ns)
-        image.setflags(write=False)
-        return Frame(
-            self.stream, seq, captured_ns, image, media_ms=media_ms, name=name, live=live, corrupt=corrupt, slot=slot
-        )
-
-    def fly(self, frame: Frame) -> Frame:
-        """Mark a pending frame as under way, right before it is sent."""
-        self._pool.states[frame.slot] = FLYING
         return frame
 
-    def drop(self, frame: Frame, outcome: str) -> None:
-        """End a pending frame that was not sent."""
+    def fly(self, frame: Frame) -> Frame:
+        """Give a numbered frame to the first stage; `tell` it afterwards."""
+        assert frame.slot is not None
         with self._changed:
-            self._count(int(frame.slot or 0), OUTCOMES.index(outcome))
+            self._pending, self.in_flight = self._pending - 1, self.in_flight + 1
+            publish(self._pool.words, frame.slot, word(FIRST))
+        return frame
+
+    def tell(self, slot: int | None) -> None:
+        """Send word of a frame that was given to the first stage."""
+        assert slot is not None
+        self._send(self._pool.noted(slot, FIRST))
+
+    def drop(self, frame: Frame, outcome: str) -> None:
+        """End a numbered frame that was not sent."""
+        assert frame.slot is not None
+        with self._changed:
+            if self._finishing:  # it was counted as stopped
+                return
+            self._pending -= 1
+            self._count(frame.slot, at.OUTCOMES.index(outcome))
         self._trace.gone(frame.seq, outcome)
 
     def skip(self, outcome: str) -> None:
         """Count a picture that gave no frame (undecodable)."""
         with self._changed:
             seq = self.captured
-            self._pool.header["captured"] += 1
-            self._pool.header["counts"][OUTCOMES.index(outcome)] += 1
+            count_skipped(self._pool, at.OUTCOMES.index(outcome))
         self._trace.gone(seq, outcome)
 
     def wait(self, until: Callable[[], bool], patience_s: float = math.inf, lazily: bool = False) -> bool:
-        """Wait until something holds, taking in returned tickets; False if out of patience. Raises Stopping.
+        """Wait until something holds, taking frames home; False if out of patience. Raises Stopping.
 
         `lazily`: while there are free tickets, those that come back do not end the wait.
         """
@@ -179,92 +202,71 @@ class Tickets:
         return True
 
     def has_free(self) -> bool:
-        """Whether a frame may be sent."""
-        return self._pool.count_flying() < self.limit
+        """Whether a frame may be sent. Those that a stage keeps have no ticket."""
+        return self.in_flight < self.limit or (self._pool.spare > 0 and self.in_flight - self._kept() < self.limit)
+
+    def _kept(self) -> int:
+        return sum(since_ns > 0 for since_ns in self._pool.held_ns.tolist())
 
     def finish(self) -> None:
-        """Send End and wait until all that was sent is back: then nothing is in flight. Raises Stopping never."""
-        self._end_sent = True
-        self._forward(End(self.stream))
-        while not (self._end_returned and self.in_flight == 0):
+        """Say that no more frames come, and wait until all that was sent is home. Raises Stopping never."""
+        pool = self._pool
+        with self._changed:
+            self._finishing = True
+            for slot in range(pool.count):
+                if place_of(pool.words[slot]) == NEWEST:  # it was read, and the run ends before it had a ticket
+                    self._count(slot, STOPPED)
+            self._pending = 0
+            pool.end()
+        while self.in_flight or not pool.head[at.CLOSED]:
             self.collect(_POLL_S)
         self.state("ended")
-        self._pool.header["finished"] = 1
+        pool.head[at.FINISHED] = 1
         self._trace.stopped()
 
     def collect(self, timeout_s: float, awaited: bool = True) -> None:
-        """Take in what has come back: within the time if it is awaited, else when woken, or when the time is over."""
+        """Take home what has ended: wait for word of it if it is awaited, else until woken or out of time."""
         for message in self._receive(timeout_s, awaited):
-            if isinstance(message, Return):
-                for ticket in message.tickets:
-                    self._settle(ticket)
-            elif isinstance(message, Sweep):
-                self._swept(message)
-            elif isinstance(message, SweepRequest):
-                self._sweep()
-            elif isinstance(message, Pause):
+            if isinstance(message, Pause):
                 self.paused = message.paused
-            else:
-                self._end_returned = True
+        pool = self._pool
+        words = pool.words.tolist()
+        if _DONE in words:
+            for slot in [slot for slot, word in enumerate(words) if word == _DONE]:
+                self._take_home(slot)
 
-    def _settle(self, ticket: Ticket) -> None:
-        slot = self._pool.slot_of(ticket.seq)
-        if slot is not None:
-            row = self._pool.slots[slot]
-            row["age_ns"], row["faces"] = ticket.age_ns, ticket.faces
-            self._oldest_ns = max(self._oldest_ns or 0, ticket.age_ns - int(row["waited_ns"]))
-            with self._changed:
-                self._count(slot, OUTCOMES.index(ticket.outcome))
-            self._trace.home(ticket.seq)
-
-    def _sweep(self) -> None:
-        self._forward(Sweep(self.stream, self.captured))
-        if self._end_sent:
-            self._forward(End(self.stream))  # the one sent before may have died with the stage
-
-    def _swept(self, sweep: Sweep) -> None:
-        """The way is first in, first out: what was sent before the sweep and is not back will not come."""
-        slots = self._pool.slots
-        for slot in np.flatnonzero((slots["state"] == FLYING) & (slots["seq"] < sweep.before_seq)):
-            outcome = int(slots["outcome"][slot]) or _LOST
-            with self._changed:
-                self._count(int(slot), outcome)
-            self._trace.gone(int(slots["seq"][slot]), OUTCOMES[outcome])
+    def _take_home(self, slot: int) -> None:
+        pool = self._pool
+        seq, outcome, age_ns = pool.seqs[slot], pool.outcomes[slot], pool.ages_ns[slot] - pool.waited_ns[slot]
+        if outcome in _OF_AGE:
+            self._oldest_ns = max(self._oldest_ns or 0, age_ns)
+        with self._changed:
+            self.in_flight -= 1
+            self._count(slot, outcome)
+        self._trace.home(seq)
 
     def _count(self, slot: int, outcome: int) -> None:
-        header, row = self._pool.header, self._pool.slots[slot]
-        row["state"] = FREE  # before the counter: a death in between is found by _recover, a second count would not be
-        header["counts"][outcome] += 1
-        if outcome == _SHOWN:
-            now_ns = time.monotonic_ns()
-            header["first_shown_ns"] = header["first_shown_ns"] or now_ns
-            header["last_shown_ns"] = now_ns
-            header["faces"] += row["faces"]
-            header["ages"][age_bucket(int(row["age_ns"]))] += 1
+        count_home(self._pool, slot, outcome)
+        self._free.append(slot)
         self._changed.notify_all()
 
     def _recover(self) -> None:
-        """Go on where an earlier life of this process stood: frames under way are swept for, the rest is lost."""
-        header, slots = self._pool.header, self._pool.slots
-        slots["state"][slots["state"] != FLYING] = FREE
-        missing = self.captured - int(header["counts"].sum()) - self.in_flight
-        header["counts"][_LOST] += missing
-        if self.in_flight:
-            self._sweep()
+        """Go on where an earlier life of this process stood.
 
-
-def settle_rest(pool: Pool) -> int:
-    """After the end of all processes: frames that were still under way are `stopped`. Returns how many."""
-    header, slots = pool.header, pool.slots
-    known = slots["outcome"][slots["state"] == FLYING]
-    for outcome in known[known > 0]:
-        header["counts"][outcome] += 1
-    slots["state"] = FREE
-    rest = int(header["captured"]) - int(header["counts"].sum())
-    header["counts"][OUTCOMES.index("stopped")] += rest
-    return rest
-
-
-def age_bucket(age_ns: int) -> int:
-    """The bucket of the age histogram that an age falls into."""
-    return min(AGE_BUCKETS - 1, max(0, math.ceil(math.log(max(age_ns, 1) / 1e5, AGE_STEP))))
+        What it was counting is counted, a picture that it was writing is forgotten, and one that had its number flies,
+        ticket or not. The first stage is told again of what it has not taken: word of it may have died with that life.
+        """
+        pool = self._pool
+        recover_captured(pool)
+        places = [place_of(word) for word in pool.words]
+        for slot in sorted(range(pool.count), key=pool.seqs.__getitem__):
+            if places[slot] == FILLING:
+                publish(pool.words, slot, word(FREE))
+            elif places[slot] == NEWEST:
+                publish(pool.words, slot, word(FIRST))
+        words = list(pool.words)
+        self._free = [slot for slot in reversed(range(pool.count)) if words[slot] == word(FREE)]
+        self.in_flight = pool.count - len(self._free)
+        for slot in sorted(range(pool.count), key=pool.seqs.__getitem__):
+            if words[slot] == word(FIRST):
+                self.tell(slot)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import importlib
 import logging
 import os
@@ -29,14 +30,14 @@ import zmq
 from configs.errors import InputError
 from configs.redact import learn_options
 from transport.channel import Inbox, Outbox
-from transport.codec import Beat, End, Open, Pause, Ready, Refused, Return, Sweep, SweepRequest
+from transport.codec import Beat, Message, Ready, Refused
 from transport.frame import Frame
 from transport.pool import Pool
 from transport.post import Post, warn
 from transport.spec import Spec
 from transport.stage import StageContext, StageFunction
 from transport.tickets import Stopping, Tickets
-from transport.trace import tracing
+from transport.trace import Trace, tracing
 
 REFUSED_EXIT = 2
 _BEAT_S = 0.5
@@ -139,35 +140,34 @@ class Worker:
         return time.process_time_ns() - self._ready_cpu_ns if self._is_ready else 0
 
     def _run_stage(self, function: StageFunction, config: object) -> None:
-        with tracing(self.spec) as trace, Post(self.zmq, self.spec, trace) as post:
+        spec = self.spec
+        with (
+            tracing(spec) as trace,
+            Inbox(self.zmq, spec.inbox) as inbox,
+            contextlib.closing(self._post(inbox, trace)) as post,
+        ):
             for result in function(config, self._feed(post), self.stage):
                 post.pass_on(result)
 
-    def _feed(self, post: Post) -> Iterator[list[Frame]]:
-        """Frames for the stage, as many as wait; End and Sweep go on when all frames before them have.
+    def _post(self, inbox: Inbox, trace: Trace) -> Post:
+        connect = functools.partial(Outbox, self.zmq)
+        return Post(self.spec, inbox, connect(self.spec.outbox) if self.spec.outbox else None, connect, trace)
 
-        An End when the stage has heard of it, too: with the answer to a removal its files are finished.
-        """
+    def _feed(self, post: Post) -> Iterator[list[Frame]]:
+        """Frames for the stage, as many as wait, and the names of streams that have ended."""
         self._ready()
         stage, idle_since_s = self.stage, time.monotonic()
         while not self.stopping.is_set():
-            batch, behind = post.gather()
+            batch = post.gather()
             if batch or time.monotonic() - idle_since_s > (_KEPT_TICK_S if post.kept else _TICK_S):
                 yield from self._handed(batch, post)
                 idle_since_s = time.monotonic()
-            if post.closed:
-                yield from self._heard(post.closed, post)
-            for message in post.free_to_go(behind):
-                if isinstance(message, End):
-                    yield from self._heard([message.stream], post)
-                post.forward(message)
+            if ended := post.ended():
+                stage.ended.extend(ended)
+                yield from self._handed([], post)
+                stage.ended.clear()
+                post.let_go(ended)  # now that the stage knows: with the answer to a removal its files are finished
         stage.busy_since_ns = time.monotonic_ns()  # closing files counts as work: a hang there is found, too
-
-    def _heard(self, ended: list[str], post: Post) -> Iterator[list[Frame]]:
-        """Word for the stage that streams have ended."""
-        self.stage.ended.extend(ended)
-        yield from self._handed([], post)
-        self.stage.ended.clear()
 
     def _handed(self, batch: list[Frame], post: Post) -> Iterator[list[Frame]]:
         """The batch, until the stage asks for the next one."""
@@ -186,46 +186,35 @@ class Worker:
         spec, stage, wake_fd = self.spec, self.stage, os.eventfd(0, os.EFD_NONBLOCK)
         stage.wake = lambda: os.eventfd_write(wake_fd, 1)
         stage.ready = self._ready
+        place = spec.streams[spec.stream]
         with (
             tracing(spec) as trace,
-            Pool(spec.streams[spec.stream].segment) as pool,
+            Pool(place.segment, place.id) as pool,
             Outbox(self.zmq, spec.outbox) as outbox,
             Inbox(self.zmq, spec.inbox, wake_fd) as inbox,
         ):
-            place = spec.streams[spec.stream]
 
-            def forward(message: Sweep | End) -> None:
-                if isinstance(message, Sweep):
-                    announce()  # a stage that died may have taken word of this stream with it
-                outbox.send(message)
-
-            def announce() -> None:
-                if spec.added:
-                    outbox.send(Open(spec.stream, place.segment, place.returns, spec.gone))
-
-            def receive(timeout_s: float, awaited: bool) -> Iterator[Return | Sweep | End | SweepRequest | Pause]:
+            def receive(timeout_s: float, awaited: bool) -> Iterator[Message]:
                 if not awaited:
                     select.select([wake_fd], [], [], timeout_s)
                 message = inbox.receive(timeout_s if awaited else 0, on_junk=warn)
                 with contextlib.suppress(BlockingIOError):
                     os.eventfd_read(wake_fd)
                 while message is not None:
-                    kinds = Return | Sweep | End | SweepRequest | Pause
-                    if isinstance(message, kinds) and message.stream == spec.stream:
-                        yield message
+                    yield message
                     message = inbox.receive(0, on_junk=warn)
 
-            announce()
-            tickets = Tickets(spec.stream, pool, receive, forward, self.stopping.is_set, trace)
+            tickets = Tickets(spec.stream, pool, spec.life, receive, outbox.send, self.stopping.is_set, trace)
             try:
-                for frame in function(config, tickets, stage):
+                for frame in () if tickets.ended else function(config, tickets, stage):
                     self.frames += 1
                     self.batches += 1
                     assert isinstance(frame, Frame), "capture numbers its pictures; it ends none itself"
                     trace.passed(frame)
-                    outbox.send(frame)
+                    tickets.tell(frame.slot)
             except Stopping:
                 pass
+            self._ready()  # also if an earlier life had said that its source has ended, and died before all was home
             tickets.finish()
 
 

@@ -16,7 +16,7 @@ from prometheus_client.core import InfoMetricFamily as Info
 from prometheus_client.registry import Collector
 
 from tell.status import Status
-from transport.pool import AGE_STEP
+from transport.header import AGE_STEP
 from web.known import Known
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -58,7 +58,7 @@ class Changes:
     async def _ask(self, action: str, stream: str, source: bytes = b"", status: int = 200) -> web.Response:
         number = next(self._numbers)
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
-        [message] = encode(Command(number, action, stream, source))
+        message = encode(Command(number, action, stream, source))
         await self._link.send(message)
         try:
             answer = await asyncio.wait_for(waiting, ANSWER_S)

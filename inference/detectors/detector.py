@@ -98,7 +98,6 @@ class Detector(ABC):
             every=self.config.every,
             candidates=self.config.candidates,
             threads=self.config.threads,
-            listen=self.config.listen,
         )
         return self.config == measured
 

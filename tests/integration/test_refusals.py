@@ -48,8 +48,6 @@ class Evil:
         (["--source", "{ok}", "--tickets", "0"], 1, "tickets"),
         (["--source", "{ok}", "--width", "640"], 1, "width"),
         (["--source", "{ok}", "--config", "{bad}/unknown.yaml"], 1, r"unknown\.yaml:2: detect\.widht"),
-        (["--source", "{ok}", "--set", "detect.listen=tcp://0.0.0.0:99"], 1, r"detect\.listen"),
-        (["--source", "{ok}", "--set", "overlay.listen=tcp://127.0.0.1:{port}"], 1, "{port}.*in use"),
         (["--source", "{ok}", "--set", "trace.every=-1"], 1, r"trace\.every.*>= 0"),
         (["--source", "{ok}", "--set", "trace.endpoint=ftp://me:s3cret@h/x"], 1, r"trace\.endpoint.*ftp://\*\*\*@h/x"),
         (["--source", "{ok}", "--model", "{bad}/text.onnx"], 1, r"text\.onnx"),

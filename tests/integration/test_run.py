@@ -14,9 +14,6 @@ import cv2
 import psutil
 import pytest
 
-from configs.schema import FILE_TICKETS
-from transport.codec import VERSION
-
 STAGES = ("capture-clip", "detect", "classify", "overlay")
 
 
@@ -67,7 +64,7 @@ def test_ffprobe_counts_the_same_and_finds_what_browsers_play(maskstream, clip):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_kill_9_of_a_stage_loses_only_what_it_held(maskstream, clip, stage):
+def test_kill_9_of_a_stage_loses_nothing(maskstream, clip, stage):
     run = maskstream("--source", clip(count=900), "--sink", "file:o.mp4", "--sink", "jsonl:o.jsonl", "--json")
     run.until(lambda: len(run.lines()) > 30)
     psutil.Process(run.stage(stage)).kill()
@@ -76,12 +73,13 @@ def test_kill_9_of_a_stage_loses_only_what_it_held(maskstream, clip, stage):
     assert stream["captured"] == 900
     assert balanced(stream)
     assert stream["in_flight"] == 0
-    lost = stream["dropped"].get("lost", 0)
-    assert lost <= FILE_TICKETS
+    assert (stream["shown"], stream["dropped"]) == (900, {})
     seqs = [line["seq"] for line in run.lines()]
-    assert len(seqs) == stream["shown"] == 900 - lost
-    assert seqs == sorted(set(seqs))
-    assert sum(frames_in(part) for part in run.folder.glob("o*.mp4")) >= 900 - lost - 1  # a new overlay, a new part
+    assert seqs == sorted(seqs)
+    assert set(seqs) == set(range(900))
+    assert len(seqs) <= 900 + (stage == "overlay")  # it may die between its sinks and their mark
+    parts = list(run.folder.glob("o*.mp4"))  # an overlay that starts again begins another one
+    assert sum(map(frames_in, parts)) >= 900 - 1
     assert run.report["stages"][stage.split("-")[0]]["restarts"] == 1
 
 
@@ -134,7 +132,7 @@ def test_a_stopped_stage_is_found_by_its_silence(maskstream, clip):
     psutil.Process(run.stage("classify")).suspend()
     assert run.wait() == 0
     stream = run.report["streams"]["clip"]
-    assert stream["shown"] + stream["dropped"]["lost"] == 600
+    assert (stream["shown"], stream["dropped"]) == (600, {})
     assert run.report["stages"]["classify"]["restarts"] == 1
 
 
@@ -163,38 +161,6 @@ def test_long_names_fit_into_a_socket_s_path(maskstream, clip, monkeypatch):
         run = maskstream("--source", clip("n" * 64 + ".mp4", count=5), "--sink", "null", "--json")
         assert run.wait() == 0, run.stderr
     assert run.report["streams"]["n" * 64]["shown"] == 5
-
-
-def test_a_tcp_link_carries_the_pixels(maskstream, clip):
-    ports = [free_port() for _ in range(2)]
-    detect, overlay = (f"listen=tcp://127.0.0.1:{port}" for port in ports)
-    run = maskstream("--source", clip(count=60), "--set", f"detect.{detect}", "--set", f"overlay.{overlay}",
-                     "--no-corner", "--sink", "file:o.mp4", "--json")  # fmt: skip
-    assert run.wait() == 0, run.stderr
-    stream = run.report["streams"]["clip"]
-    assert (stream["captured"], stream["shown"]) == (60, 60)
-    with av.open(str(run.folder / "o.mp4")) as video:
-        numbers = [clip.index_of(frame.to_ndarray(format="bgr24")) for frame in video.decode(video=0)]
-    assert numbers == list(range(60))
-
-
-def test_junk_on_a_tcp_link_is_ignored(maskstream, clip):
-    import zmq
-
-    port = free_port()
-    source = ("--source", clip(count=50), "--loop", "--realtime")
-    run = maskstream(*source, "--set", f"classify.listen=tcp://127.0.0.1:{port}", "--sink", "jsonl:o.jsonl", "--json")
-    run.until(lambda: len(run.lines()) > 5)
-    with zmq.Context() as context, context.socket(zmq.PUSH) as socket_:
-        socket_.connect(f"tcp://127.0.0.1:{port}")
-        for junk in (b"hello", b"", b"\x80\x04\x95K\x01.", VERSION + bytes(1000)):
-            socket_.send_multipart([junk, b"more"])
-    seen = len(run.lines())
-    run.until(lambda: len(run.lines()) > seen + 20)
-    run.signal(signal.SIGINT)
-    assert run.wait() == 0
-    assert run.report["stages"]["classify"]["restarts"] == 0
-    assert run.stderr.count("ignored a message") == 4
 
 
 def test_a_broken_picture_of_a_folder_is_skipped_counted_and_named(maskstream, tmp_path, clip):

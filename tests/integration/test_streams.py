@@ -33,6 +33,21 @@ def states(api) -> dict[str, str]:
     return {stream["name"]: stream["state"] for stream in api("GET")[1]}
 
 
+def test_a_stage_that_starts_while_a_stream_goes_lives_without_it(served, clip):
+    """It was told where the stream's memory is, and finds nothing there, or another's."""
+    run, api = served
+    assert api("POST", body={"source": str(clip("short.mp4", count=10))})[0] == 201
+    run.until(lambda: states(api)["short"] == "ended")
+    os.kill(run.stage("detect"), signal.SIGKILL)
+    run.until(lambda: "detect: died" in run.stderr)
+    assert api("DELETE", "/short") == (200, {"stream": "short"})
+    run.until(lambda: run.stderr.count("detect: ready") == 2)
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+    assert run.report["stages"]["detect"]["restarts"] == 1
+    assert "Traceback" not in run.stderr
+
+
 def test_a_stream_comes_pauses_and_goes_and_the_ledgers_balance(served, clip):
     run, api = served
     films = [clip(name, count=250) for name in ("yard.mp4", "hall.mp4")]

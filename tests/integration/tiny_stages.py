@@ -15,6 +15,14 @@ def slow_show(config: OverlayConfig, batches, context):
             yield Ended(frame, "shown", age_ns)
 
 
+def show_100(config: OverlayConfig, batches, context):
+    """Shows 100 frames per second, of all streams together."""
+    for frames in batches:
+        for frame in frames:
+            time.sleep(0.01)
+            yield Ended(frame, "shown")
+
+
 def show(config: OverlayConfig, batches, context):
     """Shows at once."""
     for frames in batches:

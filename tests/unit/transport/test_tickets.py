@@ -5,10 +5,16 @@ import os
 import numpy as np
 import pytest
 
-from transport.codec import End, Return, Sweep, SweepRequest, Ticket
+from transport import header as at
+from transport.codec import Pause, Return
+from transport.journal import age_bucket, settle_rest
 from transport.ledger import read_ledger
-from transport.pool import FLYING, FREE, OUTCOMES, Pool, create_segment
-from transport.tickets import Stopping, Tickets, age_bucket, settle_rest
+from transport.pool import Pool, SegmentGone, create_segment
+from transport.slot import DONE, FILLING, FIRST, FREE, NEWEST, place_of, word
+from transport.station import Station
+from transport.tickets import Stopping, Tickets
+
+LAST = FIRST  # a stage behind capture, which is the last one, too
 
 
 class Wire:
@@ -32,6 +38,12 @@ def segment():
 
 
 @pytest.fixture
+def pool(segment):
+    with Pool(segment) as pool:
+        yield pool
+
+
+@pytest.fixture
 def wire():
     return Wire()
 
@@ -41,9 +53,9 @@ def tickets(segment, wire):
     return life(segment, wire)
 
 
-def life(segment, wire):
+def life(segment, wire, number=1):
     wire.stopped = False
-    return Tickets("s", Pool(segment), wire.receive, wire.sent.append, lambda: wire.stopped)
+    return Tickets("s", Pool(segment), number, wire.receive, wire.sent.append, lambda: wire.stopped)
 
 
 def capture_one(tickets):
@@ -52,14 +64,18 @@ def capture_one(tickets):
     return tickets.fly(tickets.number(image, 0))
 
 
-def returned(frame, outcome="shown", age_ns=5_000_000, faces=1):
-    return Return("s", (Ticket(frame.seq, outcome, age_ns, faces),))
+def ended(wire, pool, frame, outcome="shown", age_ns=5_000_000, faces=1):
+    """The last stage takes the frame and ends it."""
+    station = Station("s", pool, LAST, 9)
+    station.take(frame.slot)
+    station.end(frame.slot, at.OUTCOMES.index(outcome), age_ns, faces)
+    wire.back.append(Return("s"))
 
 
-def test_only_as_many_frames_fly_as_there_are_tickets(tickets, wire):
+def test_only_as_many_frames_fly_as_there_are_tickets(tickets, wire, pool):
     frames = [capture_one(tickets), capture_one(tickets)]
     assert not tickets.has_free()
-    wire.back.append(returned(frames[0]))
+    ended(wire, pool, frames[0])
     assert tickets.wait(tickets.has_free)
 
 
@@ -69,20 +85,19 @@ def test_waiting_for_a_ticket_ends_when_the_run_does(tickets):
         tickets.wait(tickets.has_free)
 
 
-def test_the_ledger_balances_after_every_step(tickets, wire, segment):
+def test_the_ledger_balances_after_every_step(tickets, wire, pool):
     def ledger():
-        with Pool(segment) as pool:
-            account = read_ledger(pool)
+        account = read_ledger(pool)
         assert account.balanced, account
         return account
 
     first = capture_one(tickets)
     assert ledger().in_flight == 1
-    pending = tickets.number(tickets.room(4, 6), 0)
+    newest = tickets.number(tickets.room(4, 6), 0)
     assert ledger().in_flight == 2
-    tickets.drop(pending, "superseded")
+    tickets.drop(newest, "superseded")
     tickets.skip("undecodable")
-    wire.back.append(returned(first))
+    ended(wire, pool, first)
     tickets.collect(0)
     account = ledger()
     assert (account.captured, account.shown, account.in_flight) == (3, 1, 0)
@@ -90,123 +105,138 @@ def test_the_ledger_balances_after_every_step(tickets, wire, segment):
     assert account.faces == 1
 
 
-def test_pictures_that_are_marked_as_damaged_are_counted_across_lives(tickets, wire, segment):
+def test_pictures_that_are_marked_as_damaged_are_counted_across_lives(tickets, wire, segment, pool):
     for corrupt in (False, True, True):
         frame = tickets.fly(tickets.number(tickets.room(4, 6), 0, corrupt=corrupt))
         assert frame.corrupt == corrupt
-        wire.back.append(returned(frame))
+        ended(wire, pool, frame)
         tickets.collect(0)
-    again = life(segment, wire)
+    again = life(segment, wire, 2)
     assert again.number(again.room(4, 6), 0, corrupt=True).corrupt
-    with Pool(segment) as pool:
-        ledger = read_ledger(pool)
+    ledger = read_ledger(pool)
     assert (ledger.captured, ledger.shown, ledger.corrupt) == (4, 3, 3)
     assert ledger.balanced
     assert ledger.as_json()["corrupt"] == 3
 
 
-def test_a_ticket_that_comes_back_twice_counts_once(tickets, wire, segment):
+def test_a_frame_that_ended_is_taken_home_without_word_of_it_and_counts_once(tickets, wire, pool):
     frame = capture_one(tickets)
-    wire.back += [returned(frame), returned(frame, "stale")]
+    ended(wire, pool, frame)
+    wire.back[:] = []
     tickets.collect(0)
-    with Pool(segment) as pool:
-        assert read_ledger(pool).shown == 1
-        assert read_ledger(pool).dropped == {}
-
-
-def test_a_sweep_finds_what_was_lost_and_only_that(tickets, wire, segment):
-    lost = capture_one(tickets)
-    wire.back.append(SweepRequest("s"))
+    wire.back += [Return("s"), Return("s")]
     tickets.collect(0)
-    assert wire.sent == [Sweep("s", 1)]
-    behind = capture_one(tickets)  # sent after the sweep: may still come
-    wire.back.append(wire.sent[0])
-    tickets.collect(0)
-    with Pool(segment) as pool:
-        assert read_ledger(pool).dropped == {"lost": 1}
-        assert not pool.holds(lost.slot, lost.seq)
-        assert pool.holds(behind.slot, behind.seq)
+    assert (read_ledger(pool).shown, read_ledger(pool).in_flight) == (1, 0)
 
 
-def test_a_frame_that_was_shown_is_not_lost_when_its_return_is(tickets, wire, segment):
-    frame = capture_one(tickets)
-    with Pool(segment) as pool:
-        pool.end(frame.slot, frame.seq, "shown", 5, 3)
-    wire.back.append(Sweep("s", 1))
-    tickets.collect(0)
-    with Pool(segment) as pool:
-        account = read_ledger(pool)
-    assert (account.shown, account.faces, account.dropped) == (1, 3, {})
-
-
-def test_a_new_life_of_capture_goes_on_where_the_old_one_stood(tickets, wire, segment):
+def test_a_new_life_of_capture_goes_on_where_the_old_one_stood(tickets, wire, segment, pool):
     flying = capture_one(tickets)
-    tickets.number(tickets.room(4, 6), 0)  # pending when the process died
-    again = life(segment, wire)
+    newest = tickets.number(tickets.room(4, 6), 0)
+    tickets.room(4, 6)
+    assert place_of(pool.words[newest.slot]) == NEWEST
+    again = life(segment, wire, 2)
     assert again.captured == 2
-    assert wire.sent == [Sweep("s", 2)]
-    wire.back.append(returned(flying))
+    assert [place_of(word) for word in pool.words].count(FILLING) == 0
+    assert pool.words[newest.slot] == word(FIRST)  # it is sent, not forgotten
+    assert [pool.noted(frame.slot, FIRST) for frame in (flying, newest)] == wire.sent  # and told of, as is the other
+    ended(wire, pool, flying)
+    ended(wire, pool, newest)
     again.collect(0)
-    with Pool(segment) as pool:
-        account = read_ledger(pool)
-    assert (account.shown, account.dropped, account.in_flight) == (1, {"lost": 1}, 0)
+    account = read_ledger(pool)
+    assert (account.shown, account.dropped, account.in_flight) == (2, {}, 0)
 
 
-@pytest.mark.parametrize("half", ["counter only", "slot only"])
-def test_a_death_in_the_middle_of_counting_keeps_the_balance(tickets, wire, segment, half):
-    frame = capture_one(tickets)
-    with Pool(segment) as pool:
-        if half == "slot only":
-            pool.slots["state"][frame.slot] = FREE
-        else:
-            pool.slots["state"][frame.slot] = FREE
-            pool.header["counts"][OUTCOMES.index("shown")] += 1
-    life(segment, wire)
-    with Pool(segment) as pool:
+def test_a_life_that_dies_while_it_counts_is_counted_for_once(tickets, wire, segment, pool):
+    """After each of the writes of counting a frame home."""
+
+    class Dies(Exception):
+        pass
+
+    class Dying:
+        def __init__(self, view, writes):
+            self.view, self.writes = view, writes
+
+        def __getitem__(self, index):
+            return self.view[index]
+
+        def __setitem__(self, index, value):
+            if self.writes[0] == 0:
+                raise Dies
+            self.writes[0] -= 1
+            self.view[index] = value
+
+        def __iter__(self):
+            return iter(self.view)
+
+        def tolist(self):
+            return self.view.tolist()
+
+    died = 0
+    for after in range(40):
+        shown = read_ledger(pool).shown
+        ended(wire, pool, capture_one(tickets), faces=3)
+        writes = [after]
+        tickets._pool.head, tickets._pool.words = Dying(tickets._pool.head, writes), Dying(tickets._pool.words, writes)
+        try:
+            tickets.collect(0)
+        except Dies:
+            died += 1
         assert read_ledger(pool).balanced
+        tickets = life(segment, wire, after + 2)
+        tickets.collect(0)
+        account = read_ledger(pool)
+        assert (account.shown, account.in_flight, account.balanced) == (shown + 1, 0, True)
+        assert (account.faces, account.ages.sum()) == (3 * (shown + 1), shown + 1)
+    assert 10 < died < 40
 
 
-def test_finish_sends_end_and_waits_for_the_rest(tickets, wire, segment):
-    frame = capture_one(tickets)
-    wire.back += [returned(frame), End("s")]
+def test_finish_waits_for_the_rest_and_until_the_last_stage_knows(tickets, wire, pool):
+    frame, unsent = capture_one(tickets), tickets.number(tickets.room(4, 6), 0)
+    station = Station("s", pool, LAST, 9)
+    seen = []
+
+    def receive(timeout_s, awaited):
+        seen.append((pool.head[at.ENDED], station.over, bool(pool.finished)))
+        if len(seen) == 2:
+            ended(wire, pool, frame)
+        elif len(seen) == 3:
+            station.closed()
+        return ()
+
+    tickets._receive = receive
     tickets.finish()
-    assert wire.sent == [End("s")]
-    with Pool(segment) as pool:
-        assert pool.header["finished"] == 1
+    assert seen == [(3, False, False), (3, False, False), (3, True, False)]
+    assert pool.finished
+    assert read_ledger(pool).dropped == {"stopped": 1}
+    assert pool.words[unsent.slot] == word(FREE)
 
 
-def test_end_is_sent_again_behind_a_sweep(tickets, wire):
-    wire.back += [SweepRequest("s"), Sweep("s", 0), End("s")]
-    tickets.finish()
-    assert wire.sent == [End("s"), Sweep("s", 0), End("s")]
+def test_after_an_end_that_died_before_all_was_home_there_is_no_more_to_read(tickets, wire, segment, pool):
+    assert not tickets.ended
+    pool.end()
+    assert life(segment, wire, 2).ended
 
 
-def test_slots_grow_for_a_larger_picture_once_all_are_back(tickets, wire, segment):
-    small = capture_one(tickets)
-    wire.back.append(returned(small))
+def test_slots_grow_for_a_larger_picture_once_all_are_back(tickets, wire, pool):
+    ended(wire, pool, capture_one(tickets))
     large = tickets.room(400, 600)
     large[:] = 9
     frame = tickets.fly(tickets.number(large, 0))
-    with Pool(segment) as pool:
-        image = pool.read(frame.slot, frame.seq, 400, 600)
-        assert image.min() == image.max() == 9
-        assert pool.read(frame.slot, small.seq, 4, 6) is None
+    image = pool.picture(frame.slot, 400, 600)
+    assert image.min() == image.max() == 9
 
 
-def test_a_slot_that_was_given_away_is_not_read(tickets, wire, segment):
-    old = capture_one(tickets)
-    wire.back.append(returned(old))
-    tickets.collect(0)
-    seqs = {capture_one(tickets).slot for _ in range(2)}
-    assert old.slot in seqs
-    with Pool(segment) as pool:
-        assert pool.read(old.slot, old.seq, 4, 6) is None
-
-
-def test_what_is_read_from_a_slot_cannot_be_drawn_on(tickets, segment):
+def test_what_a_stage_sees_of_a_slot_cannot_be_drawn_on(tickets, pool):
     frame = capture_one(tickets)
-    with Pool(segment) as pool, pytest.raises(ValueError, match="read-only"):
-        pool.read(frame.slot, frame.seq, 4, 6)[0, 0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        pool.picture(frame.slot, 4, 6)[0, 0] = 1
+
+
+def test_a_folder_of_pictures_of_all_sizes_keeps_no_view_of_each(pool):
+    pool.grow(1000 * 6 * 3)
+    for rows in range(1, 500):
+        assert pool.picture(0, rows, 6).shape == (rows, 6, 3)
+    assert len(pool._views) <= 5 * pool.count
 
 
 def test_the_segment_has_no_name_that_could_stay_behind(segment):
@@ -214,24 +244,33 @@ def test_the_segment_has_no_name_that_could_stay_behind(segment):
     assert "memfd:maskstream-test" in os.readlink(f"/proc/self/fd/{segment}")
 
 
-def test_what_was_under_way_when_all_ended_is_stopped(tickets, segment):
+def test_a_segment_that_is_gone_or_another_s_is_not_opened(segment, pool):
+    path = f"/proc/{os.getpid()}/fd/{segment}"
+    with Pool(path, pool.id) as same:
+        assert same.id == pool.id
+    reading, writing = os.pipe()
+    for place, id in ((path, pool.id + 2), (f"/proc/{os.getpid()}/fd/{writing}", 0), ("/proc/self/fd/9999", 0)):
+        with pytest.raises(SegmentGone):
+            Pool(place, id)
+    os.close(reading), os.close(writing)
+
+
+def test_what_was_under_way_when_all_ended_is_stopped(tickets, wire, pool):
     capture_one(tickets)
-    shown = capture_one(tickets)
-    with Pool(segment) as pool:
-        pool.end(shown.slot, shown.seq, "shown", 5, 0)
-        assert settle_rest(pool) == 1
-        account = read_ledger(pool)
+    ended(wire, pool, capture_one(tickets))
+    assert settle_rest(pool) == 1
+    account = read_ledger(pool)
     assert account.balanced
     assert (account.shown, account.dropped, account.in_flight) == (1, {"stopped": 1}, 0)
+    assert settle_rest(pool) == 0
 
 
-def test_age_percentiles_are_within_a_bucket(tickets, wire, segment):
+def test_age_percentiles_are_within_a_bucket(tickets, wire, pool):
     ages_ms = np.linspace(1, 1000, 500)
     for age_ms in ages_ms:
-        wire.back.append(returned(capture_one(tickets), age_ns=int(age_ms * 1e6)))
+        ended(wire, pool, capture_one(tickets), age_ns=int(age_ms * 1e6))
         tickets.collect(0)
-    with Pool(segment) as pool:
-        measured = read_ledger(pool).as_json()["age_ms"]
+    measured = read_ledger(pool).as_json()["age_ms"]
     for name, percent in (("p50", 50), ("p95", 95), ("p99", 99)):
         assert measured[name] == pytest.approx(np.percentile(ages_ms, percent), rel=0.06)
 
@@ -239,15 +278,6 @@ def test_age_percentiles_are_within_a_bucket(tickets, wire, segment):
 @pytest.mark.parametrize("age_ns", [-5, 0, 1, 10**5, 10**9, 10**15])
 def test_any_age_has_a_bucket(age_ns):
     assert 0 <= age_bucket(age_ns) < 256
-
-
-def test_flying_is_what_readers_check(tickets, segment):
-    frame = tickets.number(tickets.room(4, 6), 0)
-    with Pool(segment) as pool:
-        assert not pool.holds(frame.slot, frame.seq)
-        tickets.fly(frame)
-        assert pool.slots["state"][frame.slot] == FLYING
-        assert pool.holds(frame.slot, frame.seq)
 
 
 def test_tickets_are_awaited_only_where_none_is_free(tickets, wire):
@@ -260,26 +290,33 @@ def test_tickets_are_awaited_only_where_none_is_free(tickets, wire):
         tickets.fly(tickets.number(tickets.room(4, 6), 1000))
 
 
+def test_a_source_is_paused_and_goes_on(tickets, wire):
+    for paused in (True, False):
+        wire.back.append(Pause("s", paused))
+        tickets.collect(0)
+        assert tickets.paused is paused
+
+
 def test_a_frame_that_a_stage_keeps_frees_its_ticket_and_is_still_under_way(wire):
     fd = create_segment("test", slots=4, spare=1)
     try:
-        tickets, stage = life(fd, wire), Pool(fd)
+        tickets, pool = life(fd, wire), Pool(fd)
+        stage = Station("s", pool, LAST, 9)
         frames = [capture_one(tickets), capture_one(tickets)]
         assert not tickets.has_free()
-        stage.hold(frames[0].slot, frames[0].seq)
-        wire.back.append(Return("s", ()))
+        stage.take(frames[0].slot)
+        stage.keep(frames[0].slot, 100_000_000)
+        wire.back.append(Return("s"))
         assert tickets.wait(tickets.has_free)
         frames.append(capture_one(tickets))
-        assert (tickets.in_flight, read_ledger(stage).balanced) == (3, True)
-        stage.let_go(frames[0].slot, frames[0].seq, waited_ns=400_000_000)
+        assert (tickets.in_flight, read_ledger(pool).balanced) == (3, True)
+        stage.let_go(frames[0].slot, 500_000_000)
         assert not tickets.has_free()
-        wire.back.append(returned(frames[0], age_ns=450_000_000))
+        stage.end(frames[0].slot, at.OUTCOMES.index("shown"), 450_000_000, 0)
+        assert pool.words[frames[0].slot] == word(DONE)
         tickets.collect(0)
         assert tickets.oldest_ms() == 50  # a source that sent less would not get its frames home any sooner
-        wire.back.append(Sweep("s", 3))
-        tickets.collect(0)
-        assert read_ledger(stage).dropped == {"lost": 2}
         assert capture_one(tickets).slot == frames[0].slot
-        assert not stage.slots["held"].any()
+        assert not any(pool.held_ns)
     finally:
         os.close(fd)

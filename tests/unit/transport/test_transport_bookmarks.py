@@ -75,7 +75,7 @@ def test_the_next_life_of_a_capture_finds_them():
     segment = create_segment("s", 8)
 
     def life():
-        return Tickets("s", Pool(segment), lambda timeout_s, awaited: (), lambda message: None)
+        return Tickets("s", Pool(segment), 1, lambda timeout_s, awaited: (), lambda message: None)
 
     first = life()
     for number in range(3):
