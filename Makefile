@@ -16,7 +16,7 @@ picture: $(VENV)/light  ## the moving picture of the README, docs/demo.webp; nee
 	  -c:v libwebp_anim -quality 45 -compression_level 6 -loop 0 docs/demo.webp
 
 test: $(VENV)/full check  ## the tests that CI runs
-	$(BIN)/python -m pytest tests/unit --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest tests/unit tests/simulation --numprocesses auto --dist worksteal
 	$(BIN)/python -m pytest tests/integration tests/golden --numprocesses 2 --dist loadfile
 
 test-slow: $(VENV)/full  ## minutes: training, endurance
