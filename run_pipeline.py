@@ -21,6 +21,7 @@ except ImportError as error:  # a bare Debian lacks what its wheel does not brin
     sys.exit(f"maskstream: error: OpenCV cannot start ({error}): apt-get install libxcb1 libgl1 libglib2.0-0")
 
 from benchmark.__main__ import benchmark
+from benchmark.chaos import chaos
 from capture.sources import forms
 from classify_pictures import STREAM, classify_pictures
 from configs.command import refuse, run_command
@@ -217,6 +218,7 @@ COMMANDS: tuple[Callable[..., Any], ...] = (
     results,
     export,
     benchmark,
+    chaos,
 )
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,18 @@ class Sample(Struct, frozen=True):
 
 
 class Program:
-    """One run of the pipeline, its frames as JSON lines in a file. Use it in a `with` block: it ends with that."""
+    """One run of the pipeline, its frames as JSON lines in a file. Use it in a `with` block: it ends with that.
 
-    def __init__(self, folder: Path, arguments: Sequence[str]) -> None:
+    In a process group of its own (`own_group`) it does not hear Ctrl-C: whoever uses it does, and ends it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        own_group: bool = False,
+    ) -> None:
         self._lines = folder / "frames.jsonl"
         self._lines.unlink(missing_ok=True)
         self._err = folder / "stderr.txt"
@@ -48,7 +57,14 @@ class Program:
             "--json",
         ]
         with self._err.open("w") as err:
-            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, cwd=folder)
+            self._process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=err,
+                cwd=folder,
+                env=environment,
+                process_group=0 if own_group else None,
+            )
         self._stages: dict[int, tuple[str, psutil.Process]] = {}
 
     def __enter__(self) -> Program:
@@ -59,11 +75,26 @@ class Program:
             self._process.kill()  # its workers die with it
             self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    @property
+    def log(self) -> str:
+        """What it has said on standard error."""
+        return self._err.read_text(errors="replace")
+
     def until_first_frames(self, count: int) -> None:
         """Wait until that many frames were shown. Raises Failure with the program's own words if it ends before."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while self.frames_shown() < count:
-            self._check_alive()
+            self.check_alive()
             if time.monotonic() > deadline:
                 raise Failure(
                     f"the pipeline showed no {count} frames within {START_TIMEOUT_S:g} s: {self._last_words()}"
@@ -74,7 +105,7 @@ class Program:
         """Let it run on for so long."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            self._check_alive()
+            self.check_alive()
             time.sleep(min(POLL_S, max(0.0, deadline - time.monotonic())))
 
     def frames_shown(self) -> int:
@@ -107,7 +138,7 @@ class Program:
 
     def end(self) -> dict[str, Any]:
         """End it as Ctrl-C does; the run's JSON."""
-        self._check_alive()
+        self.check_alive()
         self._process.send_signal(signal.SIGINT)
         out, _ = self._process.communicate(timeout=30)
         if not out:
@@ -126,7 +157,8 @@ class Program:
             if child.pid in self._stages:
                 yield self._stages[child.pid]
 
-    def _check_alive(self) -> None:
+    def check_alive(self) -> None:
+        """Raises Failure with its own words if it has ended."""
         if self._process.poll() is not None:
             raise Failure(f"the pipeline ended by itself: {self._last_words()}")
 

@@ -31,6 +31,7 @@ NEED = (
     "maskstream events",  # tests/integration/test_events.py runs both
     "maskstream report",
     "cameras.yaml",
+    "maskstream chaos",  # tests/integration/test_chaos_command.py
     "maskstream benchmark",  # minutes each; tests/integration/test_benchmark.py runs short ones
 )
 WITHOUT_CAMERA = [
