@@ -6,9 +6,13 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 
+from transport import header as at
 from transport.ledger import Ledger, read_ledger
 from transport.pool import Pool
+from transport.slot import NEWEST, place_of
 
+SAMPLE_S = 0.05  # between two looks
+STUCK_S = 5.0  # a frame that is under way for longer while others flow is nobody's; with privacy one is kept for 3 s
 WINDOW_S = 1.0  # over which a rate is looked at
 USUAL_SHARE = 0.7  # of the rate before all faults: then a stream flows as usual
 USUAL_OVER_S = 4.0
@@ -61,6 +65,23 @@ class Accounts:
     def lost(self) -> int:
         """Frames that are booked as lost."""
         return sum(ledger.dropped.get("lost", 0) for ledger in self.look().values())
+
+    def stuck(self) -> int:
+        """How many frames that are under way now still are after 5 s: those that nobody will take any more."""
+        waiting, deadline = self._under_way(), time.monotonic() + STUCK_S
+        while waiting and time.monotonic() < deadline:
+            time.sleep(SAMPLE_S)
+            self.look()
+            waiting &= self._under_way()
+        return len(waiting)
+
+    def _under_way(self) -> set[tuple[str, int]]:
+        found = set()
+        for stream, pool in self._pools.items():
+            numbers = pool.numbers()
+            words, seqs = numbers[at.HEADER :][: pool.count], numbers[at.HEADER + pool.count :][: pool.count]
+            found |= {(stream, seq) for word, seq in zip(words, seqs, strict=True) if place_of(word) >= NEWEST}
+        return found
 
     def flow_since(self, after_s: float, usual: Mapping[str, float]) -> float | None:
         """When all streams flowed again as usual, after a moment; None: not yet. Both of time.monotonic()."""

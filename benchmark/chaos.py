@@ -46,7 +46,7 @@ class Figures(Struct):
         return {"p50": round(p50, 2), "p95": round(p95, 2), "max": round(longest, 2)}
 
     def left_over(self) -> dict[str, int]:
-        """Processes, segments of shared memory and run folders."""
+        """Processes, segments of shared memory, run folders and stuck frames."""
         return {name: sum(getattr(left, name) for left in self.left) for name in LeftOver.__struct_fields__}
 
 

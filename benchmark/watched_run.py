@@ -18,34 +18,32 @@ from typing import Any
 import psutil
 from msgspec import Struct
 
-from benchmark.accounts import USUAL_OVER_S, Accounts
+from benchmark.accounts import SAMPLE_S, USUAL_OVER_S, Accounts
 from benchmark.program import ROOT, Program
 from configs.errors import Failure, InputError
 from overlay.target import target
 from transport.pool import Pool, SegmentGone
 
-SAMPLE_S = 0.05
 RECOVERY_S = 30.0  # what takes longer counts as never
 STEADY_S = 60.0  # for all streams to flow after the start
 _SEGMENT = "/memfd:maskstream-"
-_EXCUSED = re.compile(r"is lost: \d+ lives died with it")
+_EXCUSED = re.compile(r"is lost: (?!1 )\d+ lives died with it")
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class LeftOver(Struct, frozen=True):
-    """What there is more of than a run needs: processes, segments of shared memory, run folders."""
+    """What there is more of than a run needs: processes, segments of shared memory, run folders, and frames that stay
+    under way while others flow.
+    """
 
     processes: int = 0
     segments: int = 0
     folders: int = 0
+    frames: int = 0
 
     def since(self, before: LeftOver) -> LeftOver:
         """How much more it is than before; what went away is none."""
-        return LeftOver(
-            max(0, self.processes - before.processes),
-            max(0, self.segments - before.segments),
-            max(0, self.folders - before.folders),
-        )
+        return LeftOver(*(max(0, getattr(self, name) - getattr(before, name)) for name in self.__struct_fields__))
 
 
 class WatchedRun:
@@ -163,6 +161,7 @@ class WatchedRun:
             max(0, len(running) - len(self._names)),
             max(0, len(segments) - len(self.accounts.streams)),
             len(self.run_folders()) - 1,
+            self.accounts.stuck(),
         )
 
     def end(self) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ def test_each_fault_once_costs_no_frame_and_leaves_nothing(tmp_path):
     done = chaos(tmp_path, "--times", 1, "--seed", 3, "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
-    nothing = {"processes": 0, "segments": 0, "folders": 0}
+    nothing = {"processes": 0, "segments": 0, "folders": 0, "frames": 0}
     counts = {name: (told["times"], told["lost"], told["recovered"]) for name, told in report["faults"].items()}
     assert counts == dict.fromkeys(FAULTS, (1, 0, 1))
     assert all(told["left_over"] == nothing for told in report["faults"].values())

@@ -18,6 +18,7 @@ from transport import header as at
 from transport.frame import Frame
 from transport.ledger import Ledger
 from transport.pool import Pool, create_segment
+from transport.slot import FIRST, word
 
 NOTHING = LeftOver()
 
@@ -68,7 +69,7 @@ def test_a_lost_frame_is_a_problem_unless_two_lives_died_with_it(monkeypatch):
 def test_what_is_left_over_is_a_problem(monkeypatch):
     problems, figures = problems_of(monkeypatch, left=LeftOver(segments=1))
     assert "segments=1" in problems[0]
-    assert figures.left_over() == {"processes": 0, "segments": 1, "folders": 0}
+    assert figures.left_over() == {"processes": 0, "segments": 1, "folders": 0, "frames": 0}
 
 
 def test_a_run_that_does_not_recover_gets_no_other_fault(monkeypatch):
@@ -92,6 +93,20 @@ def test_a_ledger_that_does_not_balance_is_a_problem():
         pool.head[at.CAPTURED] = 5  # two are nowhere
         accounts.look()
         assert "door: the ledger does not balance" in accounts.problems[0]
+
+
+def test_a_frame_that_nobody_takes_is_stuck_and_one_that_goes_on_is_not(monkeypatch):
+    monkeypatch.setattr("benchmark.accounts.STUCK_S", 0.0)
+    fd = create_segment("door", 4)
+    with Pool(fd) as pool:
+        os.close(fd)
+        accounts = Accounts({"door": pool})
+        assert accounts.stuck() == 0
+        pool.words[1] = word(FIRST, holder=3, tries=1)
+        assert accounts.stuck() == 1
+    monkeypatch.setattr("benchmark.accounts.STUCK_S", 1.0)
+    monkeypatch.setattr(accounts, "look", lambda: pool.seqs.__setitem__(1, 7))  # the slot has another frame by then
+    assert accounts.stuck() == 0
 
 
 def test_a_count_that_goes_down_is_named():
