@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tell.status import ProcessStatus, StageStatus, Status, StreamStatus
-from transport.pool import AGE_BUCKETS
+from transport.header import AGE_BUCKETS
 from web.health import silence, troubles
 from web.known import Known
 from web.metrics import figures
