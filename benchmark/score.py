@@ -11,7 +11,7 @@ from msgspec import Struct
 from benchmark.clip import Clip, Seen, inside_share
 from transport.frame import Box, iou
 
-FOUND_IOU = 0.4  # of a face and the box that has found it, as in train/sightings.py
+FOUND_IOU = 0.4  # of a face and the box that has found it, as in train/score/sightings.py
 BACKGROUND_IOU = 0.1  # a box that overlaps no face by more is on the background
 COUNTED_SHARE = 0.8  # of a face must be in the picture: those that are just coming or going are nobody's mistake
 ARRIVED_SHARE = 0.97  # from here on the time runs until a new face is boxed: Haar knows none that is cut off

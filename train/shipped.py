@@ -61,7 +61,7 @@ def shipped(
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write, .pth.")],
     landmark_model: Annotated[Path, typer.Option(help="YuNet's face_detection_yunet_2023mar.onnx.")],
     weights: Annotated[
-        Path, typer.Option(help="Manifest of face recognition weights, see classifier/published_weights.py.")
+        Path, typer.Option(help="Manifest of face recognition weights, see train/classifier/published_weights.py.")
     ],
     thing_weights: Annotated[Path, typer.Option(help="EfficientNet-Lite0, see the same file.")],
     effort: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the steps of the full training.")] = 1.0,

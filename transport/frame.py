@@ -105,7 +105,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A frame whose way ends here: `outcome` is `shown`, or the reason why it was dropped (transport/pool.py).
+    """A frame whose way ends here: `outcome` is `shown`, or the reason why it was dropped (transport/header.py).
 
     `age_ns` is its age when it was drawn; where it is None, its age when its ticket goes back.
     """

@@ -14,7 +14,7 @@ from transport.slot import FREE, NEWEST, place_of, word
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The account of one stream at one moment. `ages` counts shown frames by age (transport/pool.py).
+    """The account of one stream at one moment. `ages` counts shown frames by age (transport/header.py).
 
     `corrupt` is how many of the captured pictures the decoder marks as damaged; they are shown like any other.
     `paced_fps` is the rate that the governor holds the source to, 0 while it does not.

@@ -17,8 +17,8 @@ StageFunction = Callable[..., Iterator[Frame | Ended | Held]]
 class StageContext:
     """What a stage's function is told of its run, and what it tells of itself.
 
-    `restarts` counts how often this stage died before in this run: a sink that finds its own
-    half-written file goes on with it instead of starting over.
+    `restarts` counts how often this process died before in this run: above 0, what it finds of the run is an earlier
+    life's.
     `facts` is filled by the function before it asks for its first batch (`model`, `provider`, ...);
     it is printed when the stage is ready and stands in the run's JSON. `counts` is what it counts of its own work
     while it runs (`searched`, `classified`); it stands there, too. `says` is what it says of itself right now.

@@ -1,5 +1,8 @@
 """Frames are neither lost nor counted twice, whoever dies between any two writes, whatever becomes of the messages."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -23,6 +26,11 @@ def test_a_hundred_thousand_turns_lose_nothing(seed):
 def test_ten_million_turns_lose_nothing(hundred):
     for seed in range(100 * hundred, 100 * hundred + 100):
         run_at_random(seed, STEPS)
+
+
+def test_the_docs_list_the_faults():
+    text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+    assert re.findall(r"^- ([a-z].*)$", text, re.MULTILINE) == list(MUTATIONS)
 
 
 @pytest.mark.parametrize("fault", MUTATIONS)
