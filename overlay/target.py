@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from itertools import count, takewhile
 from pathlib import Path
 
 from configs.errors import InputError
@@ -40,19 +41,35 @@ class Targets:
             return path
         return path.with_name(f"{path.stem}-{target('{stream}', stream)}{path.suffix}")
 
-    def begin(self, stream: str) -> Path:
-        """Where its recording begins: in its file, or in a new part where this run has begun that already."""
+    def begin(self, stream: str, being_written: Container[Path] = ()) -> Path:
+        """Where its recording begins: in its file, or in a new part where this run has begun that already.
+
+        A last part without a frame, as a recorder leaves it that was killed at once, is begun anew.
+        """
         path = self.of(stream)
-        return free_name(path) if written_since(path, self._began_s) else path
+        if not written_since(path, self._began_s):
+            return path
+        *_, last = takewhile(Path.exists, _parts(path))
+        return last if last not in being_written and is_frameless(last) else free_name(path)
 
 
 def free_name(path: Path) -> Path:
     """The path, as a part with a number where a file of that name is there already: `out.2.mp4`."""
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.stem}.{number}{path.suffix}")
-    return free
+    return next(part for part in _parts(path) if not part.exists())
+
+
+def _parts(path: Path) -> Iterator[Path]:
+    """The names of a recording's parts: `out.mp4`, `out.2.mp4`, `out.3.mp4` and so on."""
+    yield path
+    for number in count(2):
+        yield path.with_name(f"{path.stem}.{number}{path.suffix}")
+
+
+def is_frameless(path: Path) -> bool:
+    """Whether an MP4 is a head of 88 bytes at most, which no player takes: the index comes with the first frame."""
+    with path.open("rb") as video:
+        head = video.read(128)
+    return head[4:8] in (b"", b"ftyp") and b"moov" not in head and b"mdat" not in head
 
 
 def written_since(path: Path, unix_s: float) -> bool:

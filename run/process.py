@@ -22,7 +22,7 @@ from transport.codec import Beat
 from transport.cores import thread_limits
 from transport.spec import Spec
 
-_BACK_OFF_S = (0.05, 5.0)
+_BACK_OFF_S = (0.05, 2.0)
 _WINDOW_S = 60.0  # of work
 _SIGNS_S = 1.0  # between two signs of life; what is longer was no work: the machine or the process was suspended
 _LIVES = itertools.count(1)  # each life of each process has its own number: slots of shared memory name it

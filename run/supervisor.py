@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ from tell.status import Status
 from transport.channel import Inbox, Outbox
 from transport.codec import Beat, Command, Ready, Refused, WireError
 from transport.feed import Feed
+from transport.junk import Junk
 from transport.ledger import Ledger
 from transport.stage import Aside, Table
 
@@ -61,6 +63,7 @@ class Supervisor:
         self._processes = Processes(table, asides, say)
         self._reconciler = Reconciler(run, self._streams, self._processes, say)
         self._changes = Changes(admit)
+        self._ignore = Junk(partial(say, "supervisor"))
         self._phase = Phase.STARTING
         self._started_s = self._ended_s = 0.0
         self._feed: Feed | None = None
@@ -185,9 +188,6 @@ class Supervisor:
                 self._changes.take(self, message)
             elif message is not None:
                 self._ignore(WireError(f"{type(message).__name__} does not belong here"))
-
-    def _ignore(self, error: WireError) -> None:
-        self._say("supervisor", f"ignored a message: {error}")
 
     def _advance(self) -> None:
         """From starting over running and draining to closing."""

@@ -17,6 +17,7 @@ from transport import header as at
 from transport.codec import FrameHeader, Message, Open, Return, WireError, encode_frame
 from transport.frame import Ended, Frame, Held
 from transport.journal import LOST
+from transport.junk import Junk
 from transport.pool import Pool, SegmentGone
 from transport.slot import MAX_TRIES
 from transport.spec import Spec, StreamPlace
@@ -67,6 +68,7 @@ class Post:
     ) -> None:
         self._spec, self._inbox, self._outbox, self._connect = spec, inbox, outbox, connect
         self._trace, self._clock_ns, self._open_pool = trace, clock_ns, open_pool
+        self._ignore = Junk(log.warning)
         self._stations: dict[str, Station] = {}
         self._homes: dict[str, Sender] = {}
         self._later: dict[str, StreamPlace] = {}  # of streams that have the name of one that has ended
@@ -143,17 +145,17 @@ class Post:
             self._look()
             if self._due:
                 return True
-        message = self._inbox.receive(0, warn)
+        message = self._inbox.receive(0, self._ignore)
         if message is None:
             self.send_home()
-            message = self._inbox.receive(timeout_s, warn) if timeout_s else None
+            message = self._inbox.receive(timeout_s, self._ignore) if timeout_s else None
         if isinstance(message, FrameHeader):
             self._heard(message)
         elif isinstance(message, Open):
             self._open(message.stream, StreamPlace(message.segment, message.id, message.returns))
             self._looked_ns = 0  # frames of it may have been told of before
         elif message is not None:
-            warn(WireError(f"{message} does not belong here"))
+            self._ignore(WireError(f"{message} does not belong here"))
         return message is not None
 
     def _heard(self, header: FrameHeader) -> None:
@@ -275,8 +277,3 @@ class Post:
             link.close()
         for station in self._stations.values():
             station.pool.close()
-
-
-def warn(error: WireError) -> None:
-    """Say that something came which is no message of this run; it is ignored."""
-    log.warning("ignored a message: %s", error)

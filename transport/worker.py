@@ -32,8 +32,9 @@ from configs.redact import learn_options
 from transport.channel import Inbox, Outbox
 from transport.codec import Beat, Message, Ready, Refused
 from transport.frame import Frame
+from transport.junk import Junk
 from transport.pool import Pool
-from transport.post import Post, warn
+from transport.post import Post
 from transport.spec import Spec
 from transport.stage import StageContext, StageFunction
 from transport.tickets import Stopping, Tickets
@@ -193,16 +194,17 @@ class Worker:
             Outbox(self.zmq, spec.outbox) as outbox,
             Inbox(self.zmq, spec.inbox, wake_fd) as inbox,
         ):
+            ignore = Junk(logging.getLogger("transport").warning)
 
             def receive(timeout_s: float, awaited: bool) -> Iterator[Message]:
                 if not awaited:
                     select.select([wake_fd], [], [], timeout_s)
-                message = inbox.receive(timeout_s if awaited else 0, on_junk=warn)
+                message = inbox.receive(timeout_s if awaited else 0, on_junk=ignore)
                 with contextlib.suppress(BlockingIOError):
                     os.eventfd_read(wake_fd)
                 while message is not None:
                     yield message
-                    message = inbox.receive(0, on_junk=warn)
+                    message = inbox.receive(0, on_junk=ignore)
 
             tickets = Tickets(spec.stream, pool, spec.life, receive, outbox.send, self.stopping.is_set, trace)
             try:

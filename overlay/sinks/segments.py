@@ -14,7 +14,7 @@ import numpy as np
 from events.event import unix_s
 from overlay.recorder import Recorder
 from overlay.sinks.sink import Sink
-from overlay.target import Targets, free_name, writing
+from overlay.target import Targets, free_name, is_frameless, writing
 from transport.frame import Frame
 
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -89,7 +89,8 @@ def stamped(path: Path, unix: float) -> Path:
 def prune(template: Path, keep: Keep) -> list[Path]:
     """Delete recordings made from this name that are too old, then the oldest of those that are too many.
 
-    The newest has just begun: it will grow about as large as the one before, and room for that is made now.
+    The newest has just begun: it will grow about as large as the one before, and room for that is made now. Others
+    without a frame, as a recorder leaves one that was killed at once, go, too.
     """
     made = [path for path in template.parent.glob(f"*{template.suffix}") if _made_from(path, template)]
     found = sorted(((path.stat(), path) for path in made), key=lambda one: one[0].st_mtime)
@@ -97,7 +98,7 @@ def prune(template: Path, keep: Keep) -> list[Path]:
     gone = []
     for stat, path in found[:-1]:
         old = bool(keep.days) and time.time() - stat.st_mtime > keep.days * 86400
-        if old or (keep.gigabytes and total > keep.gigabytes * 1e9):
+        if old or (keep.gigabytes and total > keep.gigabytes * 1e9) or is_frameless(path):
             path.unlink(missing_ok=True)
             total -= stat.st_size
             gone.append(path)

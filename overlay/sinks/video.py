@@ -34,7 +34,7 @@ class VideoSink(Sink):
             recorder.add(picture, frame)
 
     def _begun(self, stream: str, picture: np.ndarray) -> Recorder:
-        path = self._targets.begin(stream)
+        path = self._targets.begin(stream, [recorder.path for recorder in self._recorders.values()])
         with writing(path):
             recorder = self._recorders[stream] = Recorder(path, picture)
         if path != self._targets.of(stream):

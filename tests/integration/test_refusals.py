@@ -63,7 +63,7 @@ class Evil:
         (["--source", "{ok}", "--detector", "yunet", "--detector-model", "{bad}/gone.onnx"], 1, r"gone\.onnx"),
         (["--source", "{ok}", "--detector", "yunet", "--detector-model", "{bad}/text.onnx"], 1, r"text\.onnx"),
         (["--source", "{ok}", "--detector", "maskface", "--detector-model", "{bad}/text.onnx"], 1, r"text\.onnx"),
-        (["--source", "{ok}", "--detector", "eyes"], 2, "--detector"),
+        (["--source", "{ok}", "--detector", "eyes"], 1, "'eyes' is unknown; known are haar"),
         (["--source", "{ok}", "--sink", "file:{ok}"], 1, r"ok\.mp4"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,

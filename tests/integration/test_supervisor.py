@@ -109,6 +109,7 @@ def test_the_governor_keeps_frames_of_a_slow_box_young(clip):
 
 
 def test_what_is_no_message_of_the_run_is_said_and_ignored(clip, monkeypatch):
+    monkeypatch.setattr("transport.junk.SAY_EVERY_S", 0.0)  # each of them: else only the first
     sent = []
 
     def tick(status):

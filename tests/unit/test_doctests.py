@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("capture", "configs", "events", "export", "inference", "overlay", "train", "transport", "web")
+ROOMS = (
+    *("benchmark", "capture", "configs", "events", "export", "inference", "overlay"),
+    *("run", "tell", "train", "transport", "web"),
+)
 WITH_EXAMPLES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for room in ROOMS
