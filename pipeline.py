@@ -40,9 +40,8 @@ from web.serve import serve
 from web.tls import check_tls
 from web.token import with_token
 
-LEAST_PRIVATE_AGE_MS = (
-    500.0  # for two searches, begun 100 ms after one another; below it most pictures would be dropped
-)
+# For two searches, begun 100 ms after one another; below it most pictures would be dropped.
+LEAST_PRIVATE_AGE_MS = 500.0
 
 
 def stages(config: PipelineConfig) -> Table:

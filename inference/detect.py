@@ -60,8 +60,9 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
                 faces += len(seen.faces)
                 context.counts["searched"] = search.begun
                 yield from streams[frame.stream].pass_on(seen)
-            for stream in streams.values():
-                yield from stream.idle()
+            if config.candidates:  # only then frames are held
+                for stream in streams.values():
+                    yield from stream.idle()
     log.info("%s, %d searched, %s", counted(frames, "frame"), search.begun, counted(faces, "face"))
 
 

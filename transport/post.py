@@ -8,6 +8,7 @@ starts, a stage looks at all slots of its streams.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -50,6 +51,17 @@ class Sender(Protocol):
         """Send no more."""
 
 
+def open_pool(spec: Spec, place: StreamPlace) -> Pool:
+    """A stream's memory. Raises SegmentGone if it is not there, or the place is none that this run's supervisor gives.
+
+    A message names files and addresses: whatever they are, none but those of the run is opened, or connected to.
+    """
+    ours = re.fullmatch(rf"/proc/{spec.parent}/fd/\d+", place.segment)
+    if not (ours and place.id and place.returns.rpartition("/")[0] == spec.control.rpartition("/")[0]):
+        raise SegmentGone(f"{place.segment} is not this run's")
+    return Pool(place.segment, place.id)
+
+
 class Post:
     """What one life of a stage does with its streams: `gather` gives frames, `pass_on` takes what became of them.
 
@@ -64,7 +76,7 @@ class Post:
         connect: Callable[[str], Sender],
         trace: Trace,
         clock_ns: Callable[[], int] = time.monotonic_ns,
-        open_pool: Callable[[str, int], Pool] = Pool,
+        open_pool: Callable[[Spec, StreamPlace], Pool] = open_pool,
     ) -> None:
         self._spec, self._inbox, self._outbox, self._connect = spec, inbox, outbox, connect
         self._trace, self._clock_ns, self._open_pool = trace, clock_ns, open_pool
@@ -88,8 +100,8 @@ class Post:
                 self._later[stream] = place
             return
         try:
-            pool = self._open_pool(place.segment, place.id)
-        except SegmentGone:  # the stream was removed again meanwhile
+            pool = self._open_pool(self._spec, place)
+        except SegmentGone:  # the stream was removed again meanwhile, or is none of this run
             return
         self._stations[stream] = Station(stream, pool, self._spec.place, self._spec.life)
         self._homes[stream] = self._connect(place.returns)

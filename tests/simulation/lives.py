@@ -14,7 +14,7 @@ from transport.frame import Ended, Frame, Held
 from transport.pool import Pool, SegmentGone
 from transport.post import Post
 from transport.slot import FIRST, MAX_TRIES
-from transport.spec import Spec
+from transport.spec import Spec, StreamPlace
 from transport.tickets import Stopping, Tickets
 from transport.trace import Trace
 
@@ -103,10 +103,10 @@ def stage_life(world: World, process: Process, spec: Spec) -> None:
     def connect(name: str) -> Link:
         return Link(world.streams[name].capture.inbox if name in world.streams else [])
 
-    def open_segment(segment: str, id: int) -> Pool:
-        stream = world.streams.get(segment.partition("/")[0])
-        if stream is None or stream.pool.id != id:
-            raise SegmentGone(segment)
+    def open_segment(spec: Spec, place: StreamPlace) -> Pool:
+        stream = world.streams.get(place.segment.partition("/")[0])
+        if stream is None or stream.pool.id != place.id:
+            raise SegmentGone(place.segment)
         return open_pool(world, stream, process, spec.life)
 
     outbox = Link(world.stages[index + 1].inbox) if index + 1 < len(world.stages) else None

@@ -3,7 +3,6 @@
 import time
 from concurrent.futures import Future
 from dataclasses import replace
-from itertools import chain, islice
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from inference.detect import LOOK_AHEAD, detect
 from inference.detectors import DETECTORS
 from inference.detectors.detector import Detection
 from inference.detectors.verified_haar import VerifiedHaarDetector
-from transport.frame import Box, Frame, Held, iou
+from transport.frame import Box, Frame, iou
 from transport.stage import StageContext
 
 
@@ -91,52 +90,6 @@ def test_followed_faces_are_as_good_as_searched_ones_and_keep_their_number():
     assert sum(hits for hits, _ in results) >= 0.97 * faces
     assert sum(false for _, false in results) == 0
     assert len({face.track for frame in out for face in frame.faces}) == max(len(frame.faces) for frame in out)
-
-
-@pytest.mark.parametrize(
-    ("config", "fields"), [({}, {}), ({}, {"live": True}), ({"every": 1}, {}), ({}, {"name": "a.png"})]
-)
-def test_what_may_be_a_face_is_found_only_where_it_is_asked_for(config, fields):
-    def seen(candidates, until=352):
-        scene, counts = DemoScene(), StageContext()
-        options = DetectConfig(candidates=candidates, **config)
-        pictures = map(as_they_come, chain(film(scene, 336, until, **fields), ticks() if candidates else ()))
-        results = (one for one in detect(options, pictures, counts) if isinstance(one, Frame))
-        for frame in islice(results, until - 336):
-            yield frame, [face for face, _ in scene.truth(frame.seq)]
-
-    def all_hidden(frame, truth):
-        return all(any(iou(face, one.box) > 0.3 for one in frame.candidates) for face in truth)
-
-    assert not any(frame.candidates for frame, _ in seen(False))
-    frames = []
-    for frame, truth in seen(True, until=480 if "live" in fields else 352):
-        frames.append((frame, truth))
-        if frame.live and all_hidden(frame, truth):  # a search beside takes as long as a busy machine lets it
-            break
-    assert all_hidden(*frames[-1])
-    of_faces = {one.track for frame, _ in frames for one in frame.faces} - {None}
-    assert not of_faces & {one.track for frame, _ in frames for one in frame.candidates}
-
-
-def as_they_come(batch):
-    """Live pictures are captured now, and searched beside the next ones."""
-    time.sleep(0.05 if batch and batch[0].live else 0)
-    return [replace(frame, captured_ns=time.monotonic_ns()) if frame.live else frame for frame in batch]
-
-
-def ticks():
-    """Nothing comes, as after the end of a film: what waits for searches goes on when they are in."""
-    for _ in range(1000):
-        yield []
-        time.sleep(0.01)
-    raise AssertionError("pictures still wait for searches")
-
-
-def shown(config, *frames):
-    """What comes out of the detect stage after these, ended and held ones left out."""
-    results = detect(config, chain([[frame] for frame in frames], ticks()), StageContext())
-    return list(islice((one for one in results if isinstance(one, Frame)), len(frames)))
 
 
 def test_a_restarted_stage_gives_no_face_the_number_of_an_earlier_one():
@@ -313,40 +266,6 @@ def test_in_a_damaged_picture_faces_stay_where_they_are_and_none_is_looked_for()
     assert [frame.faces for frame in out[4:24]] == [before.faces] * 20
     assert len(before.faces) == 3
     assert [face.track for face in out[-1].faces] == [face.track for face in before.faces]
-
-
-@pytest.mark.parametrize("every", ["auto", 1])
-def test_a_damaged_picture_is_searched_where_faces_are_to_be_hidden(frames, every):
-    damaged = replace(frames[2], corrupt=True, media_ms=0.0)
-    assert [len(out.faces) for out in detect(DetectConfig(every=every), [[damaged]], StageContext())] == [0]
-    assert [len(out.faces) for out in shown(DetectConfig(every=every, candidates=True), damaged)] == [3]
-
-
-def test_the_last_pictures_of_a_film_are_searched_though_none_follows():
-    """A person who comes in the last picture is hidden: searches come only now and then in between."""
-    scene = DemoScene()
-    nobody = np.full((480, 640, 3), 90, np.uint8)
-    film = [Frame("demo", seq, seq * 40_000_000, nobody, media_ms=40.0 * seq) for seq in range(6)]
-    film[-1] = replace(film[-1], image=scene.picture(340))
-    out = shown(DetectConfig(candidates=True), *film)
-    assert [frame.seq for frame in out] == list(range(6))
-    truth = [face for face, _ in scene.truth(340)]
-    assert all(any(iou(face, one.box) > 0.3 for one in out[-1].candidates) for face in truth)
-
-
-def test_a_picture_of_a_camera_that_sends_few_waits_for_no_other():
-    scene = DemoScene()
-    out = shown(DetectConfig(candidates=True), Frame("door", 0, time.monotonic_ns(), scene.picture(340), live=True))
-    truth = [face for face, _ in scene.truth(340)]
-    assert all(any(iou(face, one.box) > 0.3 for one in out[0].candidates) for face in truth)
-
-
-def test_pictures_that_are_searched_too_slowly_are_dropped_and_not_shown(monkeypatch):
-    monkeypatch.setattr("inference.hold.LONGEST_NS", 0)
-    frame = Frame("door", 0, time.monotonic_ns(), DemoScene().picture(340), live=True)
-    held, dropped = detect(DetectConfig(candidates=True), [[frame], []], StageContext())
-    assert isinstance(held, Held) or held.outcome == "stale"
-    assert dropped.outcome == "stale"
 
 
 @pytest.mark.parametrize(("ended", "searched"), [([], 1), (["demo"], 2), (["hall"], 1)])

@@ -146,30 +146,6 @@ def test_a_video_that_is_deleted_or_moved_begins_anew(tmp_path, monkeypatch):
         film.close()
 
 
-def test_a_part_that_a_killed_recorder_left_without_a_frame_is_begun_anew(tmp_path):
-    """An overlay that was killed within 0.1 s of the first frame had left a file of 88 bytes that did not play."""
-    targets = Targets(str(tmp_path / "door.mp4"))
-    for _ in range(2):
-        Recorder(targets.begin("door"), IMAGE).add(IMAGE, frame(0))  # nobody closes it
-        assert (tmp_path / "door.mp4").stat().st_size == 88
-    sink = VideoSink(targets)
-    for seq in range(3):
-        sink.show(frame(seq), IMAGE, 1.0)
-        sink.show(frame(seq, "hall"), IMAGE, 1.0)  # both have that one name: a file that is being written is not taken
-    sink.close()
-    assert {path.name: frames_in(path) for path in tmp_path.iterdir()} == {"door.mp4": 3, "door.2.mp4": 3}
-
-
-def test_segments_that_killed_recorders_left_without_a_frame_go(tmp_path):
-    left = tmp_path / "door-20261126T000000Z.mp4"
-    Recorder(left, IMAGE).add(IMAGE, frame(0))
-    os.utime(left, times=(time.time() - 60,) * 2)
-    sink = SegmentsSink(Targets(str(tmp_path / "door.mp4")), 1.0, Keep())
-    sink.show(frame(0), IMAGE, 1.0)
-    sink.close()
-    assert [frames_in(path) for path in tmp_path.iterdir()] == [1]
-
-
 @pytest.mark.parametrize("camera", [True, False])
 def test_a_film_beside_a_camera_ends_the_run_at_its_end_only(tmp_path, camera):
     (tmp_path / "file").touch()

@@ -15,6 +15,7 @@ import pytest
 from configs.errors import InputError
 from overlay.draw import BLUE, GREEN, RED
 from overlay.recorder import Recorder, fit
+from overlay.sinks.segments import Keep, SegmentsSink
 from overlay.sinks.video import VideoSink
 from overlay.target import Targets
 from overlay.timeline import PICTURE_MS, Timeline
@@ -175,6 +176,29 @@ def test_a_recorder_killed_in_the_middle_of_writing_loses_the_torn_frame_only(sh
     assert len(playback(path.with_name("out.2.mp4") if share else path)[0]) == 5
     if kept:
         assert abs(playable(path) - kept) <= (share == 0.5)
+
+
+def test_a_part_that_a_killed_recorder_left_without_a_frame_is_begun_anew(tmp_path):
+    """An overlay that was killed within 0.1 s of the first frame had left a file of 88 bytes that did not play."""
+    targets, [first, *_] = Targets(str(tmp_path / "door.mp4")), of_file(3)
+    for _ in range(2):
+        Recorder(targets.begin("door"), first.image).add(first.image, first)  # nobody closes it
+        assert (tmp_path / "door.mp4").stat().st_size == 88
+    sink = VideoSink(targets)
+    for one in [both for pair in zip(of_file(3), of_file(3, stream="hall"), strict=True) for both in pair]:
+        sink.show(one, one.image, 0)  # both have that one name: a file that is being written is not taken
+    sink.close()
+    assert {path.name: len(playback(path)[0]) for path in tmp_path.iterdir()} == {"door.mp4": 3, "door.2.mp4": 3}
+
+
+def test_segments_that_killed_recorders_left_without_a_frame_go(tmp_path):
+    left, [first] = tmp_path / "door-20261126T000000Z.mp4", of_file(1)
+    Recorder(left, first.image).add(first.image, first)
+    os.utime(left, times=(time.time() - 60,) * 2)
+    sink = SegmentsSink(Targets(str(tmp_path / "door.mp4")), 1.0, Keep())
+    sink.show(first, first.image, 0)
+    sink.close()
+    assert [len(playback(path)[0]) for path in tmp_path.iterdir()] == [1]
 
 
 def playable(path: Path) -> int:

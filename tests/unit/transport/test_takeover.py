@@ -59,8 +59,8 @@ def run():
     def life(place=FIRST, last=False, batch=8):
         run.lives += 1
         spec = Spec(
-            "detect", "", msgspec.Raw(b"{}"), "", "", "", "", dict(run.streams),
-            batch=batch, place=place, life=run.lives,
+            "detect", "", msgspec.Raw(b"{}"), "", "", "control", "", dict(run.streams),
+            batch=batch, place=place, life=run.lives, parent=os.getpid(),
         )  # fmt: skip
         inbox = run.inboxes.setdefault(place, Wire())
         outbox = None if last else run.inboxes.setdefault(place + 1, Wire())
@@ -282,9 +282,27 @@ def test_a_stream_may_have_the_name_of_one_that_has_ended(run):
 def test_a_segment_that_is_another_s_by_now_is_left_alone(run):
     place = run.streams["door"]
     run.streams["gone"] = StreamPlace(place.segment, place.id + 2, "door")
-    run.streams["past"] = StreamPlace("/proc/self/fd/9999", 5, "door")
+    run.streams["past"] = StreamPlace(f"/proc/{os.getpid()}/fd/9999", 5, "door")
     post = run.life()
     assert list(post._stations) == ["door"]
+
+
+def test_what_a_message_names_is_opened_only_where_it_is_this_run_s(run):
+    """A file that is no stream's memory would be opened for writing, and a link made to any address."""
+    place, post = run.streams["door"], run.life()
+    for segment, id, returns in (
+        (place.segment.replace("/proc/", "/proc/./"), place.id, "yard"),
+        (f"/proc/{os.getppid()}/fd/0", place.id, "yard"),
+        (place.segment, 0, "yard"),
+        (place.segment, place.id, "tcp://192.0.2.1:9"),
+    ):
+        run.inboxes[FIRST].send(Open("yard", segment, id, returns))
+    assert post.gather() == []
+    assert list(post._stations) == ["door"]
+    run.homes["yard"] = run.homes["door"]
+    run.inboxes[FIRST].send(Open("yard", place.segment, place.id, "yard"))
+    post.gather()
+    assert list(post._stations) == ["door", "yard"]
 
 
 def test_what_is_no_frame_is_said_and_ignored(run, caplog):
