@@ -117,8 +117,9 @@ class ClipsSink(Sink):
             name = self._folder / f"{first.stream}.mp4"
             try:
                 with writing(name):
-                    _record(free_name(stamped(name, unix_s(first.captured_ns))), clip)
-                    prune(name, self._keep)
+                    path = free_name(stamped(name, unix_s(first.captured_ns)))
+                    _record(path, clip)
+                    prune(name, self._keep, path)
             except (OSError, InputError) as error:
                 self._lost += 1
                 self._done.put((first, error))

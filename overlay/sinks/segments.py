@@ -18,6 +18,7 @@ from overlay.target import Targets, free_name, is_frameless, writing
 from transport.frame import Frame
 
 _STAMP = "%Y%m%dT%H%M%SZ"
+_BEGUN_S = 60.0  # a younger file without a frame may be one that another run begins
 _STAMPED = re.compile(r"-\d{8}T\d{6}Z([.-]\d+)?$")
 
 
@@ -58,7 +59,7 @@ class SegmentsSink(Sink):
             path = free_name(stamped(self._targets.of(frame.stream), unix_s(frame.captured_ns)))
             with writing(path):
                 recording = self._recordings[frame.stream] = _Recording(Recorder(path, picture), now_s)
-                prune(self._targets.of(frame.stream), self._keep)
+                prune(self._targets.of(frame.stream), self._keep, path)
         with writing(recording.video.path):
             recording.video.add(picture, frame)
 
@@ -86,19 +87,21 @@ def stamped(path: Path, unix: float) -> Path:
     return path.with_name(f"{path.stem}-{datetime.fromtimestamp(unix, UTC).strftime(_STAMP)}{path.suffix}")
 
 
-def prune(template: Path, keep: Keep) -> list[Path]:
+def prune(template: Path, keep: Keep, newest: Path) -> list[Path]:
     """Delete recordings made from this name that are too old, then the oldest of those that are too many.
 
-    The newest has just begun: it will grow about as large as the one before, and room for that is made now. Others
-    without a frame, as a recorder leaves one that was killed at once, go, too.
+    `newest` stays: it has just begun. It is told, because two files may have one time of change (the kernel's clock
+    goes in steps of 4 ms). It will grow about as large as the one before, and room for that is made now. Others
+    without a frame go, too, as a recorder leaves one that was killed at once.
     """
     made = [path for path in template.parent.glob(f"*{template.suffix}") if _made_from(path, template)]
-    found = sorted(((path.stat(), path) for path in made), key=lambda one: one[0].st_mtime)
-    total = sum(stat.st_size for stat, _ in found) + (found[-2][0].st_size if len(found) > 1 else 0)
+    found = sorted(((path.stat(), path) for path in made if path != newest), key=lambda one: one[0].st_mtime_ns)
+    total = newest.stat().st_size + sum(stat.st_size for stat, _ in found) + (found[-1][0].st_size if found else 0)
     gone = []
-    for stat, path in found[:-1]:
-        old = bool(keep.days) and time.time() - stat.st_mtime > keep.days * 86400
-        if old or (keep.gigabytes and total > keep.gigabytes * 1e9) or is_frameless(path):
+    for stat, path in found:
+        age_s = time.time() - stat.st_mtime
+        old = bool(keep.days) and age_s > keep.days * 86400
+        if old or (keep.gigabytes and total > keep.gigabytes * 1e9) or (age_s > _BEGUN_S and is_frameless(path)):
             path.unlink(missing_ok=True)
             total -= stat.st_size
             gone.append(path)

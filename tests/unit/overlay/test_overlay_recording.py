@@ -46,8 +46,7 @@ def test_a_new_video_begins_after_each_span_and_no_frame_is_lost(tmp_path):
         sink.show(frame(seq, "hall"), IMAGE, 1.0)
     sink.close()
     for stream in ("door", "hall"):
-        made = sorted(tmp_path.glob(f"{stream}-*.mp4"), key=lambda path: path.stat().st_mtime_ns)
-        assert [frames_in(path) for path in made] == [25, 25, 10]
+        assert sorted(frames_in(path) for path in tmp_path.glob(f"{stream}-*.mp4")) == [10, 25, 25]
 
 
 def test_the_oldest_go_and_nobody_elses(tmp_path):
@@ -57,12 +56,22 @@ def test_the_oldest_go_and_nobody_elses(tmp_path):
         os.utime(tmp_path / name, times=(time.time() - age * 86400 - 60,) * 2)
     for other in ("door.mp4", "door-2.mp4", "hall-20261121T000000Z.mp4", "door-20261121T000000Z.txt"):
         (tmp_path / other).write_bytes(bytes(1000))
-    template = tmp_path / "door.mp4"
-    assert [path.name for path in prune(template, Keep())] == []
-    assert [path.name for path in prune(template, Keep(days=3.5))] == names[:2]
-    assert [path.name for path in prune(template, Keep(gigabytes=3.5e-6))] == names[2:4]
-    assert [path.name for path in prune(template, Keep(gigabytes=1e-9))] == names[4:5]  # the newest stays
+    template, newest = tmp_path / "door.mp4", tmp_path / names[-1]
+    assert [path.name for path in prune(template, Keep(), newest)] == []
+    assert [path.name for path in prune(template, Keep(days=3.5), newest)] == names[:2]
+    assert [path.name for path in prune(template, Keep(gigabytes=3.5e-6), newest)] == names[2:4]
+    assert [path.name for path in prune(template, Keep(gigabytes=1e-9), newest)] == names[4:5]  # the newest stays
     assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_a_file_without_a_frame_goes_but_never_one_that_is_being_begun(tmp_path):
+    names = [f"door-2026112{day}T000000Z.mp4" for day in range(1, 5)]
+    ages_s = (7200.0, 3600.0, 1.0, 3600.0)  # the third is begun by another run, the last has the second's very time
+    at_s = time.time()
+    for name, age_s in zip(names, ages_s, strict=True):
+        (tmp_path / name).write_bytes(bytes(1000) if name == names[1] else b"")
+        os.utime(tmp_path / name, times=(at_s - age_s,) * 2)
+    assert [path.name for path in prune(tmp_path / "door.mp4", Keep(), tmp_path / names[3])] == names[:1]
 
 
 class Showing:
