@@ -79,7 +79,7 @@ def score(said: Iterable[SaidFrame], clip: Clip) -> Scores | None:
     """
     if clip.truth is None:
         return None
-    watch = Watch(1000 / clip.fps)
+    times = PersonTimes(1000 / clip.fps)
     overlaps, false_boxes, frames = [], 0, 0
     for frame in said:
         frames += 1
@@ -90,24 +90,24 @@ def score(said: Iterable[SaidFrame], clip: Clip) -> Scores | None:
             inside = inside_share(seen.box, clip.size)
             if inside >= COUNTED_SHARE:
                 overlaps.append(iou(seen.box, face.box) if face is not None else 0.0)
-            watch.see(seen, face, lap, frame.seq, inside)
+            times.see(seen, face, lap, frame.seq, inside)
         false_boxes += sum(all(iou(face.box, seen.box) < BACKGROUND_IOU for seen in truth) for face in frame.faces)
     found = [overlap for overlap in overlaps if overlap > 0]
     if not overlaps:
         return None
     return Scores(
         faces=len(overlaps),
-        persons=len(watch.large),
-        persons_found=sum(watch.boxed(who) for who in watch.large),
+        persons=len(times.large),
+        persons_found=sum(times.boxed(who) for who in times.large),
         recall=len(found) / len(overlaps),
         iou=float(np.mean(found)) if found else 0.0,
         false_boxes_per_frame=false_boxes / frames,
-        wrong_person=watch.wrong_person,
-        label_accuracy=share(watch.right),
-        label_accuracy_settled=share(watch.right_settled),
-        box_delay_ms=median_and_longest(watch.box_delays),
-        first_label_ms=median_and_longest(watch.first_label_delays),
-        changed_label_ms=median_and_longest(watch.changed_label_delays),
+        wrong_person=times.wrong_person,
+        label_accuracy=share(times.right),
+        label_accuracy_settled=share(times.right_settled),
+        box_delay_ms=median_and_longest(times.box_delays),
+        first_label_ms=median_and_longest(times.first_label_delays),
+        changed_label_ms=median_and_longest(times.changed_label_delays),
     )
 
 
@@ -132,7 +132,7 @@ class Stay(Struct):
     shown_since_change: bool = True
 
 
-class Watch:
+class PersonTimes:
     """Follows the persons of the truth over time: when they come and change, and when that is shown."""
 
     def __init__(self, step_ms: float) -> None:

@@ -9,6 +9,7 @@ from itertools import count, takewhile
 from pathlib import Path
 
 from configs.errors import InputError
+from transport.stage import EVER, RunStart
 
 
 def target(template: str, stream: str) -> Path:
@@ -27,15 +28,13 @@ class Targets:
     """A file for each stream. A template without `{stream}` is the name of one file, that of the stream `first`;
     others, which are added while the run goes on, get theirs behind it. Empty: all have that one.
 
-    The run began at `began_s`, Unix time.
-
     >>> targets = Targets("out.mp4", first="door")
     >>> [targets.of(stream).as_posix() for stream in ("door", "hall")]
     ['out.mp4', 'out-hall.mp4']
     """
 
-    def __init__(self, template: str, first: str = "", began_s: float = 0.0) -> None:
-        self._template, self._first, self._began_s = template, first, began_s
+    def __init__(self, template: str, first: str = "", began: RunStart = EVER) -> None:
+        self._template, self._first, self._began = template, first, began
 
     def of(self, stream: str) -> Path:
         """The stream's file."""
@@ -50,7 +49,7 @@ class Targets:
         A last part without a frame, as a recorder leaves it that was killed at once, is begun anew.
         """
         path = self.of(stream)
-        if not written_since(path, self._began_s):
+        if not written_since(path, self._began):
             return path
         *_, last = takewhile(Path.exists, _parts(path))
         return last if last not in being_written and is_frameless(last) else free_name(path)
@@ -76,9 +75,9 @@ def is_frameless(path: Path) -> bool:
     return not content or content[4:8] == b"ftyp"
 
 
-def written_since(path: Path, unix_s: float) -> bool:
-    """Whether the file was written since then. What was before the run began is an earlier run's, and is replaced."""
-    return path.is_file() and path.stat().st_mtime >= unix_s
+def written_since(path: Path, began: RunStart) -> bool:
+    """Whether the file was written since the run began. What was there before is an earlier run's, and is replaced."""
+    return path.is_file() and began.was_before(path.stat().st_mtime)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import msgspec
 from configs.schema import TraceConfig
 from transport.slot import FIRST
 from transport.spec import Spec, StreamPlace, TraceSpec
-from transport.stage import Aside, Stage, Table
+from transport.stage import Aside, RunStart, Stage, Table
 
 
 class Plan:
@@ -28,7 +28,7 @@ class Plan:
         trace: TraceConfig | None = None,
     ) -> None:
         self._table, self._asides, self._folder, self._places = table, asides, folder, places
-        self._first = next(iter(places), "")
+        self._first, self._began = next(iter(places), ""), RunStart()
         self._trace = _trace_spec(trace) if trace is not None and trace.every else None
 
     def processes(self) -> list[Spec]:
@@ -85,6 +85,7 @@ class Plan:
             outbox=outbox,
             control=f"ipc://{self._folder}/control",
             first=self._first,
+            began=self._began,
             feeds=f"ipc://{self._folder}/feed-" if self._asides else "",
             **{"streams": self._places} | more,  # a stage that is started again is told of all there are then
         )

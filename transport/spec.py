@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from transport.stage import EVER, RunStart
+
 
 class StreamPlace(msgspec.Struct, frozen=True):
     """Where a stream's shared memory is, and where its capture hears what has ended.
@@ -54,4 +56,5 @@ class Spec(msgspec.Struct, frozen=True):
     added: bool = False
     place: int = 0
     life: int = 0
+    began: RunStart = EVER
     trace: TraceSpec | None = None

@@ -13,6 +13,24 @@ Batches = Iterable[list[Frame]]
 StageFunction = Callable[..., Iterator[Frame | Ended | Held]]
 
 
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """When a run began, by both clocks: that of the wall may be set while the run goes on."""
+
+    unix_s: float = field(default_factory=time.time)
+    monotonic_s: float = field(default_factory=time.monotonic)
+
+    def was_before(self, unix_s: float) -> bool:
+        """Whether the run had begun at that time, which was taken from the wall clock before or after it was set.
+
+        In doubt it had: a file that is taken for the run's own is not written over.
+        """
+        return unix_s >= min(self.unix_s, time.time() - time.monotonic() + self.monotonic_s)
+
+
+EVER = RunStart(0.0, 0.0)
+
+
 @dataclass(slots=True)
 class StageContext:
     """What a stage's function is told of its run, and what it tells of itself.
@@ -26,7 +44,7 @@ class StageContext:
     one; empty where there is only one, or where none is added later: a file that is named without a stream is its.
     `ended` are the streams whose last frame was in an earlier batch: what is held of them can go. A name stands there
     for one batch, perhaps twice in a run, and may be one that never came; a later stream of that name is a new one.
-    `began_s` is when the run began, Unix time: a file that was written since is the run's own.
+    `began` is when the run began: a file that was written since is the run's own.
     `feeds` is where the run tells of itself to a page (transport/feed.py), followed by who tells; empty: to none.
 
     The rest is for the worker and for capture, which has no batches: `busy_since_ns` (0: waiting) tells a long
@@ -41,7 +59,7 @@ class StageContext:
     streams: int = 1
     first: str = ""
     ended: list[str] = field(default_factory=list)
-    began_s: float = field(default_factory=time.time)
+    began: RunStart = field(default_factory=RunStart)
     feeds: str = ""
     busy_since_ns: int = 0
     busy_ns: int = 0

@@ -22,7 +22,6 @@ import time
 import traceback
 import typing
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import zmq
@@ -73,12 +72,6 @@ def tie_to_parent(spec: Spec) -> None:
         os._exit(1)  # it died before we could ask to be told
 
 
-def _began_s(process: int) -> float:
-    """The Unix time at which a process was started, to a hundredth of a second (psutil: to a second)."""
-    ticks = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
-
-
 class Worker:
     """One life of a stage's process: feeds its function and sends on what it yields."""
 
@@ -89,7 +82,7 @@ class Worker:
             restarts=spec.restarts,
             streams=len(spec.streams),
             first=spec.first,
-            began_s=_began_s(spec.parent),
+            began=spec.began,
             feeds=spec.feeds,
             stopping=self.stopping.is_set,
         )

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from tell.status import Status
 from transport.header import AGE_STEP
-from web.known import Known
+from web.run_state import RunState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 AGE_BOUNDS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -29,27 +29,27 @@ _WRITTEN = (  # name, what the overlay counts it as, help
 Family = Counter | Gauge | Histogram | Info
 
 
-def figures(known: Known, viewers: int, refused: int) -> bytes:
+def figures(run_state: RunState, viewers: int, refused: int) -> bytes:
     """All figures in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_Run(known, viewers, refused))
+    registry.register(_Run(run_state, viewers, refused))
     return generate_latest(registry)
 
 
 class _Run(Collector):
-    def __init__(self, known: Known, viewers: int, refused: int) -> None:
-        self._known, self._viewers, self._refused = known, viewers, refused
+    def __init__(self, run_state: RunState, viewers: int, refused: int) -> None:
+        self._run_state, self._viewers, self._refused = run_state, viewers, refused
 
     def collect(self) -> Iterator[Family]:
         yield gauge("viewers", "Pages and live streams that are served now", [((), self._viewers)])
         yield counter("connections_refused", "Connections that were one too many", [((), self._refused)])
-        status = self._known.status
+        status = self._run_state.status
         if status is not None:
             yield from _run(status)
-            yield from _streams(status, self._known.is_silent)
+            yield from _streams(status, self._run_state.is_silent)
             yield from _stages(status)
             yield from _processes(status)
-            yield from _persons(self._known)
+            yield from _persons(self._run_state)
 
 
 def counter(name: str, about: str, values: Iterable[tuple[tuple[str, ...], float]], *labels: str) -> Counter:
@@ -127,14 +127,16 @@ def _processes(status: Status) -> Iterator[Family]:
     yield gauge("process_resident_memory_bytes", about, resident, "process")
 
 
-def _persons(known: Known) -> Iterator[Family]:
+def _persons(run_state: RunState) -> Iterator[Family]:
     persons = [
         ((stream, label), float(count))
-        for stream in known.streams
-        for label, count in known.persons.now(stream, time.time()).items()
+        for stream in run_state.streams
+        for label, count in run_state.persons.now(stream, time.time()).items()
     ]
     yield gauge("persons", "Followed persons seen in the last ten seconds, by label", persons, "stream", "label")
-    happened = [((stream, rule, label or ""), float(count)) for (stream, rule, label), count in known.decided.items()]
+    happened = [
+        ((stream, rule, label or ""), float(count)) for (stream, rule, label), count in run_state.decided.items()
+    ]
     yield counter("events", "Events, by rule and label", happened, "stream", "rule", "label")
 
 

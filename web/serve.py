@@ -17,11 +17,11 @@ from configs.schema import WebConfig
 from transport.stage import StageContext
 from web.access import Access, Handler
 from web.address import local_url, public_addresses, shown_url
-from web.door import BODY_BYTES, KEEP_ALIVE_S, Door
 from web.health import silence, troubles
-from web.known import Known
+from web.listener import BODY_BYTES, KEEP_ALIVE_S, Listener
 from web.metrics import CONTENT_TYPE, figures
 from web.pictures import Pictures
+from web.run_state import RunState
 from web.streams import Changes
 from web.tls import Certificate
 from web.viewers import Viewers
@@ -50,22 +50,22 @@ async def _serve(config: WebConfig, context: StageContext) -> None:
             link.connect(context.feeds + sender)
         for topic in (b"status", b"persons", b"event", b"answer"):
             link.subscribe(topic)
-        known = Known()
+        run_state = RunState()
         pictures = Pictures(
             lambda stream: link.subscribe(PICTURE + stream.encode()),
             lambda stream: None if link.closed else link.unsubscribe(PICTURE + stream.encode()),  # at the end it is
-            lambda stream: known.streams.get(stream),
+            lambda stream: run_state.streams.get(stream),
         )
         folder = context.feeds.removeprefix("ipc://").rpartition("/")[0]
-        changes = Changes(sockets, f"ipc://{folder}/control", known)
-        site = Site(config, known, pictures, changes)
+        changes = Changes(sockets, f"ipc://{folder}/control", run_state)
+        site = Site(config, run_state, pictures, changes)
         await site.open()
         write_where(Path(folder), local_url(config), config.token)
         context.facts["url"] = shown_url(config)
         log.info("the page is at %s", shown_url(config))
-        listening = asyncio.create_task(_listen(link, known, pictures, changes))
+        listening = asyncio.create_task(_listen(link, run_state, pictures, changes))
         try:
-            while not known.streams and not listening.done() and not context.stopping():
+            while not run_state.streams and not listening.done() and not context.stopping():
                 await asyncio.sleep(0.02)  # it is told twice a second; before, each stream would be unknown (404)
             context.ready()
             while not context.stopping():
@@ -77,19 +77,19 @@ async def _serve(config: WebConfig, context: StageContext) -> None:
             await site.close()
 
 
-async def _listen(link: zmq.asyncio.Socket, known: Known, pictures: Pictures, changes: Changes) -> None:
+async def _listen(link: zmq.asyncio.Socket, run_state: RunState, pictures: Pictures, changes: Changes) -> None:
     """Take in what the run tells."""
     while True:
         topic, *parts = await link.recv_multipart()
         if topic.startswith(PICTURE):
             pictures.came(topic.removeprefix(PICTURE).decode(), *parts)
         elif topic == b"status":
-            known.hear(*parts)
-            pictures.keep(known.streams.keys())
+            run_state.hear(*parts)
+            pictures.keep(run_state.streams.keys())
         elif topic == b"persons":
-            known.saw(*parts)
+            run_state.saw(*parts)
         elif topic == b"event":
-            known.happened(*parts)
+            run_state.happened(*parts)
         elif topic == b"answer":
             changes.heard(*parts)
 
@@ -97,17 +97,17 @@ async def _listen(link: zmq.asyncio.Socket, known: Known, pictures: Pictures, ch
 class Site:
     """All that is served, at one address."""
 
-    def __init__(self, config: WebConfig, known: Known, pictures: Pictures, changes: Changes) -> None:
-        self._config, self._known = config, known
+    def __init__(self, config: WebConfig, run_state: RunState, pictures: Pictures, changes: Changes) -> None:
+        self._config, self._run_state = config, run_state
         self._certificate = Certificate(config) if config.tls_cert else None
-        self._viewers = viewers = Viewers(pictures, known, config.viewers)
+        self._viewers = viewers = Viewers(pictures, run_state, config.viewers)
         access = Access(config, {self._page}, {self._alive, self._static, _to_folder})
         app = web.Application(client_max_size=BODY_BYTES)
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, keepalive_timeout=KEEP_ALIVE_S, shutdown_timeout=0.5
         )
-        self._door = Door(self._runner)
-        app.middlewares.extend([self._door.note, access.guard])
+        self._listener = Listener(self._runner)
+        app.middlewares.extend([self._listener.note, access.guard])
         app.on_response_prepare.append(access.add_headers)
         routes: list[tuple[str, str, Handler]] = [
             ("GET", "/", self._page),
@@ -139,14 +139,14 @@ class Site:
     async def open(self) -> None:
         await self._runner.setup()
         context = self._certificate.context if self._certificate else None
-        await self._door.open(self._config.host, self._config.port, context)
+        await self._listener.open(self._config.host, self._config.port, context)
         if self._certificate:
             self._renewing = asyncio.create_task(self._certificate.renew())
 
     async def close(self) -> None:
         if self._certificate:
             self._renewing.cancel()
-        await self._door.close()
+        await self._listener.close()
         await self._runner.cleanup()
 
     async def _page(self, request: web.Request) -> web.Response:
@@ -157,30 +157,30 @@ class Site:
 
     async def _status(self, request: web.Request) -> web.Response:
         """What the page knows, for scripts."""
-        return web.json_response(self._known.as_json())
+        return web.json_response(self._run_state.as_json())
 
     async def _alive(self, request: web.Request) -> web.Response:
         """The run lives: this process answers, and the supervisor is heard; if not, to start it again helps."""
-        silent_s = silence(self._known)
+        silent_s = silence(self._run_state)
         if silent_s:
             return web.Response(status=503, text=f"the supervisor has said nothing for {silent_s:.0f} s\n")
         return web.Response(text="ok\n")
 
     async def _ready(self, request: web.Request) -> web.Response:
         """The run does what it is there for; 503 with the reasons if not."""
-        reasons = troubles(self._known, self._config.ready_age_ms)
+        reasons = troubles(self._run_state, self._config.ready_age_ms)
         return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        text = figures(self._known, self._viewers.count, self._door.refused + self._viewers.refused)
+        text = figures(self._run_state, self._viewers.count, self._listener.refused + self._viewers.refused)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     async def _events(self, request: web.Request) -> web.Response:
         """The events that the page shows, oldest first."""
-        return web.json_response(self._known.events_after(0)[1])
+        return web.json_response(self._run_state.events_after(0)[1])
 
     async def _event_picture(self, request: web.Request) -> web.Response:
-        jpeg = self._known.picture_of(request.match_info["id"])
+        jpeg = self._run_state.picture_of(request.match_info["id"])
         if jpeg is None:
             raise web.HTTPNotFound(text="no such picture\n")
         return web.Response(body=jpeg, content_type="image/jpeg")

@@ -12,7 +12,7 @@ import zmq.asyncio
 from aiohttp import web
 
 from transport.codec import Command, encode
-from web.known import Known
+from web.run_state import RunState
 
 ANSWER_S = 10.0  # to remove a stream takes as long as its frames need to come home
 
@@ -20,10 +20,10 @@ ANSWER_S = 10.0  # to remove a stream takes as long as its frames need to come h
 class Changes:
     """Sends commands over `control` and hears what became of them."""
 
-    def __init__(self, sockets: zmq.asyncio.Context, control: str, known: Known) -> None:
+    def __init__(self, sockets: zmq.asyncio.Context, control: str, run_state: RunState) -> None:
         self._link = sockets.socket(zmq.PUSH)
         self._link.connect(control)
-        self._known = known
+        self._run_state = run_state
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
@@ -36,7 +36,7 @@ class Changes:
 
     async def list(self, request: web.Request) -> web.Response:
         """All streams, as the page has them."""
-        return web.json_response(self._known.as_json()["streams"])
+        return web.json_response(self._run_state.as_json()["streams"])
 
     async def add(self, request: web.Request) -> web.Response:
         """`{"source": "rtsp://...", "name": "door"}`, and any other option of a source."""

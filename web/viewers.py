@@ -15,8 +15,8 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from web.known import Known
 from web.pictures import Picture, Pictures
+from web.run_state import RunState
 
 PATIENCE_S = 30.0  # a viewer that takes nothing for so long is let go
 STATUS_S = 1.0
@@ -29,8 +29,8 @@ _LATER = {"Retry-After": "5"}
 class Viewers:
     """The handlers of all who look; at most `limit` at once."""
 
-    def __init__(self, pictures: Pictures, known: Known, limit: int) -> None:
-        self._pictures, self._known, self._limit = pictures, known, limit
+    def __init__(self, pictures: Pictures, run_state: RunState, limit: int) -> None:
+        self._pictures, self._run_state, self._limit = pictures, run_state, limit
         self.count = 0
         self.refused = 0
 
@@ -47,7 +47,7 @@ class Viewers:
 
     def _stream(self, request: web.Request) -> str:
         name = request.match_info["name"]
-        if name not in self._known.streams:
+        if name not in self._run_state.streams:
             raise web.HTTPNotFound(text="no such stream\n")
         return name
 
@@ -74,7 +74,7 @@ class Viewers:
             await response.prepare(request)
             number = 0
             with self._pictures.looking(stream), contextlib.suppress(ConnectionError, TimeoutError):
-                while stream in self._known.streams:
+                while stream in self._run_state.streams:
                     picture = await self._pictures.next(stream, number)
                     number = picture.number
                     head = b"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture.jpeg)
@@ -91,7 +91,7 @@ class Viewers:
             with self._seat():
                 _narrow(request.transport)
                 await page.prepare(request)
-                await _Page(page, request.transport, self._pictures, self._known).serve()
+                await _Page(page, request.transport, self._pictures, self._run_state).serve()
         except web.HTTPServiceUnavailable as full:  # an HTTP status is not shown to a script; a reason is
             await page.prepare(request)
             await page.close(code=WSCloseCode.TRY_AGAIN_LATER, message=(full.text or "").strip().encode())
@@ -101,8 +101,8 @@ class Viewers:
 class _Page:
     """One WebSocket: a task for each stream that it looks at, one for the status, one for the events."""
 
-    def __init__(self, page: web.WebSocketResponse, transport: Any, pictures: Pictures, known: Known) -> None:
-        self._page, self._transport, self._pictures, self._known = page, transport, pictures, known
+    def __init__(self, page: web.WebSocketResponse, transport: Any, pictures: Pictures, run_state: RunState) -> None:
+        self._page, self._transport, self._pictures, self._run_state = page, transport, pictures, run_state
         self._got: dict[str, asyncio.Event] = {}
         self._streams: dict[str, asyncio.Task[None]] = {}
 
@@ -129,7 +129,7 @@ class _Page:
         if isinstance(got, str) and got in self._got:
             self._got[got].set()
         if isinstance(wanted, list):
-            names = {name for name in wanted if isinstance(name, str)} & self._known.streams.keys()
+            names = {name for name in wanted if isinstance(name, str)} & self._run_state.streams.keys()
             for name in self._streams.keys() - names:
                 self._streams.pop(name).cancel()
                 del self._got[name]
@@ -159,10 +159,10 @@ class _Page:
         with contextlib.suppress(ConnectionError):
             while True:
                 if self._transport.get_write_buffer_size() == 0:
-                    told, events = self._known.events_after(told)
-                    await self._page.send_json({"status": self._known.as_json(), "events": events})
+                    told, events = self._run_state.events_after(told)
+                    await self._page.send_json({"status": self._run_state.as_json(), "events": events})
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._known.event_came(), STATUS_S)
+                    await asyncio.wait_for(self._run_state.event_came(), STATUS_S)
                     await asyncio.sleep(0.1)  # several come together
 
 

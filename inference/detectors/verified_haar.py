@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from configs.schema import DetectConfig
-from inference.boxes import iou_matrix
+from inference.boxes import corners, iou
 from inference.detectors.detector import BoxMapping, Detector, Shrunken, stretched
 from inference.detectors.haar import MIN_FACE, HaarDetector, cascade_file
 from inference.detectors.verifier import FIRST_STAGE, SECOND_STAGE, Verifier, together, windows_of, windows_on
@@ -77,10 +77,10 @@ def merge(boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray
     array([[ 0.25,  0.  , 10.  , 10.  ],
            [50.  ,  0.  ,  8.  ,  8.  ]])
     """
-    left = np.argsort(-scores, kind="stable")
+    left, edges = np.argsort(-scores, kind="stable"), corners(boxes)
     merged, best = [], []
     while len(left):
-        on_it = iou_matrix(boxes[left[:1]], boxes[left])[0] >= MERGED_IOU
+        on_it = iou(edges[left[0]], edges[left]) >= MERGED_IOU
         same = left[on_it]
         merged.append(np.average(boxes[same], axis=0, weights=scores[same]))
         best.append(scores[left[0]])

@@ -49,7 +49,7 @@ SINKS: dict[str, tuple[str, Make]] = {
     "rtsp": ("rtsp://HOST/PATH", lambda path, config, context: PublishSink(f"rtsp:{path}", context.first)),
     "rtsps": ("rtsps://HOST/PATH", lambda path, config, context: PublishSink(f"rtsps:{path}", context.first)),
     "images": ("images:FOLDER/", lambda path, config, context: ImagesSink(path)),
-    "jsonl": ("jsonl:OUT.jsonl", lambda path, config, context: JsonlSink(path, context.began_s)),
+    "jsonl": ("jsonl:OUT.jsonl", lambda path, config, context: JsonlSink(path, context.began)),
     "contact": ("contact:OUT.png", lambda path, config, context: ContactSink(path)),
     "events": ("events:OUT.jsonl", lambda path, config, context: EventLinesSink(path)),
     "sqlite": (
@@ -72,7 +72,7 @@ def default_sinks() -> tuple[str, ...]:
 
 
 def _recording(path: str, config: OverlayConfig, context: StageContext) -> Sink:
-    targets = Targets(path, context.first, context.began_s)
+    targets = Targets(path, context.first, context.began)
     if not config.segment:
         return VideoSink(targets)
     return SegmentsSink(targets, milliseconds(config.segment) / 1000, _keep(config))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Collection, Sequence
 from glob import escape
 from pathlib import Path
@@ -13,6 +12,7 @@ from configs.errors import InputError
 from configs.file_lock import FileLock
 from configs.redact import redact
 from overlay.target import Targets, target, written_since
+from transport.stage import RunStart
 
 
 class Claims:
@@ -24,7 +24,7 @@ class Claims:
 
     def __init__(self, sinks: Sequence[str]) -> None:
         self._sinks = [spec for spec in sinks if places(spec, Targets(""), "")]
-        self._began_s = time.time()
+        self._began = RunStart()
         self._first = ""
         self._taken: dict[Path, str] = {}
         self._locks: dict[Path, FileLock] = {}
@@ -80,7 +80,7 @@ class Claims:
                     (int(path.suffixes[-2][1:]), str(path))
                     for path in place.parent.glob(f"{escape(place.stem)}.*{place.suffix}")
                     if re.fullmatch(rf"{re.escape(place.stem)}\.\d+", path.stem)
-                    and written_since(path, self._began_s)
+                    and written_since(path, self._began)
                     and Path(os.path.realpath(path)) not in self._taken
                 ]
                 if found:

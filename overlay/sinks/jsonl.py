@@ -13,6 +13,7 @@ from overlay.sinks.lines import Lines
 from overlay.sinks.sink import Sink
 from overlay.target import target, writing, written_since
 from transport.frame import Face, Frame
+from transport.stage import EVER, RunStart
 
 
 class JsonlSink(Sink):
@@ -22,14 +23,14 @@ class JsonlSink(Sink):
     `faces` is empty when no face was found, which is not the same as no mask; `label` is null for a face that
     was not classified yet, `unsure` for one whose answers do not agree. `box` is [x, y, width, height] in pixels of
     the frame. `track` is the same number while a face is followed, null where nothing is; `label_age_ms` tells how
-    old the newest answer is that the label rests on. What was written since `began_s` (Unix time) is the run's own, and
+    old the newest answer is that the label rests on. What was written since `began` is the run's own, and
     stays: of an earlier life of the stage, or of a stream of that name before, whose `seq` began at 0, too.
     """
 
     wants_pixels = False
 
-    def __init__(self, template: str, began_s: float = 0.0) -> None:
-        self._template, self._began_s = template, began_s
+    def __init__(self, template: str, began: RunStart = EVER) -> None:
+        self._template, self._began = template, began
         self._files: dict[Path, Lines] = {}
 
     def place(self, stream: str) -> str:
@@ -39,7 +40,7 @@ class JsonlSink(Sink):
         path = target(self._template, frame.stream)
         with writing(path):
             if path not in self._files:
-                self._files[path] = Lines(path, keep=written_since(path, self._began_s))
+                self._files[path] = Lines(path, keep=written_since(path, self._began))
             self._files[path].write(line(frame, age_ms))
 
     def ended(self, stream: str) -> None:

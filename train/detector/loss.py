@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from train.data.boxes import iou
+from inference.boxes import iou
 
 if TYPE_CHECKING:
     import torch

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from msgspec import Struct
 
-from train.data.boxes import Detections, iou, longest_sides
+from inference.boxes import pairwise_iou
+from train.data.boxes import Detections, longest_sides
 from train.data.photo_set import TrainingPhoto
 
 COUNTED_PX = 40.0  # longest side of a face from which on it counts
@@ -83,7 +84,7 @@ def match(photos: Sequence[TrainingPhoto], found: Sequence[Detections], same_iou
     rows: list[tuple[float, int, bool]] = []
     first = 0
     for photo, one in zip(photos, found, strict=True):
-        overlap = iou(one.boxes[:, None], photo.boxes[None])
+        overlap = pairwise_iou(one.boxes, photo.boxes)
         longest = longest_sides(photo.boxes)
         own = longest_sides(one.boxes)
         free = np.ones(len(photo.boxes), bool)

@@ -7,8 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from inference.boxes import intersection, pairwise_iou
 from inference.preprocess import CROP_MARGIN, crop_box
-from train.data.boxes import intersection, iou, longest_sides
+from train.data.boxes import longest_sides
 from train.data.photo_set import PhotoSet
 from train.synthesis.landmarks import LandmarkFinder
 from transport.frame import Box
@@ -26,7 +27,7 @@ def mark_unannotated(photos: PhotoSet, model: Path) -> int:
     finder.detector.setScoreThreshold(SURE_ENOUGH)
     for photo in photos.photos:
         found = find_faces(finder, photo.image)
-        same = iou(found[:, None], photo.boxes[None]).max(axis=1, initial=0) > SAME_FACE_IOU
+        same = pairwise_iou(found, photo.boxes).max(axis=1, initial=0) > SAME_FACE_IOU
         covered = intersection(found[:, None], photo.boxes[None]).max(axis=1, initial=0)
         part = covered > MOSTLY_INSIDE * np.maximum((found[:, 2:] - found[:, :2]).prod(axis=1), 1e-9)
         photo.unsure = found[~same & ~part]

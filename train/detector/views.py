@@ -9,7 +9,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from train.data.boxes import area, intersection, longest_sides, no_boxes
+from inference.boxes import area, intersection
+from train.data.boxes import longest_sides, no_boxes
 from train.data.photo_set import TrainingPhoto
 from train.synthesis.augment import compress, relight
 from train.synthesis.painted_masks import Worn, paint_mask

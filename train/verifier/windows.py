@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from configs.schema import DetectConfig
-from inference.boxes import iou_matrix
+from inference.boxes import corners, pairwise_iou
 from inference.detectors import open_detector
 from inference.detectors.verified_haar import likely, short_cascade
 from inference.detectors.verifier import BOX_HEIGHT, BOX_WIDTH, Verifier, cut, moves_to, windows_of, windows_on
@@ -76,7 +76,7 @@ def windows_in(
     """
     faces = np.array([msgspec.to_builtins(box) for box, _ in photo.faces], float).reshape(-1, 4)
     labels = np.array([LABELS.index(label) for _, label in photo.faces] or [NO_FACE])
-    unsure = unsure[iou_matrix(unsure, faces).max(axis=1, initial=0.0) < KNOWN_IOU]
+    unsure = unsure[pairwise_iou(corners(unsure), corners(faces)).max(axis=1, initial=0.0) < KNOWN_IOU]
     factor = rng.uniform(*FACTORS) if min(photo.image.shape[:2]) > SMALL_PHOTO_PX else 1.0
     image = cv2.resize(photo.image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
@@ -87,11 +87,12 @@ def windows_in(
     else:
         boxes, _ = likely(source.first, image, windows_of(squares))
         windows = windows_on(boxes)
-    overlap = iou_matrix(boxes, faces * factor)
+    edges = corners(boxes)
+    overlap = pairwise_iou(edges, corners(faces) * factor)
     face = overlap.argmax(axis=1) if len(faces) else np.zeros(len(boxes), int)
     best = overlap.max(axis=1, initial=0.0)
     chosen = [some(rng, (face == one) & (best >= FACE_IOU), MOST_A_FACE) for one in range(len(faces))]
-    elsewhere = (best < NO_FACE_IOU) & (iou_matrix(boxes, unsure * factor).max(axis=1, initial=0.0) < 0.1)
+    elsewhere = (best < NO_FACE_IOU) & (pairwise_iou(edges, corners(unsure) * factor).max(axis=1, initial=0.0) < 0.1)
     chosen.append(some(rng, elsewhere & (best > 0.03), MOST_BESIDE))
     chosen.append(some(rng, elsewhere, MOST_ELSEWHERE))
     kept = np.unique(np.concatenate(chosen))

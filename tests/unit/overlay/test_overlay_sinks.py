@@ -22,7 +22,7 @@ from overlay.sinks.images import ImagesSink
 from overlay.sinks.jsonl import JsonlSink
 from overlay.sinks.outages import Outages
 from transport.frame import Box, Face, Frame, Prediction
-from transport.stage import StageContext
+from transport.stage import RunStart, StageContext
 
 
 def frame(seq: int = 0, stream: str = "door", value: int = 0, **known) -> Frame:
@@ -166,18 +166,18 @@ def test_a_line_is_in_the_file_as_soon_as_its_frame_is_shown(tmp_path):
 
 
 def test_what_the_run_wrote_stays_and_that_of_an_earlier_run_is_replaced(tmp_path):
-    path, began_s = tmp_path / "out.jsonl", time.time() - 60
+    path, began = tmp_path / "out.jsonl", RunStart(time.time() - 60, time.monotonic() - 60)
     path.write_text("of an earlier run\n")
-    os.utime(path, (began_s - 1, began_s - 1))
-    show_all(JsonlSink(str(path), began_s), [frame(0)])
+    os.utime(path, (began.unix_s - 1,) * 2)
+    show_all(JsonlSink(str(path), began), [frame(0)])
     with path.open("a") as file:
         file.write('{"stream": "torn by a kill' + 1000 * ".")
-    show_all(JsonlSink(str(path), began_s), [frame(2)])  # the next life of the stage
+    show_all(JsonlSink(str(path), began), [frame(2)])  # the next life of the stage
     assert [json.loads(line)["seq"] for line in path.read_text().splitlines()] == [0, 2]
 
 
 def test_a_stream_that_comes_again_adds_to_its_lines(tmp_path):
-    sink = JsonlSink(str(tmp_path / "{stream}.jsonl"), 0.0)
+    sink = JsonlSink(str(tmp_path / "{stream}.jsonl"))
     for seq in range(2):
         sink.show(frame(seq), frame().image, 0)
     path = str(tmp_path / "door.jsonl")
@@ -193,7 +193,7 @@ def test_a_stream_that_comes_again_adds_to_its_lines(tmp_path):
 def test_a_restarted_stage_goes_on_with_an_empty_or_torn_jsonl(tmp_path):
     for content in ("", "torn"):
         (tmp_path / "out.jsonl").write_text(content)
-        show_all(JsonlSink(str(tmp_path / "out.jsonl"), 0.0), [frame(2)])
+        show_all(JsonlSink(str(tmp_path / "out.jsonl")), [frame(2)])
         assert json.loads((tmp_path / "out.jsonl").read_text())["seq"] == 2
 
 

@@ -20,6 +20,7 @@ from overlay.sinks.video import VideoSink
 from overlay.target import Targets
 from overlay.timeline import PICTURE_MS, Timeline
 from transport.frame import Frame
+from transport.stage import EVER, RunStart
 
 
 def frame(seq: int, stream: str = "clip", size=(160, 120), value=0, **known) -> Frame:
@@ -28,9 +29,9 @@ def frame(seq: int, stream: str = "clip", size=(160, 120), value=0, **known) -> 
     return Frame(stream, seq, image=image, **known)
 
 
-def record(path: Path, frames: list[Frame], began_s: float = 0.0) -> None:
+def record(path: Path, frames: list[Frame], began: RunStart = EVER) -> None:
     """By a life of the stage of its own, in a run that began then."""
-    sink = VideoSink(Targets(str(path), began_s=began_s))
+    sink = VideoSink(Targets(str(path), began=began))
     for one in frames:
         sink.show(one, one.image, 0)
     sink.close()
@@ -217,8 +218,9 @@ def test_a_new_run_starts_the_video_over_and_leaves_the_parts_of_others(tmp_path
     before = time.time() - 60
     for name in ("out.mp4", "out.2.mp4"):
         os.utime(tmp_path / name, (before, before))
-    record(tmp_path / "out.mp4", of_file(5), began_s=before + 30)
-    record(tmp_path / "out.mp4", of_file(3), began_s=before + 30)
+    began = RunStart(time.time() - 30, time.monotonic() - 30)
+    record(tmp_path / "out.mp4", of_file(5), began)
+    record(tmp_path / "out.mp4", of_file(3), began)
     parts = {path.name: len(playback(path)[0]) for path in tmp_path.iterdir()}
     assert parts == {"out.mp4": 5, "out.2.mp4": 20, "out.3.mp4": 3}
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from train.data.boxes import iou, no_boxes, non_maximum_suppression
+from inference.boxes import iou
+from train.data.boxes import no_boxes, non_maximum_suppression
 
 
 def test_boxes_that_do_not_touch_do_not_overlap():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from train.data.boxes import iou, longest_sides, no_boxes
+from inference.boxes import iou
+from train.data.boxes import longest_sides, no_boxes
 from train.data.photo_set import TrainingPhoto
 from train.detector.views import CLASS_SHARES, COUNTED_PX, Views, clipped, mirrored, painted, turned, window
 from train.detector.views import View as DrawnView

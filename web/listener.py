@@ -33,8 +33,8 @@ class _Refused(asyncio.Protocol):
 class _Greeting(asyncio.Protocol):
     """A connection to a port that speaks TLS: who speaks plain HTTP is told so, not left with a broken connection."""
 
-    def __init__(self, door: Door, context: ssl.SSLContext, server: web.Server) -> None:
-        self._door, self._context, self._server = door, context, server
+    def __init__(self, listener: Listener, context: ssl.SSLContext, server: web.Server) -> None:
+        self._listener, self._context, self._server = listener, context, server
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: Any) -> None:
@@ -43,7 +43,7 @@ class _Greeting(asyncio.Protocol):
         self._transport = transport
         self._peek = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
         loop = asyncio.get_running_loop()
-        self._door.greeting.add(self)
+        self._listener.greeting.add(self)
         self._patience = loop.call_later(SILENT_S, transport.abort)
         loop.add_reader(self._peek, self._look)
 
@@ -55,8 +55,8 @@ class _Greeting(asyncio.Protocol):
         self._transport.abort()
 
     def _spoke(self) -> None:
-        if self in self._door.greeting:
-            self._door.greeting.discard(self)
+        if self in self._listener.greeting:
+            self._listener.greeting.discard(self)
             self._patience.cancel()
             asyncio.get_running_loop().remove_reader(self._peek)
             self._peek.close()
@@ -92,10 +92,10 @@ class _Greeting(asyncio.Protocol):
             self._spoke()
         if transport is not None:
             protocol.connection_made(transport)
-            self._door.watch(protocol)
+            self._listener.watch(protocol)
 
 
-class Door:
+class Listener:
     """Listens, and gives each connection to the server; what is too many is closed at once."""
 
     def __init__(self, runner: web.AppRunner) -> None:

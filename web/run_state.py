@@ -24,7 +24,7 @@ EVENTS = 100  # that a page shows
 SILENT_S = 3.0  # without a word of the supervisor for so long, nothing is known
 
 
-class Known:
+class RunState:
     """The newest of everything, and what follows from what came before."""
 
     def __init__(self) -> None:

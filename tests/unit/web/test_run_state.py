@@ -10,10 +10,10 @@ import pytest
 from tell.status import ProcessStatus, StageStatus, Status, StreamStatus
 from transport.header import AGE_BUCKETS
 from web.health import silence, troubles
-from web.known import Known
 from web.metrics import figures
 from web.pictures import Pictures
 from web.placeholder import explain
+from web.run_state import RunState
 
 S = 1_000_000_000
 
@@ -45,16 +45,16 @@ def status(second=0.0, ready=True, phase="running", **streams):
     return Status(now_ns, 1.0, second, phase, 2, streams, {"detect": stage}, processes, {"model": "m"}, {})
 
 
-def told(*all_of_them) -> Known:
-    known = Known()
+def told(*all_of_them) -> RunState:
+    run_state = RunState()
     for one in all_of_them:
-        known.hear(msgspec.msgpack.encode(one))
-    return known
+        run_state.hear(msgspec.msgpack.encode(one))
+    return run_state
 
 
 def test_rates_ages_and_busy_shares_are_of_the_last_seconds():
-    known = told(*(status(second, door=stream(round(25 * second))) for second in range(10)))
-    told_page = known.as_json()
+    run_state = told(*(status(second, door=stream(round(25 * second))) for second in range(10)))
+    told_page = run_state.as_json()
     [door], [detect] = told_page["streams"], told_page["stages"]
     assert door["fps"] == pytest.approx(25, abs=0.5)
     assert door["age_ms"]["p95"] == pytest.approx(10, rel=0.1)
@@ -70,8 +70,8 @@ def test_a_camera_that_stalls_and_comes_back_is_poor_and_one_that_is_away_unusab
 
 
 def test_a_stream_that_came_later_and_one_that_went_do_no_harm():
-    known = told(status(0, door=stream(10)), status(1, door=stream(35), hall=stream(5)), status(2, hall=stream(30)))
-    assert [one["name"] for one in known.as_json()["streams"]] == ["hall"]
+    run_state = told(status(0, door=stream(10)), status(1, door=stream(35), hall=stream(5)), status(2, hall=stream(30)))
+    assert [one["name"] for one in run_state.as_json()["streams"]] == ["hall"]
 
 
 def test_ready_names_what_is_not():
@@ -81,19 +81,19 @@ def test_ready_names_what_is_not():
     assert troubles(told(status(door=stream(50), ready=False)), 1000) == ["detect is not ready"]
     assert troubles(told(status(door=stream(50, "away"))), 1000) == ["no stream is flowing"]
     assert troubles(told(status(door=stream(50), phase="draining")), 1000) == ["draining, not running"]
-    assert troubles(Known(), 1000) == ["the supervisor has not said anything yet"]
+    assert troubles(RunState(), 1000) == ["the supervisor has not said anything yet"]
 
 
 def test_an_event_that_is_told_again_is_not_taken_twice():
-    known = Known()
+    run_state = RunState()
     for number in ("01", "02", "01", "02", "03"):
         event = {"id": number, "stream": "door", "rule": "decision", "label": "mask"}
-        known.happened(json.dumps(event).encode(), b"jpeg" if number == "02" else b"")
-    assert [event["id"] for event in known.events_after(0)[1]] == ["01", "02", "03"]
-    assert known.events_after(2)[1][0]["id"] == "03"
-    assert known.decided["door", "decision", "mask"] == 3
-    assert known.picture_of("02") == b"jpeg"
-    assert known.picture_of("01") is None
+        run_state.happened(json.dumps(event).encode(), b"jpeg" if number == "02" else b"")
+    assert [event["id"] for event in run_state.events_after(0)[1]] == ["01", "02", "03"]
+    assert run_state.events_after(2)[1][0]["id"] == "03"
+    assert run_state.decided["door", "decision", "mask"] == 3
+    assert run_state.picture_of("02") == b"jpeg"
+    assert run_state.picture_of("01") is None
 
 
 def about(seq):
@@ -134,15 +134,15 @@ def test_while_no_picture_comes_there_is_a_placeholder_that_is_one():
 
 def test_what_a_silent_supervisor_told_is_not_shown_as_of_now():
     began = [status(second, door=stream(round(25 * (second + 15)))) for second in (-15.0, -14.0, -13.0, -12.0)]
-    known = told(*began)
-    told_page = known.as_json()
+    run_state = told(*began)
+    told_page = run_state.as_json()
     [door] = told_page["streams"]
     assert 11 < told_page["silent_s"] < 60
     assert (door["state"], door["fps"], door["quality"], door["age_ms"]["p50"]) == ("unknown", 0.0, "", None)
     assert door["shown"] == 75  # a count stays one
-    assert b'maskstream_stream_up{stream="door"} 0.0' in figures(known, 0, 0)
-    assert silence(known) > 11
-    assert "has said nothing" in troubles(known, 1000)[0]
+    assert b'maskstream_stream_up{stream="door"} 0.0' in figures(run_state, 0, 0)
+    assert silence(run_state) > 11
+    assert "has said nothing" in troubles(run_state, 1000)[0]
     lately = told(status(door=stream(0)))
     assert silence(lately) == 0
     assert lately.as_json()["streams"][0]["state"] == "flowing"
@@ -150,15 +150,15 @@ def test_what_a_silent_supervisor_told_is_not_shown_as_of_now():
 
 
 def test_persons_are_those_of_the_last_seconds_also_when_nothing_more_is_told():
-    known = told(status(door=stream(0)))
-    known.persons.saw(time.time() - 30, {"door": {1: "mask"}})
-    told_page = known.as_json()
+    run_state = told(status(door=stream(0)))
+    run_state.persons.saw(time.time() - 30, {"door": {1: "mask"}})
+    told_page = run_state.as_json()
     assert told_page["streams"][0]["persons"] == {}
     assert told_page["persons"]["now"] > told_page["persons"]["steps"][-1][0] + 10  # the chart's right edge is now
 
 
 def test_of_removed_streams_nothing_is_remembered():
-    known, pictures = Known(), Pictures(lambda name: None, lambda name: None, lambda name: None)
+    run_state, pictures = RunState(), Pictures(lambda name: None, lambda name: None, lambda name: None)
 
     async def look(name):
         with pictures.looking(name):
@@ -168,23 +168,23 @@ def test_of_removed_streams_nothing_is_remembered():
 
     for number in range(20):
         name = f"camera{number}"
-        known.hear(msgspec.msgpack.encode(status(number, door=stream(9), **{name: stream(9)})))
+        run_state.hear(msgspec.msgpack.encode(status(number, door=stream(9), **{name: stream(9)})))
         event = {"id": f"{number:04}", "stream": name, "rule": "decision", "label": "mask"}
-        known.happened(json.dumps(event).encode(), b"")
+        run_state.happened(json.dumps(event).encode(), b"")
         asyncio.run(look(name))
-        known.hear(msgspec.msgpack.encode(status(number + 0.5, door=stream(9))))
-        pictures.keep(known.streams.keys())
-    known.hear(msgspec.msgpack.encode(status(40, door=stream(9))))
-    pictures.keep(known.streams.keys())
-    held = {name: value for name, value in vars(known).items() if name != "_events"}  # the last 100 stay on the page
+        run_state.hear(msgspec.msgpack.encode(status(number + 0.5, door=stream(9))))
+        pictures.keep(run_state.streams.keys())
+    run_state.hear(msgspec.msgpack.encode(status(40, door=stream(9))))
+    pictures.keep(run_state.streams.keys())
+    held = {name: value for name, value in vars(run_state).items() if name != "_events"}  # the page shows the last 100
     assert "door" in repr(held)
     assert "camera" not in repr(held)
     assert "camera" not in repr(vars(pictures))
 
 
 def test_a_stream_that_comes_again_by_its_name_has_its_own_figures():
-    known = told(status(0, door=stream(500)), status(1), status(2, door=stream(25)), status(2.5, door=stream(40)))
-    [door] = known.as_json()["streams"]
+    run_state = told(status(0, door=stream(500)), status(1), status(2, door=stream(25)), status(2.5, door=stream(40)))
+    [door] = run_state.as_json()["streams"]
     assert door["age_ms"]["p95"] == pytest.approx(10, rel=0.1)
     assert door["fps"] >= 0
 
