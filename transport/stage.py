@@ -12,6 +12,8 @@ from transport.frame import Ended, Frame, Held
 Batches = Iterable[list[Frame]]
 StageFunction = Callable[..., Iterator[Frame | Ended | Held]]
 
+_TICK_S = 0.01  # times of files are those of the kernel's last tick, up to 10 ms ago
+
 
 @dataclass(frozen=True, slots=True)
 class RunStart:
@@ -25,7 +27,7 @@ class RunStart:
 
         In doubt it had: a file that is taken for the run's own is not written over.
         """
-        return unix_s >= min(self.unix_s, time.time() - time.monotonic() + self.monotonic_s)
+        return unix_s >= min(self.unix_s, time.time() - time.monotonic() + self.monotonic_s) - _TICK_S
 
 
 EVER = RunStart(0.0, 0.0)

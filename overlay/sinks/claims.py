@@ -14,6 +14,8 @@ from configs.redact import redact
 from overlay.target import Targets, target, written_since
 from transport.stage import RunStart
 
+GONE = 32  # recordings of streams that are gone whose parts are remembered: a run may have any number of them
+
 
 class Claims:
     """The files of all sinks, each with a lock beside it: `.NAME.lock`, which ends with the process that holds it.
@@ -61,6 +63,8 @@ class Claims:
         """Let go of what was written of all other streams: they are gone, and their files finished."""
         for stream in self._of.keys() - set(streams):
             self._parts |= self._parts_of(stream)
+            for path in list(self._parts)[:-GONE]:
+                del self._parts[path]
             for path in self._of.pop(stream).difference(*self._of.values()):
                 self._taken.pop(path, None)
                 self._unlock(path)

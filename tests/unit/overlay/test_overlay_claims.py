@@ -113,6 +113,15 @@ def test_what_a_removed_stream_wrote_is_free_and_what_others_write_is_not(tmp_pa
     assert open_below(tmp_path) == 0
 
 
+def test_only_the_last_recordings_of_streams_that_are_gone_are_remembered(tmp_path):
+    with Claims([f"file:{tmp_path}/{{stream}}.mp4"]) as claims:
+        for number in range(40):
+            claims.take(f"s{number}")
+            (tmp_path / f"s{number}.2.mp4").write_text("x")
+            claims.keep([])
+        assert [Path(video).stem for video in claims.parts()] == [f"s{number}" for number in range(8, 40)]
+
+
 def test_the_parts_of_a_video_are_told_and_nobody_elses_files(tmp_path):
     for name in ("door.2.mp4", "hall.2.mp4"):
         (tmp_path / name).touch()
