@@ -63,8 +63,8 @@ class Claims:
         """Let go of what was written of all other streams: they are gone, and their files finished."""
         for stream in self._of.keys() - set(streams):
             self._parts |= self._parts_of(stream)
-            for path in list(self._parts)[:-GONE]:
-                del self._parts[path]
+            for video in list(self._parts)[:-GONE]:
+                del self._parts[video]
             for path in self._of.pop(stream).difference(*self._of.values()):
                 self._taken.pop(path, None)
                 self._unlock(path)
