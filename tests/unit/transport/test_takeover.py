@@ -1,82 +1,14 @@
 """A stage takes what is its own, in order, whatever it is told; and what a dead life of it left."""
 
-import os
-from types import SimpleNamespace
-
-import msgspec
 import numpy as np
 import pytest
 
 from transport import header as at
-from transport.codec import Open, Ready, Return, decode, encode
+from transport.codec import Return, encode
 from transport.frame import Box, Ended, Face, Held
 from transport.journal import settle_rest
-from transport.pool import NOTE_BYTES, Pool, create_segment
-from transport.post import Post
+from transport.pool import NOTE_BYTES
 from transport.slot import DONE, FIRST, place_of, word
-from transport.spec import Spec, StreamPlace
-from transport.tickets import Tickets
-from transport.trace import Trace
-
-
-class Wire(list):
-    """Messages that wait, and the two ends of a link."""
-
-    def receive(self, timeout_s, on_junk):
-        return decode(self.pop(0)) if self else None
-
-    def send(self, message):
-        self.append(message if isinstance(message, bytes) else encode(message))
-
-    def close(self):
-        pass
-
-
-@pytest.fixture
-def run():
-    """A stream with room for six frames at a time, its capture, and lives of the stages behind it."""
-    run = SimpleNamespace(now_ns=10**12, lives=1, inboxes={}, homes={}, fds=[], streams={})
-
-    def stream(name="door"):
-        fd = create_segment(name, 8, 4)
-        run.fds.append(fd)
-        run.pool = Pool(fd)
-        run.inboxes.setdefault(FIRST, Wire())
-        run.homes[name] = Wire()
-        run.streams[name] = StreamPlace(f"/proc/{os.getpid()}/fd/{fd}", run.pool.id, name)
-        run.tickets = Tickets(name, Pool(fd), 1, lambda *_: (), run.inboxes[FIRST].append)
-
-    def capture(count, told=True):
-        frames = []
-        for _ in range(count):
-            image = run.tickets.room(4, 6)
-            image[:] = run.tickets.captured
-            frames.append(run.tickets.fly(run.tickets.number(image, run.now_ns)))
-            if told:
-                run.tickets.tell(frames[-1].slot)
-        return frames
-
-    def life(place=FIRST, last=False, batch=8):
-        run.lives += 1
-        spec = Spec(
-            "detect", "", msgspec.Raw(b"{}"), "", "", "control", "", dict(run.streams),
-            batch=batch, place=place, life=run.lives, parent=os.getpid(),
-        )  # fmt: skip
-        inbox = run.inboxes.setdefault(place, Wire())
-        outbox = None if last else run.inboxes.setdefault(place + 1, Wire())
-        return Post(spec, inbox, outbox, run.homes.__getitem__, Trace(), lambda: run.now_ns)
-
-    run.stream, run.capture, run.life = stream, capture, life
-    stream()
-    yield run
-    for fd in run.fds:
-        os.close(fd)
-
-
-def ended(run, post):
-    """What it says a tenth of a second later."""
-    run.now_ns += 100_000_000
-    return post.ended()
 
 
 def seqs(frames):
@@ -207,16 +139,16 @@ def test_a_stream_has_ended_when_its_last_frame_is_past(run):
     first, last = run.life(), run.life(FIRST + 1, last=True)
     frame = first.gather()[0]
     run.pool.end()
-    assert (ended(run, first), last.gather(), ended(run, last)) == ([], [], [])
+    assert (run.ended(first), last.gather(), run.ended(last)) == ([], [], [])
     first.pass_on(frame)
-    assert (first.gather(), ended(run, first)) == ([], ["door"])
+    assert (first.gather(), run.ended(first)) == ([], ["door"])
     first.let_go(["door"])
     assert not run.pool.head[at.CLOSED]
     last.pass_on(Ended(last.gather()[0], "shown"))
-    assert (last.gather(), ended(run, last)) == ([], ["door"])
+    assert (last.gather(), run.ended(last)) == ([], ["door"])
     last.let_go(["door"])
     assert run.pool.head[at.CLOSED]
-    assert (last.gather(), ended(run, last)) == ([], [])
+    assert (last.gather(), run.ended(last)) == ([], [])
 
 
 def test_a_stream_has_not_ended_while_frames_of_it_are_kept(run):
@@ -226,12 +158,12 @@ def test_a_stream_has_not_ended_while_frames_of_it_are_kept(run):
     for frame in frames:
         post.pass_on(Held(frame))
     run.pool.end()
-    assert (post.gather(), ended(run, post)) == ([], [])
+    assert (post.gather(), run.ended(post)) == ([], [])
     assert run.pool.held_ns.tolist().count(0) == run.pool.count - 2
     run.now_ns += 400
     post.pass_on(frames[0])
     post.pass_on(Ended(frames[1], "stale"))
-    assert (post.gather(), ended(run, post)) == ([], ["door"])
+    assert (post.gather(), run.ended(post)) == ([], ["door"])
     assert not any(run.pool.held_ns)
     assert [run.pool.waited_ns[frame.slot] for frame in frames] == [100_000_400, 100_000_400]
 
@@ -243,72 +175,6 @@ def test_frames_that_were_kept_when_a_life_died_are_under_no_suspicion(run):
         dead.pass_on(Held(frame))
     assert seqs(run.life().gather()) == [0, 1, 2]
     assert not any(run.pool.held_ns)
-
-
-def test_a_stream_that_is_added_is_heard_of_before_or_after_its_frames(run):
-    post = run.life()
-    run.stream("yard")
-    run.capture(2)
-    assert post.gather() == []
-    place = run.streams["yard"]
-    run.inboxes[FIRST].send(Open("yard", place.segment, place.id, place.returns))
-    assert seqs(post.gather()) == [0, 1]
-
-
-def test_a_stream_may_have_the_name_of_one_that_has_ended(run):
-    run.capture(2)
-    late = list(run.inboxes[FIRST])
-    post = run.life()
-    for frame in post.gather():
-        post.pass_on(Ended(frame, "stale"))
-    run.pool.end()
-    run.stream()
-    place = run.streams["door"]
-    run.inboxes[FIRST].send(Open("door", place.segment, place.id, place.returns))
-    assert post.gather() == []
-    while not (gone := ended(run, post)):
-        assert post.gather() == []
-    assert gone == ["door"]
-    post.let_go(gone)
-    run.now_ns += 7
-    run.capture(2, told=False)
-    assert post.gather()[0].captured_ns == run.now_ns
-    run.capture(1, told=False)
-    run.inboxes[FIRST] += late  # word of the other stream's frames: not one of them is taken for this one's
-    run.now_ns += 1_100_000_000
-    assert [frame.captured_ns for frame in post.gather()] == [run.now_ns - 1_100_000_000]
-
-
-def test_a_segment_that_is_another_s_by_now_is_left_alone(run):
-    place = run.streams["door"]
-    run.streams["gone"] = StreamPlace(place.segment, place.id + 2, "door")
-    run.streams["past"] = StreamPlace(f"/proc/{os.getpid()}/fd/9999", 5, "door")
-    post = run.life()
-    assert list(post._stations) == ["door"]
-
-
-def test_what_a_message_names_is_opened_only_where_it_is_this_run_s(run):
-    """A file that is no stream's memory would be opened for writing, and a link made to any address."""
-    place, post = run.streams["door"], run.life()
-    for segment, id, returns in (
-        (place.segment.replace("/proc/", "/proc/./"), place.id, "yard"),
-        (f"/proc/{os.getppid()}/fd/0", place.id, "yard"),
-        (place.segment, 0, "yard"),
-        (place.segment, place.id, "tcp://192.0.2.1:9"),
-    ):
-        run.inboxes[FIRST].send(Open("yard", segment, id, returns))
-    assert post.gather() == []
-    assert list(post._stations) == ["door"]
-    run.homes["yard"] = run.homes["door"]
-    run.inboxes[FIRST].send(Open("yard", place.segment, place.id, "yard"))
-    post.gather()
-    assert list(post._stations) == ["door", "yard"]
-
-
-def test_what_is_no_frame_is_said_and_ignored(run, caplog):
-    run.inboxes[FIRST].send(Ready("detect", 1, {}))
-    assert run.life().gather() == []
-    assert "does not belong here" in caplog.text
 
 
 def test_the_last_stage_may_pass_nothing_on(run):

@@ -9,7 +9,7 @@ from transport import header as at
 from transport.codec import Pause, Return
 from transport.journal import age_bucket, settle_rest
 from transport.ledger import read_ledger
-from transport.pool import Pool, SegmentGone, create_segment
+from transport.pool import Pool, create_segment
 from transport.slot import DONE, FILLING, FIRST, FREE, NEWEST, place_of, word
 from transport.station import Station
 from transport.tickets import Stopping, Tickets
@@ -28,19 +28,6 @@ class Wire:
         while self.back:
             yield self.back.pop(0)
         self.stopped = self.stopped or timeout_s > 0  # nothing will come any more: a real wait would last for ever
-
-
-@pytest.fixture
-def segment():
-    fd = create_segment("test", slots=4)
-    yield fd
-    os.close(fd)
-
-
-@pytest.fixture
-def pool(segment):
-    with Pool(segment) as pool:
-        yield pool
 
 
 @pytest.fixture
@@ -224,35 +211,6 @@ def test_slots_grow_for_a_larger_picture_once_all_are_back(tickets, wire, pool):
     frame = tickets.fly(tickets.number(large, 0))
     image = pool.picture(frame.slot, 400, 600)
     assert image.min() == image.max() == 9
-
-
-def test_what_a_stage_sees_of_a_slot_cannot_be_drawn_on(tickets, pool):
-    frame = capture_one(tickets)
-    with pytest.raises(ValueError, match="read-only"):
-        pool.picture(frame.slot, 4, 6)[0, 0] = 1
-
-
-def test_a_folder_of_pictures_of_all_sizes_keeps_no_view_of_each(pool):
-    pool.grow(1000 * 6 * 3)
-    for rows in range(1, 500):
-        assert pool.picture(0, rows, 6).shape == (rows, 6, 3)
-    assert len(pool._views) <= 5 * pool.count
-
-
-def test_the_segment_has_no_name_that_could_stay_behind(segment):
-    assert not [name for name in os.listdir("/dev/shm") if "maskstream" in name]
-    assert "memfd:maskstream-test" in os.readlink(f"/proc/self/fd/{segment}")
-
-
-def test_a_segment_that_is_gone_or_another_s_is_not_opened(segment, pool):
-    path = f"/proc/{os.getpid()}/fd/{segment}"
-    with Pool(path, pool.id) as same:
-        assert same.id == pool.id
-    reading, writing = os.pipe()
-    for place, id in ((path, pool.id + 2), (f"/proc/{os.getpid()}/fd/{writing}", 0), ("/proc/self/fd/9999", 0)):
-        with pytest.raises(SegmentGone):
-            Pool(place, id)
-    os.close(reading), os.close(writing)
 
 
 def test_what_was_under_way_when_all_ended_is_stopped(tickets, wire, pool):
