@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable
 
 import cv2
@@ -17,6 +18,7 @@ from transport.frame import Frame
 log = logging.getLogger("overlay")
 
 ESCAPE = 27
+CONNECTED_S = 0.2  # without a pause 5 of 24 windows stayed black
 FIRST_SIZE_PX = (1280, 720)  # a window is at most this large when it opens; the user may change it
 
 
@@ -32,6 +34,7 @@ class WindowSink(Sink):
         self._quit = quit
         self._shapes: dict[str, tuple[int, int]] = {}  # height and width of each stream's last picture
         self._ended = False
+        _connect()
 
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
         if self._ended:  # showing it would open a window again that the user has just closed
@@ -65,6 +68,20 @@ class WindowSink(Sink):
             log.info("ended in the window")
             self._ended = True
             self._quit()
+
+
+def _connect() -> None:
+    """Have Qt connect to the display, by a window that goes at once.
+
+    Qt loses events of the first moments: of windows that were opened then on a busy machine 35 of 168 were never told
+    that they are visible, and stayed black for ever. Of those that were opened after this one, none of 24.
+    """
+    cv2.namedWindow("maskstream", cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
+    cv2.pollKey()
+    time.sleep(CONNECTED_S)
+    cv2.pollKey()
+    cv2.destroyWindow("maskstream")
+    cv2.pollKey()
 
 
 def _open(stream: str, width: int, height: int) -> None:

@@ -63,7 +63,8 @@ def test_every_file_that_a_page_for_developers_names_is_there(page):
 
 def missing(text):
     """The paths of files in a text that begin with a folder of the project and are not there."""
-    folders = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and path.name.isalpha())
+    ours = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name.isalpha()}
+    folders = "|".join(ours - {line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split()})
     named = re.findall(rf"(?<![\w./-])((?:{folders})/[\w./-]+\.[a-z]+)", text)
     return [name for name in named if not (ROOT / name).is_file()]
 

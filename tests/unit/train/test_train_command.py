@@ -99,11 +99,12 @@ def test_a_class_that_the_model_does_not_know_is_named(faces):
     )
 
 
-def test_evaluate_matches_classes_by_name_and_scores_what_there_is(faces):
+def test_evaluate_matches_classes_by_name_and_scores_what_there_is(faces, tmp_path):
     for picture in (faces / "mask").iterdir():
         picture.unlink()
     (faces / "mask").rmdir()
-    outcome = CliRunner().invoke(app, ["evaluate", str(SHIPPED_MODEL), str(faces), "--json"])
+    plots = str(tmp_path / "plots")
+    outcome = CliRunner().invoke(app, ["evaluate", str(SHIPPED_MODEL), str(faces), "--json", "-o", plots])
     assert outcome.exit_code == 0
     scores = json.loads(outcome.stdout.splitlines()[-1])
     assert {name: one["support"] for name, one in scores["classes"].items()} == {
