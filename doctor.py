@@ -33,9 +33,9 @@ from configs.schema import PipelineConfig, SourceConfig
 from inference.backends import model_file, open_backend
 from inference.detectors import open_detector
 from overlay.display import has_display
-from run.limits import RUN_BYTES, USUAL_SIZE, free_memory, stream_bytes, streams_that_fit
+from run.limits import USUAL_SIZE, free_memory, run_bytes, stream_bytes, streams_that_fit
 from run.run_folder import run_folder
-from transport.cores import usable_cores
+from transport.cores import lanes_for, usable_cores
 
 NEEDED = ("numpy", "opencv-python", "onnxruntime", "pyzmq", "av", "aiohttp", "pillow")
 TRAINING = ("torch", "torchvision", "onnx", "onnxscript")
@@ -100,9 +100,11 @@ def examine(options: PipelineConfig) -> Iterator[Finding]:
     yield classifier(options)
     yield providers()
     yield codecs()
-    yield cores()
-    yield memory(options.sources or [SourceConfig(source="0")])
-    yield open_files(len(options.sources) or 1)
+    sources = options.sources or [SourceConfig(source="0")]
+    lanes = lanes_for(options.run.lanes, options.run.cores or usable_cores(), len(sources))
+    yield cores(lanes)
+    yield memory(sources, lanes=lanes)
+    yield open_files(len(sources), lanes)
     yield disk()
     yield sockets()
     yield port(options.web.host, options.web.port)
@@ -188,26 +190,28 @@ def has_codec(name: str, mode: Any) -> bool:
     return False
 
 
-def cores() -> Finding:
+def cores(lanes: int = 1) -> Finding:
     """The cores that affinity and container leave; one is enough for one camera."""
     usable, there = usable_cores(), os.cpu_count() or 1
     text = f"{usable} of {there} may be used" if usable < there else f"{usable}"
+    text += f", for {lanes} lanes" if lanes > 1 else ""
     if usable < 2:
         return Finding("warning", "cores", text, "one core holds a camera or two; give the container more for others")
     return Finding("ok", "cores", text)
 
 
-def memory(sources: Sequence[SourceConfig], cgroup: Path = Path("/sys/fs/cgroup")) -> Finding:
+def memory(sources: Sequence[SourceConfig], cgroup: Path = Path("/sys/fs/cgroup"), lanes: int = 1) -> Finding:
     """What is free here and in the container, against what a run of these sources takes, and how many would fit.
 
     Frames lie in anonymous memory: the size of /dev/shm, 64 MB in many containers, does not matter.
     """
     sizes = [size_of(source) for source in sources]
     takes = [stream_bytes(tickets_of(source) + 2, size) for source, size in zip(sources, sizes, strict=True)]
-    need, free = RUN_BYTES + sum(takes), free_memory(cgroup)
+    of_run, free = run_bytes(lanes), free_memory(cgroup)
+    need = of_run + sum(takes)
     width, height = max((size or USUAL_SIZE for size in sizes), key=math.prod)
     of_size = f"{'up to ' if len(set(sizes)) > 1 else ''}{width}x{height} px"
-    fit = max(0, int((free - RUN_BYTES) / (sum(takes) / len(takes))))
+    fit = max(0, int((free - of_run) / (sum(takes) / len(takes))))
     text = f"{free / 1e9:.1f} GB free, {need / 1e9:.1f} needed for {counted(len(sources), 'stream')} of {of_size}; "
     text += f"{fit} like that would fit; /dev/shm is not used"
     if free < need:
@@ -215,9 +219,9 @@ def memory(sources: Sequence[SourceConfig], cgroup: Path = Path("/sys/fs/cgroup"
     return Finding("ok", "memory", text)
 
 
-def open_files(streams: int) -> Finding:
+def open_files(streams: int, lanes: int = 1) -> Finding:
     """How many files each process of a run may have open, and how many streams that is enough for."""
-    fit = streams_that_fit(allowed := resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    fit = streams_that_fit(allowed := resource.getrlimit(resource.RLIMIT_NOFILE)[1], lanes)
     text = f"{allowed} for each process, enough for {counted(fit, 'stream')}"
     if fit < streams:
         return Finding("problem", "open files", text, "raise the limit: ulimit -Hn, LimitNOFILE=, --ulimit nofile=")

@@ -14,13 +14,16 @@ from configs.address import written
 from configs.console import visible
 from configs.duration import milliseconds
 from configs.errors import Failure, InputError
+from configs.plural import counted
 from configs.redact import redact
 from configs.schema import DetectConfig, PipelineConfig, SourceConfig
 from events.deliver import DeliverConfig, deliver
 from events.rules import read_rules
+from inference.backends.device import wants_cuda
 from inference.classify import classify
 from inference.detect import LOOK_AHEAD, detect
 from inference.detectors import detector_kind
+from overlay.show_windows import show_windows
 from overlay.sinks import check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
 from overlay.stage import overlay
@@ -31,7 +34,7 @@ from tell.notify import Notify
 from tell.progress import Progress, print_ledger
 from tell.recent import Recent
 from tell.status import Status
-from transport.cores import model_threads, search_threads, usable_cores
+from transport.cores import lanes_for, model_threads, search_threads, usable_cores
 from transport.header import HELD_SLOTS
 from transport.stage import Aside, Sources, Stage, Table
 from transport.trace import check_trace
@@ -48,18 +51,28 @@ def stages(config: PipelineConfig) -> Table:
     """The pipeline, in the order a frame walks it. Each line is one kind of process."""
     sources = {source.name: source for source in config.sources}
     detecting, classifying, overlaying = config.detect, config.classify, config.overlay
+    lanes = 1 if config.run.lanes == "auto" else config.run.lanes  # `checked` has made a number of it
+    kept = HELD_SLOTS if detecting.candidates else 0
+    batching = classifiers(config, lanes)
     return (
         Sources("capture", capture, sources),  # one process for each
-        Stage("detect", detect, detecting, LOOK_AHEAD, keeps=HELD_SLOTS if detecting.candidates else 0),
-        Stage("classify", classify, classifying, classifying.max_batch, classifying.wait_ms),
-        Stage("overlay", overlay, overlaying),
+        Stage("detect", detect, detecting, LOOK_AHEAD, keeps=kept, processes=lanes),
+        Stage("classify", classify, classifying, classifying.max_batch, classifying.wait_ms, processes=batching),
+        Stage("overlay", overlay, overlaying, processes=lanes),
     )
 
 
+def classifiers(config: PipelineConfig, lanes: int) -> int:
+    """How many processes classify: one of each lane; on a GPU one, whose batches are of the streams of all lanes."""
+    return 1 if lanes > 1 and wants_cuda(config.classify.device) else lanes
+
+
 def beside(config: PipelineConfig) -> list[Aside]:
-    """What runs beside the way of the frames: the page, and the delivery of events."""
+    """What runs beside the way of the frames: the page, the delivery of events, and the windows of several lanes."""
     sinks = config.overlay.sinks or default_sinks()
     page = [Aside("web", serve, config.web)] if "web" in sinks else []
+    if "window" in sinks and config.run.lanes not in (1, "auto"):
+        page.append(Aside("window", show_windows, config.overlay))
     receivers = tuple(sink for sink in sinks if sink.startswith(("webhook:", "mqtt:", "mqtts:")))
     stores = [sink.removeprefix("sqlite:") for sink in sinks if sink.startswith("sqlite:")]
     return [*page, *([Aside("deliver", deliver, DeliverConfig(stores[0], receivers))] if receivers else [])]
@@ -149,13 +162,18 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         read_rules(options.overlay.rules)
     check_trace(options.trace)
     cores = options.run.cores or usable_cores()
-    of_model = model_threads(cores, every_frame=options.detect.every == 1)
+    lanes = lanes_for(options.run.lanes, cores, len(sources), may_add="web" in (sinks or default_sinks()))
+    if lanes > cores:
+        typer.echo(f"maskstream: run.lanes {lanes} is more than {counted(cores, 'core')} can keep busy", err=True)
+    of_lane, every_frame = max(1, cores // lanes), options.detect.every == 1
+    of_model = model_threads(cores if classifiers(options, lanes) == 1 else of_lane, every_frame)
     checked = replace(
         options,
         sources=tuple(sources),
-        detect=replace(detecting(options), threads=options.detect.threads or search_threads(cores)),
+        detect=replace(detecting(options), threads=options.detect.threads or search_threads(of_lane)),
         classify=replace(options.classify, threads=options.classify.threads or of_model),
         overlay=replace(options.overlay, sinks=sinks),
+        run=replace(options.run, lanes=lanes),
     )
     return checked, refused
 

@@ -26,6 +26,7 @@ from configs.console import console
 from configs.errors import Failure, InputError, Stopped
 from configs.plural import counted
 from configs.references import escaped
+from transport.stage import row_of
 
 GONE_S = 3.0  # for the processes of a run that has ended
 
@@ -146,7 +147,8 @@ def ended(run: WatchedRun) -> dict[str, int]:
         time.sleep(0.1)
     folders, files = run.run_folders(), half_written(run.folder)
     late, twice = order_of(run.folder / "frames.jsonl")
-    deaths = report["stages"]["overlay"]["restarts"] if report else 0
+    stages = report["stages"] if report else {}
+    deaths = sum(stage["restarts"] for name, stage in stages.items() if row_of(name) == "overlay")
     if running:
         run.accounts.problem(f"left over at the end: {counted(len(running), 'process')}")
     if folders:

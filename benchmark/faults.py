@@ -16,6 +16,7 @@ import zmq
 from benchmark.camera import Camera
 from benchmark.watched_run import WatchedRun
 from transport.codec import Beat, Message, Open, Ready, Return, encode
+from transport.stage import row_of
 
 STOPPED_S = (1.0, 2.0, 7.0)  # the supervisor kills a stage after 6 s of silence (run.heartbeat_timeout_s)
 SLOW_S, SLOW_STOPPED_S, SLOW_RUNS_S = 3.0, 0.05, 0.01
@@ -97,8 +98,10 @@ def flood(scene: Scene) -> str:
 
 
 def disk_full(scene: Scene) -> str:
-    """The overlay can write no file for 2 s: its files may have no byte (RLIMIT_FSIZE), so each write is refused."""
-    process = scene.run.processes()["overlay"]
+    """An overlay can write no file for 2 s: its files may have no byte (RLIMIT_FSIZE), so each write is refused."""
+    processes = scene.run.processes()
+    name = scene.chance.choice(sorted(name for name in processes if row_of(name) == "overlay"))
+    process = processes[name]
     before = process.rlimit(psutil.RLIMIT_FSIZE)
     process.rlimit(psutil.RLIMIT_FSIZE, (0, before[1]))
     try:
@@ -106,7 +109,7 @@ def disk_full(scene: Scene) -> str:
     finally:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.rlimit(psutil.RLIMIT_FSIZE, before)
-    return "overlay"
+    return name
 
 
 def source_away(scene: Scene) -> str:

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from benchmark.score import SaidFrame, read_lines
 from configs.errors import Failure
+from transport.stage import row_of
 
 ROOT = Path(__file__).resolve().parents[1]
 START_TIMEOUT_S = 120.0
@@ -147,13 +148,13 @@ class Program:
         return report
 
     def _processes(self) -> Iterator[tuple[str, psutil.Process]]:
-        """The supervisor and the workers; several captures are one stage."""
+        """The supervisor and the workers; several processes of a stage are one, as all captures are."""
         parent = psutil.Process(self._process.pid)
         yield SUPERVISOR, parent
         for child in parent.children():
             if child.pid not in self._stages:
                 with contextlib.suppress(psutil.Error):
-                    self._stages[child.pid] = child.cmdline()[-1].partition("-")[0], child
+                    self._stages[child.pid] = row_of(child.cmdline()[-1].partition("-")[0]), child
             if child.pid in self._stages:
                 yield self._stages[child.pid]
 

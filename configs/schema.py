@@ -173,6 +173,13 @@ class RunConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     keep_going: Annotated[bool, option("with several sources: run on when one of them cannot be used")] = False
     cores: Annotated[int, option("cores to use; 0: all that this process may use (affinity, cgroup)", ge=0)] = 0
+    lanes: Annotated[
+        Annotated[int, Meta(ge=1, le=64)] | Literal["auto"],
+        option(
+            "processes of each stage, beside each other; a stream stays with one of each; auto: one for each four "
+            "cores, no more than there are sources"
+        ),
+    ] = "auto"
     start_timeout_s: Annotated[float, option("a stage that is not ready after this has failed, s", gt=0)] = 120.0
     heartbeat_timeout_s: Annotated[float, option("a stage that is silent for this long is killed, s", gt=0.5)] = 6.0
     hang_timeout_s: Annotated[float, option("a stage that is busy with one batch for this long is killed, s", gt=1)] = (

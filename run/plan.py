@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import msgspec
 from configs.schema import TraceConfig
 from transport.slot import FIRST
 from transport.spec import Spec, StreamPlace, TraceSpec
-from transport.stage import Aside, RunStart, Stage, Table
+from transport.stage import Aside, RunStart, Sources, Stage, Table
 
 
 class Plan:
@@ -34,34 +34,37 @@ class Plan:
     def processes(self) -> list[Spec]:
         """All but the captures."""
         rows = self._table[1:]
-        inboxes = self.inboxes
         stages = [
             self._spec(
-                row.name,
-                row.function,
+                row,
+                name,
                 row.config,
-                inbox,
-                outbox,
+                self._inbox(name),
+                tuple(map(self._inbox, rows[number + 1].names)) if number + 1 < len(rows) else (),
                 batch=row.batch,
                 wait_ms=row.wait_ms,
                 trace=self._trace,
-                place=place,
+                place=FIRST + number,
+                processes=row.processes,
+                index=index,
             )
-            for place, (row, inbox, outbox) in enumerate(zip(rows, inboxes, [*inboxes[1:], ""], strict=True), FIRST)
+            for number, row in enumerate(rows)
+            for index, name in enumerate(row.names)
         ]
         return stages + [
-            self._spec(aside.name, aside.function, aside.config, "", "", aside=True) for aside in self._asides
+            self._spec(aside, aside.name, aside.config, "", (), aside=True, showing=self._table[-1].names)
+            for aside in self._asides
         ]
 
     def capture(self, stream: str, added: bool = False) -> Spec:
         """The process that reads a stream's source; `added` while the run goes on."""
         row, place = self._table[0], self._places[stream]
         return self._spec(
+            row,
             f"{row.name}-{stream}",
-            row.function,
             row.config[stream],
             place.returns,
-            self._inbox(self._table[1]),
+            tuple(map(self._inbox, self._table[1].names)),
             streams={stream: place},
             stream=stream,
             added=added,
@@ -71,18 +74,21 @@ class Plan:
     @property
     def inboxes(self) -> list[str]:
         """Where the stages behind capture hear of frames, and of streams that are added."""
-        return [self._inbox(row) for row in self._table[1:]]
+        return [self._inbox(name) for row in self._table[1:] for name in row.names]
 
-    def _inbox(self, row: Stage) -> str:
-        return f"ipc://{self._folder}/{row.name}"
+    def _inbox(self, process: str) -> str:
+        return f"ipc://{self._folder}/{process}"
 
-    def _spec(self, name: str, function: Callable[..., Any], config: Any, inbox: str, outbox: str, **more: Any) -> Spec:
+    def _spec(
+        self, row: Sources | Stage | Aside, name: str, config: Any, inbox: str, outboxes: tuple[str, ...], **more: Any
+    ) -> Spec:
         return Spec(
             process=name,
-            function=f"{function.__module__}:{function.__qualname__}",
+            row=row.name,
+            function=f"{row.function.__module__}:{row.function.__qualname__}",
             config=msgspec.Raw(msgspec.json.encode(config)),
             inbox=inbox,
-            outbox=outbox,
+            outboxes=outboxes,
             control=f"ipc://{self._folder}/control",
             first=self._first,
             began=self._began,

@@ -15,7 +15,7 @@ class Processes:
 
     def __init__(self, table: Table, asides: Sequence[Aside], say: Say) -> None:
         self._captures_name = table[0].name
-        self._stage_names = [row.name for row in table[1:]]
+        self._stage_names = [name for row in table[1:] for name in row.names]
         self._aside_names = [aside.name for aside in asides]
         self._say = say
         self._gone = Work()  # what the captures of removed streams have done
@@ -64,7 +64,7 @@ class Processes:
             process.heard_s = time.monotonic()
 
     def work(self) -> dict[str, tuple[list[Process], Work]]:
-        """Per stage its processes, and what they have done together."""
+        """What each process of a stage has done, and the captures together."""
         captures = self.captures
         together = sum((process.work for process in captures), self._gone)
         return {self._captures_name: (captures, together)} | {

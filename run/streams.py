@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,15 +33,27 @@ def slots_of(config: Any) -> int:
     return int(config.tickets or LIVE_TICKETS) + 2
 
 
+def emptiest(lanes: int, taken: Iterable[int]) -> int:
+    """The lane for one more stream: that with the fewest of those that have not ended, given by their lanes.
+
+    They are counted, not weighed: what a stream costs is not known before its pictures come, and none moves later.
+
+    >>> emptiest(3, []), emptiest(3, [0, 1, 2, 0, 2])
+    (0, 1)
+    """
+    counts = Counter(taken)
+    return min(range(lanes), key=lambda lane: counts[lane])
+
+
 class Streams:
     """The streams of a run, and what is wanted of each.
 
     `config` has the options of their sources; `removed` the accounts of those that are gone. `spare` slots more than
-    capture needs are for frames that stages keep.
+    capture needs are for frames that stages keep. Each is in one of so many `lanes`, from its beginning to its end.
     """
 
-    def __init__(self, config: dict[str, Any], spare: int = 0) -> None:
-        self.config, self._spare = config, spare
+    def __init__(self, config: dict[str, Any], spare: int = 0, lanes: int = 1) -> None:
+        self.config, self._spare, self._lanes = config, spare, lanes
         self.names: list[str] = list(config)
         self.places: dict[str, StreamPlace] = {}
         self.wanted: dict[str, Wanted] = dict.fromkeys(config, "present")
@@ -86,7 +99,8 @@ class Streams:
         # By number, because a long name would not fit into the 107 bytes of a socket's path.
         returns = f"ipc://{self._folder}/returns-{self._made}"
         self._made += 1
-        self.places[name] = StreamPlace(f"/proc/{os.getpid()}/fd/{fd}", self._pools[name].id, returns)
+        lane = emptiest(self._lanes, [self.places[other].lane for other in self.places if not self.has_finished(other)])
+        self.places[name] = StreamPlace(f"/proc/{os.getpid()}/fd/{fd}", self._pools[name].id, returns, lane)
 
     def forget(self, name: str) -> None:
         """Give back what an ended stream held; its ledger stays for the account at the end."""
@@ -118,7 +132,7 @@ class Streams:
     def opening(self, name: str) -> Open:
         """What tells a stage of a stream that was added."""
         place = self.places[name]
-        return Open(name, place.segment, place.id, place.returns)
+        return Open(name, place.segment, place.id, place.returns, place.lane)
 
     def ledger(self, name: str) -> Ledger:
         """The account of a stream of now, or of the end."""

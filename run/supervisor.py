@@ -31,7 +31,7 @@ from transport.codec import Beat, Command, Ready, Refused, WireError
 from transport.feed import Feed
 from transport.junk import Junk
 from transport.ledger import Ledger
-from transport.stage import Aside, Table
+from transport.stage import Aside, Table, lanes_of
 
 _ROUND_S = 0.05
 _TELL_S = 0.5
@@ -59,7 +59,7 @@ class Supervisor:
     ) -> None:
         self._table, self._run, self._say, self._on_tick = table, run, say, on_tick
         self._aside_rows, self._trace = asides, trace
-        self._streams = Streams(table[0].config, sum(row.keeps for row in table[1:]))
+        self._streams = Streams(table[0].config, sum(row.keeps for row in table[1:]), lanes_of(table))
         self._processes = Processes(table, asides, say)
         self._reconciler = Reconciler(run, self._streams, self._processes, say)
         self._changes = Changes(admit)
@@ -77,7 +77,7 @@ class Supervisor:
         Raises InputError if a stage refused what the user gave, Failure if a stage kept dying.
         """
         self._open_files = raise_open_files()
-        check_open_files(len(self.wanted), self._open_files)
+        check_open_files(len(self.wanted), self._open_files, lanes_of(self._table))
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(run_folder())
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -138,7 +138,7 @@ class Supervisor:
         """
         if self._reconciler.was_upgraded:
             raise InputError(UPGRADED)
-        check_open_files(len(self.wanted) + 1, self._open_files)
+        check_open_files(len(self.wanted) + 1, self._open_files, lanes_of(self._table))
         check_memory(slots_of(config), free_memory())
         self._streams.add(stream, config)
         for link in self._stage_links:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from configs.redact import redact
 from tell.status import Status, StreamStatus
 from transport.ledger import Ledger, percentile_ms
+from transport.stage import row_of
 
 LIMITS_AT = 0.85  # of its time, or of all cores: it has nothing left to give
 REPORTED = ("maskstream", "numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "torch", "pyzmq", "av")
@@ -36,14 +38,18 @@ def stage_figures(status: Status) -> dict[str, dict[str, Any]]:
 
 
 def limited_by(status: Status) -> str | None:
-    """The stage that all wait for: one that is busy nearly all the time; else, if all cores are, who most."""
+    """The stage that all wait for: one that is busy nearly all the time; else, if all cores are, who most.
+
+    The first is a process, where a stage has several; the second is the stage with all of them.
+    """
     figures = stage_figures(status)
     busiest = max(figures, key=lambda name: figures[name]["busy"])
     if figures[busiest]["busy"] >= LIMITS_AT:
         return busiest
-    if sum(stage["cores"] for stage in figures.values()) >= LIMITS_AT * status.cores:
-        return max(figures, key=lambda name: figures[name]["cores"])
-    return None
+    cores: Counter[str] = Counter()
+    for name, stage in figures.items():
+        cores[row_of(name)] += stage["cores"]
+    return max(cores, key=cores.__getitem__) if cores.total() >= LIMITS_AT * status.cores else None
 
 
 def load_figures(status: Status) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from transport.frame import Face, Frame
 
-VERSION = b"\x06"
+VERSION = b"\x07"
 MAX_SIDE_PX = 1 << 16
 
 
@@ -66,13 +66,15 @@ class Return(Struct, frozen=True, tag="return"):
 class Open(Struct, frozen=True, tag="open"):
     """From the supervisor to a stage: a stream was added while the run goes on; where its memory and its capture are.
 
-    `id` is that of the segment (transport/pool.py): its place may be another's by the time that this is read.
+    `id` is that of the segment (transport/pool.py): its place may be another's by the time that this is read. The
+    processes of other lanes than `lane` hear of it, too.
     """
 
     stream: str
     segment: str
     id: int
     returns: str
+    lane: int = 0
 
 
 class Pause(Struct, frozen=True, tag="pause"):

@@ -6,10 +6,12 @@ import math
 import os
 import threading
 from pathlib import Path
+from typing import Literal
 
 _MAX_MODEL_THREADS = 8  # a batch of face crops is too little work to keep more busy
 _MAX_SEARCH_THREADS = 4
 _NICER = 10
+_CORES_OF_LANE = 4
 
 
 def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
@@ -25,6 +27,21 @@ def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
         if quota > 0:
             cores = min(cores, math.ceil(quota / int(period)))
     return max(1, cores)
+
+
+def lanes_for(lanes: int | Literal["auto"], cores: int, streams: int, may_add: bool = False) -> int:
+    """How many lanes a run has; `auto` is one for each four cores, which is what a lane's three stages keep busy.
+
+    No lane stays without a stream, unless streams may be added later and the number was given.
+
+    >>> [lanes_for("auto", cores, streams=9) for cores in (1, 4, 8, 16)], lanes_for("auto", 16, streams=1)
+    ([1, 1, 2, 4], 1)
+    >>> lanes_for(4, cores=2, streams=3), lanes_for(4, cores=2, streams=3, may_add=True)
+    (3, 4)
+    """
+    if lanes == "auto":
+        return max(1, min(cores // _CORES_OF_LANE, streams))
+    return lanes if may_add else min(lanes, streams)
 
 
 def model_threads(cores: int, every_frame: bool = False) -> int:

@@ -10,15 +10,18 @@ from typing import Self
 
 import zmq
 
-_QUEUED = 16  # messages that wait for a slow reader; then they are dropped for it
+_QUEUED = 16
 
 
 class Feed:
-    """The sending end; it binds, so that a reader that is started again finds it. For one thread."""
+    """The sending end; it binds, so that a reader that is started again finds it. For one thread.
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str) -> None:
+    So many messages (`queued`) wait for a slow reader; then they are dropped for it.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], address: str, queued: int = _QUEUED) -> None:
         self._socket = context.socket(zmq.XPUB)
-        self._socket.sndhwm = _QUEUED
+        self._socket.sndhwm = queued
         self._socket.bind(address)
         self._topics: set[bytes] = set()
 
@@ -31,7 +34,7 @@ class Feed:
             timeout_s = 0.0
         return self._topics
 
-    def send(self, topic: bytes, *parts: bytes) -> None:
+    def send(self, topic: bytes, *parts: bytes | memoryview) -> None:
         """Send to all that subscribed; never waits."""
         self._socket.send_multipart([topic, *parts], copy=True)
 

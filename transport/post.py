@@ -65,24 +65,27 @@ def open_pool(spec: Spec, place: StreamPlace) -> Pool:
 class Post:
     """What one life of a stage does with its streams: `gather` gives frames, `pass_on` takes what became of them.
 
-    `connect` makes the way to a capture. An `outbox` of None: this is the last stage. `clock_ns` is monotonic.
+    It has the streams of its lane, or of its lanes where its row has fewer processes than there are lanes.
+    `connect` makes the way to a capture, or to a process of the next row. `clock_ns` is monotonic.
     """
 
     def __init__(
         self,
         spec: Spec,
         inbox: Receiver,
-        outbox: Sender | None,
         connect: Callable[[str], Sender],
         trace: Trace,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         open_pool: Callable[[Spec, StreamPlace], Pool] = open_pool,
     ) -> None:
-        self._spec, self._inbox, self._outbox, self._connect = spec, inbox, outbox, connect
+        self._spec, self._inbox, self._connect = spec, inbox, connect
+        self._is_last = not spec.outboxes
         self._trace, self._clock_ns, self._open_pool = trace, clock_ns, open_pool
         self._ignore = Junk(log.warning)
         self._stations: dict[str, Station] = {}
         self._homes: dict[str, Sender] = {}
+        self._outboxes: dict[str, Sender] = {}  # to the processes of the next row, by their addresses
+        self._onward: dict[str, Sender] = {}  # that of each stream
         self._later: dict[str, StreamPlace] = {}  # of streams that have the name of one that has ended
         self._due: deque[tuple[Station, int, FrameHeader | None]] = deque()  # frames to take, in order of their streams
         self._sent_home: set[str] = set()
@@ -95,6 +98,8 @@ class Post:
         self._look()
 
     def _open(self, stream: str, place: StreamPlace) -> None:
+        if place.lane % self._spec.processes != self._spec.index:
+            return  # another process of this stage has it, for life
         if stream in self._stations:
             if self._stations[stream].pool.id != place.id:
                 self._later[stream] = place
@@ -105,14 +110,19 @@ class Post:
             return
         self._stations[stream] = Station(stream, pool, self._spec.place, self._spec.life)
         self._homes[stream] = self._connect(place.returns)
+        if not self._is_last:
+            address = self._spec.outboxes[place.lane % len(self._spec.outboxes)]
+            if address not in self._outboxes:
+                self._outboxes[address] = self._connect(address)
+            self._onward[stream] = self._outboxes[address]
 
     def _tell_again(self) -> None:
         """Tell of what is under way from here: word of it may have died with the life before."""
         for station in self._stations.values():
             self._sent_home.add(station.stream)
-            if self._outbox is not None:
+            if not self._is_last:
                 for slot in station.offers():
-                    self._outbox.send(station.pool.noted(slot, self._spec.place + 1))
+                    self._onward[station.stream].send(station.pool.noted(slot, self._spec.place + 1))
 
     def _look(self) -> None:
         """Look for frames that are this stage's, whether a message told of them or not."""
@@ -164,7 +174,7 @@ class Post:
         if isinstance(message, FrameHeader):
             self._heard(message)
         elif isinstance(message, Open):
-            self._open(message.stream, StreamPlace(message.segment, message.id, message.returns))
+            self._open(message.stream, StreamPlace(message.segment, message.id, message.returns, message.lane))
             self._looked_ns = 0  # frames of it may have been told of before
         elif message is not None:
             self._ignore(WireError(f"{message} does not belong here"))
@@ -217,7 +227,7 @@ class Post:
         if isinstance(result, Ended):
             age_ns = self._clock_ns() - frame.captured_ns if result.age_ns is None else result.age_ns
             self._end(station, frame, at.OUTCOMES.index(result.outcome), age_ns)
-        elif self._outbox is None:
+        elif self._is_last:
             raise TypeError(f"the last stage must end each frame, but passed on {frame}")
         else:
             header = encode_frame(frame, station.pool.id)
@@ -228,7 +238,7 @@ class Post:
                 log.warning("%s #%d is lost: %s", frame.stream, frame.seq, error)
                 self._end(station, frame, LOST, self._clock_ns() - frame.captured_ns)
             else:
-                self._outbox.send(header)
+                self._onward[frame.stream].send(header)
 
     def _end(self, station: Station, frame: Frame, outcome: int, age_ns: int) -> None:
         assert frame.slot is not None
@@ -270,13 +280,14 @@ class Post:
         """Forget streams that have ended, when the stage knows it. The last stage says so to their captures."""
         gone = [self._stations.pop(stream) for stream in streams]
         self.kept = {(stream, seq) for stream, seq in self.kept if stream not in streams}
-        if self._outbox is None:
+        if self._is_last:
             for station in gone:
                 station.closed()
                 self._sent_home.add(station.stream)
         self.send_home()
         for station in gone:
             self._homes.pop(station.stream).close()
+            self._onward.pop(station.stream, None)
             station.pool.close()
             if station.stream in self._later:
                 self._open(station.stream, self._later.pop(station.stream))
@@ -285,7 +296,7 @@ class Post:
     def close(self) -> None:
         """Tell what is to be told, and let go of all."""
         self.send_home()
-        for link in [*self._homes.values(), *([self._outbox] if self._outbox else [])]:
+        for link in [*self._homes.values(), *self._outboxes.values()]:
             link.close()
         for station in self._stations.values():
             station.pool.close()

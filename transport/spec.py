@@ -10,12 +10,14 @@ from transport.stage import EVER, RunStart
 class StreamPlace(msgspec.Struct, frozen=True):
     """Where a stream's shared memory is, and where its capture hears what has ended.
 
-    `id` is that of the segment: by the time that somebody opens it, its path may be another's.
+    `id` is that of the segment: by the time that somebody opens it, its path may be another's. `lane` says which
+    process of each stage its frames go through.
     """
 
     segment: str
     id: int
     returns: str
+    lane: int = 0
 
 
 class TraceSpec(msgspec.Struct, frozen=True):
@@ -31,7 +33,11 @@ class TraceSpec(msgspec.Struct, frozen=True):
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """All that a worker is told by the supervisor. An empty `outbox`: the last stage; `aside`: none at all.
+    """All that a worker is told by the supervisor.
+
+    `row` is the name of its row in the table, of whose `processes` it is the one with the number `index`. `outboxes`
+    are those of the next row's processes; none: the last stage, or an `aside`. `showing` are the processes of the last
+    stage. `streams` are all of the run, those of other lanes, too.
 
     `life` is the number of this life of the process; none is used twice in a run. `place` is where frames are that
     this stage has (transport/slot.py). `added`: a source that came while the run went on. `first` is the stream that
@@ -39,13 +45,17 @@ class Spec(msgspec.Struct, frozen=True):
     """
 
     process: str
+    row: str
     function: str
     config: msgspec.Raw
     inbox: str
-    outbox: str
+    outboxes: tuple[str, ...]
     control: str
     feeds: str
     streams: dict[str, StreamPlace]
+    processes: int = 1
+    index: int = 0
+    showing: tuple[str, ...] = ()
     stream: str = ""
     first: str = ""
     batch: int = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from transport.frame import Ended, Frame, Held
@@ -42,12 +43,16 @@ class StageContext:
     `facts` is filled by the function before it asks for its first batch (`model`, `provider`, ...);
     it is printed when the stage is ready and stands in the run's JSON. `counts` is what it counts of its own work
     while it runs (`searched`, `classified`); it stands there, too. `says` is what it says of itself right now.
-    `streams` is how many streams the run had when this process was started. `first` is the name of the run's first
-    one; empty where there is only one, or where none is added later: a file that is named without a stream is its.
+    `process` is its own name, `processes` how many its stage has: each stream is with one of them for life. `showing`
+    are the names of the processes of the last stage.
+    `streams` is how many streams the run had when this process was started, those of other lanes, too. `first` is the
+    name of the run's first one; empty where there is only one, or where none is added later: a file that is named
+    without a stream is its.
     `ended` are the streams whose last frame was in an earlier batch: what is held of them can go. A name stands there
     for one batch, perhaps twice in a run, and may be one that never came; a later stream of that name is a new one.
     `began` is when the run began: a file that was written since is the run's own.
     `feeds` is where the run tells of itself to a page (transport/feed.py), followed by who tells; empty: to none.
+    `folder` is the run's own, private to this user and gone at its end.
 
     The rest is for the worker and for capture, which has no batches: `busy_since_ns` (0: waiting) tells a long
     piece of work from a hang; `ready` is called when the source is open, or waited for; `wake` ends the wait of the
@@ -58,11 +63,15 @@ class StageContext:
     facts: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     says: dict[str, str] = field(default_factory=dict)
+    process: str = ""
+    processes: int = 1
+    showing: tuple[str, ...] = ()
     streams: int = 1
     first: str = ""
     ended: list[str] = field(default_factory=list)
     began: RunStart = field(default_factory=RunStart)
     feeds: str = ""
+    folder: Path = Path()
     busy_since_ns: int = 0
     busy_ns: int = 0
     ready: Callable[[], None] = lambda: None
@@ -85,7 +94,10 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One kind of process: a name, a generator function, its section of the options.
+    """One kind of process: a name, a generator function, its section of the options; so many `processes` of it run.
+
+    The run has as many lanes as the row with most processes. A stream belongs to a lane for life, and to the process of
+    each row that the lane has: so order never crosses processes, and a row with one process serves all lanes.
 
     `function(config, batches, context)` yields each frame that goes on, or `Ended` for one that does not.
     It yields all frames of a batch, in order, before it asks for the next batch; one that is to go on later as `Held`,
@@ -102,6 +114,14 @@ class Stage:
     batch: int = 1
     wait_ms: float = 0.0
     keeps: int = 0
+    processes: int = 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its processes: that of the row; of several each has its number behind it (`detect.1`, `detect.2`)."""
+        if self.processes == 1:
+            return (self.name,)
+        return tuple(f"{self.name}.{number}" for number in range(1, self.processes + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +139,17 @@ class Aside:
 
 Table = tuple[Sources, Stage, *tuple[Stage, ...]]
 """The processes that frames go through, in their order."""
+
+
+def lanes_of(table: Table) -> int:
+    """How many lanes the run has."""
+    return max(row.processes for row in table[1:])
+
+
+def row_of(process: str) -> str:
+    """The stage that a process of it belongs to.
+
+    >>> [row_of(name) for name in ("detect", "detect.2")]
+    ['detect', 'detect']
+    """
+    return process.partition(".")[0]

@@ -12,7 +12,8 @@ class Station:
     """What one life of a stage has of one stream.
 
     A slot is this stage's if its word names its place, and nobody has it or a life that is dead. All other lives of
-    this stage are dead: the supervisor starts none before it has seen the end of the one before.
+    this process are dead: the supervisor starts none before it has seen the end of the one before. No other process of
+    the stage has the stream.
     """
 
     def __init__(self, stream: str, pool: Pool, place: int, life: int) -> None:

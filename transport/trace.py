@@ -55,7 +55,7 @@ def tracing(spec: Spec) -> Iterator[Trace]:
 
     spans = Spans(spec.trace, spec.process)
     try:
-        yield Trace(spec.trace.every, spec.process.removesuffix(f"-{spec.stream}"), spec.stream, spans.add)
+        yield Trace(spec.trace.every, spec.row, spec.stream, spans.add)
     finally:
         spans.close()
 

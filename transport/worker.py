@@ -22,6 +22,7 @@ import time
 import traceback
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import zmq
@@ -84,6 +85,10 @@ class Worker:
             first=spec.first,
             began=spec.began,
             feeds=spec.feeds,
+            folder=Path(spec.control.removeprefix("ipc://")).parent,
+            process=spec.process,
+            processes=spec.processes,
+            showing=spec.showing,
             stopping=self.stopping.is_set,
         )
         self.zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -144,8 +149,7 @@ class Worker:
                 post.pass_on(result)
 
     def _post(self, inbox: Inbox, trace: Trace) -> Post:
-        connect = functools.partial(Outbox, self.zmq)
-        return Post(self.spec, inbox, connect(self.spec.outbox) if self.spec.outbox else None, connect, trace)
+        return Post(self.spec, inbox, functools.partial(Outbox, self.zmq), trace)
 
     def _feed(self, post: Post) -> Iterator[list[Frame]]:
         """Frames for the stage, as many as wait, and the names of streams that have ended."""
@@ -184,7 +188,7 @@ class Worker:
         with (
             tracing(spec) as trace,
             Pool(place.segment, place.id) as pool,
-            Outbox(self.zmq, spec.outbox) as outbox,
+            Outbox(self.zmq, spec.outboxes[place.lane % len(spec.outboxes)]) as outbox,
             Inbox(self.zmq, spec.inbox, wake_fd) as inbox,
         ):
             ignore = Junk(logging.getLogger("transport").warning)

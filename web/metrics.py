@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from tell.status import Status
 from transport.header import AGE_STEP
+from transport.stage import row_of
 from web.run_state import RunState
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -107,9 +108,9 @@ def _stages(status: Status) -> Iterator[Family]:
     yield counter("stage_busy_seconds", "Time at work; its rate is the busy share", busy, "stage")
     about = "How often a process of the stage was started again"
     yield counter("stage_restarts", about, [((name,), s.restarts) for name, s in stages], "stage")
-    counts = status.stages["overlay"].counts if "overlay" in status.stages else {}
+    overlays = [stage for name, stage in stages if row_of(name) == "overlay"]
     for name, counted, about in _WRITTEN:
-        yield counter(name, about, [((), counts.get(counted, 0))])
+        yield counter(name, about, [((), sum(stage.counts.get(counted, 0) for stage in overlays))])
 
 
 def _processes(status: Status) -> Iterator[Family]:

@@ -35,7 +35,7 @@ class RunState:
         self._past: deque[Status] = deque()
         self._quality: dict[str, Quality] = {}
         self._events: deque[tuple[int, dict[str, Any], bytes]] = deque(maxlen=EVENTS)
-        self._last_event = ""
+        self._last_events: dict[bytes, str] = {}
         self._count = 0
         self._came = asyncio.Event()
 
@@ -76,11 +76,11 @@ class RunState:
         """The overlay told who was seen."""
         self.persons.saw(time.time(), msgspec.msgpack.decode(message, type=dict[str, dict[int, str]]))
 
-    def happened(self, message: bytes, picture: bytes) -> None:
-        """The overlay told of an event; one that was told before is not taken twice."""
+    def happened(self, message: bytes, picture: bytes, sender: bytes = b"") -> None:
+        """An overlay told of an event; one that it told before is not taken twice."""
         event = json.loads(message)
-        if event["id"] > self._last_event:
-            self._last_event = event["id"]
+        if event["id"] > self._last_events.get(sender, ""):
+            self._last_events[sender] = event["id"]
             self._count += 1
             self._events.append((self._count, event | {"picture": bool(picture)}, picture))
             self.decided[event["stream"], event["rule"], event.get("label", "")] += 1

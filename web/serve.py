@@ -46,7 +46,7 @@ async def _serve(config: WebConfig, context: StageContext) -> None:
         sockets = zmq.asyncio.Context()
         stack.callback(sockets.destroy, linger=0)
         link = sockets.socket(zmq.SUB)
-        for sender in ("supervisor", "overlay"):
+        for sender in ("supervisor", *context.showing):
             link.connect(context.feeds + sender)
         for topic in (b"status", b"persons", b"event", b"answer"):
             link.subscribe(topic)

@@ -32,6 +32,7 @@ from overlay.sinks.sink import Sink
 from overlay.sinks.video import VideoSink
 from overlay.sinks.web import WebSink
 from overlay.sinks.window import WindowSink
+from overlay.sinks.window_feed import WindowFeed, feed_address
 from overlay.target import Targets
 from transport.stage import StageContext
 
@@ -39,7 +40,7 @@ from transport.stage import StageContext
 # A sink that starts again finds what it wrote before: lines go on in the same file, a video in a new part.
 Make = Callable[[str, OverlayConfig, StageContext], Sink]
 SINKS: dict[str, tuple[str, Make]] = {
-    "window": ("window", lambda path, config, context: WindowSink()),
+    "window": ("window", lambda path, config, context: _window(context)),
     "web": ("web", lambda path, config, context: _web(config, context)),
     "file": ("file:OUT.mp4", lambda path, config, context: _recording(path, config, context)),
     "clips": (
@@ -49,9 +50,9 @@ SINKS: dict[str, tuple[str, Make]] = {
     "rtsp": ("rtsp://HOST/PATH", lambda path, config, context: PublishSink(f"rtsp:{path}", context.first)),
     "rtsps": ("rtsps://HOST/PATH", lambda path, config, context: PublishSink(f"rtsps:{path}", context.first)),
     "images": ("images:FOLDER/", lambda path, config, context: ImagesSink(path)),
-    "jsonl": ("jsonl:OUT.jsonl", lambda path, config, context: JsonlSink(path, context.began)),
-    "contact": ("contact:OUT.png", lambda path, config, context: ContactSink(path)),
-    "events": ("events:OUT.jsonl", lambda path, config, context: EventLinesSink(path)),
+    "jsonl": ("jsonl:OUT.jsonl", lambda path, config, context: _lines(path, context)),
+    "contact": ("contact:OUT.png", lambda path, config, context: _contact(path, context)),
+    "events": ("events:OUT.jsonl", lambda path, config, context: EventLinesSink(path, context.processes > 1)),
     "sqlite": (
         "sqlite:EVENTS.db",
         lambda path, config, context: _history(path, config, context),
@@ -90,7 +91,20 @@ def _keep(config: OverlayConfig) -> Keep:
 def _web(config: OverlayConfig, context: StageContext) -> Sink:
     if not context.feeds:
         raise InputError("sink web: nothing serves the page here; use it with `maskstream run`")
-    return WebSink(f"{context.feeds}overlay", config.web_fps, config.web_width)
+    return WebSink(f"{context.feeds}{context.process}", context.process, config.web_fps, config.web_width)
+
+
+def _window(context: StageContext) -> Sink:
+    """With several lanes a process beside them has the windows."""
+    return WindowSink() if context.processes == 1 else WindowFeed(feed_address(context.feeds, context.process))
+
+
+def _lines(path: str, context: StageContext) -> Sink:
+    return JsonlSink(path, context.began, shared=context.processes > 1 and "{stream}" not in path)
+
+
+def _contact(path: str, context: StageContext) -> Sink:
+    return ContactSink(path, context.folder if context.processes > 1 else None, context.process)
 
 
 def make_sinks(config: OverlayConfig, context: StageContext) -> list[Sink]:

@@ -15,13 +15,16 @@ from transport.frame import Frame
 
 
 class EventLinesSink(Sink):
-    """A line for each event, complete in the file as soon as it happened; earlier runs' lines are kept."""
+    """A line for each event, complete in the file as soon as it happened; earlier runs' lines are kept.
+
+    `shared`: other processes of the run write theirs into it, too.
+    """
 
     wants_frames = wants_pixels = False
     wants_events = True
 
-    def __init__(self, path: str) -> None:
-        self._path = Path(path)
+    def __init__(self, path: str, shared: bool = False) -> None:
+        self._path, self._shared = Path(path), shared
         self._file: Lines | None = None
 
     def place(self, stream: str) -> str:
@@ -32,7 +35,7 @@ class EventLinesSink(Sink):
     def happened(self, event: Event, picture: bytes) -> None:
         with writing(self._path):
             if self._file is None:
-                self._file = Lines(self._path, keep=True)
+                self._file = Lines(self._path, shared=self._shared)
             self._file.write(msgspec.json.encode(event) + b"\n")
 
     def close(self) -> None:

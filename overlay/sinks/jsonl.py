@@ -11,7 +11,7 @@ import numpy as np
 
 from overlay.sinks.lines import Lines
 from overlay.sinks.sink import Sink
-from overlay.target import target, writing, written_since
+from overlay.target import target, writing
 from transport.frame import Face, Frame
 from transport.stage import EVER, RunStart
 
@@ -25,12 +25,13 @@ class JsonlSink(Sink):
     the frame. `track` is the same number while a face is followed, null where nothing is; `label_age_ms` tells how
     old the newest answer is that the label rests on. What was written since `began` is the run's own, and
     stays: of an earlier life of the stage, or of a stream of that name before, whose `seq` began at 0, too.
+    `shared`: other processes of the run write lines of other streams into the file.
     """
 
     wants_pixels = False
 
-    def __init__(self, template: str, began: RunStart = EVER) -> None:
-        self._template, self._began = template, began
+    def __init__(self, template: str, began: RunStart = EVER, shared: bool = False) -> None:
+        self._template, self._began, self._shared = template, began, shared
         self._files: dict[Path, Lines] = {}
 
     def place(self, stream: str) -> str:
@@ -40,7 +41,7 @@ class JsonlSink(Sink):
         path = target(self._template, frame.stream)
         with writing(path):
             if path not in self._files:
-                self._files[path] = Lines(path, keep=written_since(path, self._began))
+                self._files[path] = Lines(path, self._began, self._shared)
             self._files[path].write(line(frame, age_ms))
 
     def ended(self, stream: str) -> None:

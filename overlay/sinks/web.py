@@ -38,14 +38,14 @@ class Shown(NamedTuple):
 class WebSink(Sink):
     """Keeps the newest picture of each stream; a thread beside encodes those that are looked at.
 
-    `feed` is the address where the page's process listens; at most `fps` pictures of a stream are sent per second,
-    wider ones are shrunk to `width` px.
+    `feed` is the address where the page's process listens, `name` that of this process; at most `fps` pictures of a
+    stream are sent per second, wider ones are shrunk to `width` px.
     """
 
     wants_events = True
 
-    def __init__(self, feed: str, fps: float, width: int) -> None:
-        self._feed, self._step_s, self._width = feed, 1 / fps, width
+    def __init__(self, feed: str, name: str, fps: float, width: int) -> None:
+        self._feed, self._name, self._step_s, self._width = feed, name.encode(), 1 / fps, width
         self._newest: dict[str, Shown] = {}
         self._due_s: dict[str, float] = {}  # when the next picture of a stream that is looked at is due
         self._persons: dict[str, dict[int, str]] = {}  # seen since it was last told: track -> label
@@ -111,7 +111,7 @@ class WebSink(Sink):
                         del self._newest[name]
                     self._due_s |= dict.fromkeys(due, now_s + 0.9 * self._step_s)  # not to miss every other frame
                 for event in untold:
-                    feed.send(b"event", *event)
+                    feed.send(b"event", *event, self._name)
                 for stream, shown in newest.items():
                     feed.send(PICTURE + stream.encode(), *self._encoded(shown))
                 if now_s - told_s >= TELL_S:

@@ -28,6 +28,25 @@ def end_run() -> None:
 
 
 class WindowSink(Sink):
+    """The windows of a run whose frames go through one overlay; where there are several: overlay/show_windows.py."""
+
+    def __init__(self, quit: Callable[[], None] = end_run) -> None:
+        self._windows = Windows(quit)
+
+    def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
+        self._windows.show(frame.stream, picture)
+
+    def idle(self, silent_s: dict[str, float]) -> None:
+        self._windows.idle(silent_s)
+
+    def ended(self, stream: str) -> None:
+        self._windows.ended(stream)
+
+    def close(self) -> None:
+        self._windows.close()
+
+
+class Windows:
     """`quit` is called once, when the user has had enough; from then on nothing more is shown."""
 
     def __init__(self, quit: Callable[[], None] = end_run) -> None:
@@ -36,17 +55,24 @@ class WindowSink(Sink):
         self._ended = False
         _connect()
 
-    def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
+    @property
+    def streams(self) -> list[str]:
+        """Those that have a window."""
+        return list(self._shapes)
+
+    def show(self, stream: str, picture: np.ndarray) -> None:
+        """Show a picture, (H, W, 3) uint8 BGR, in the stream's window."""
         if self._ended:  # showing it would open a window again that the user has just closed
             return
         height, width = picture.shape[:2]
-        if frame.stream not in self._shapes:
-            _open(frame.stream, width, height)
-        self._shapes[frame.stream] = height, width
-        cv2.imshow(frame.stream, picture)
+        if stream not in self._shapes:
+            _open(stream, width, height)
+        self._shapes[stream] = height, width
+        cv2.imshow(stream, picture)
         self._listen()
 
     def idle(self, silent_s: dict[str, float]) -> None:
+        """See what the user does; show of each stream that is silent that its camera is away."""
         if self._ended or not self._shapes:
             return
         for stream in silent_s.keys() & self._shapes.keys():
@@ -55,10 +81,12 @@ class WindowSink(Sink):
         self._listen()
 
     def ended(self, stream: str) -> None:
+        """Close its window."""
         if self._shapes.pop(stream, None) and not self._ended and _is_open(stream):
             cv2.destroyWindow(stream)
 
     def close(self) -> None:
+        """Close all."""
         cv2.destroyAllWindows()
 
     def _listen(self) -> None:

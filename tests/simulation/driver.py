@@ -12,7 +12,8 @@ def run_at_random(seed: int, steps: int) -> World:
     chance = random.Random(seed)
     deaths = chance.choice((0.0, 0.01, 0.03, 0.1))  # the share of turns at which somebody dies
     loss, double = chance.choice((0, 0.02, 0.5)), chance.choice((0, 0.02, 0.5))
-    world = World(seed, loss, double, batch=chance.randrange(1, 5), keeps=chance.choice((0, 6)))
+    batch, keeps, lanes = chance.randrange(1, 5), chance.choice((0, 6)), chance.choice((1, 1, 2, 3))
+    world = World(seed, loss, double, batch, keeps, (lanes, chance.choice((1, lanes)), lanes))
     names = "abcd"[: chance.randrange(1, 5)]
     for _ in range(steps):
         dice = chance.random()

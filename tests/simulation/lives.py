@@ -31,7 +31,8 @@ def capture_life(world: World, process: Process, life: int) -> None:
         while (message := receive(world, process)) is not None:
             yield message
 
-    tickets = Tickets(stream.name, pool, life, messages, world.stages[0].inbox.append, lambda: stream.stopping, Trace())
+    tell = world.process_of(stream, FIRST).inbox.append
+    tickets = Tickets(stream.name, pool, life, messages, tell, lambda: stream.stopping, Trace())
     source = live if stream.live else film
     try:
         for frame in () if tickets.ended else source(world, stream, tickets, turn):
@@ -81,7 +82,6 @@ def picture(world: World, stream: Stream, tickets: Tickets, turn, rows: int) -> 
 
 
 def stage_life(world: World, process: Process, spec: Spec) -> None:
-    index = world.stages.index(process)
     turn = turn_of(world, process, spec.life)
 
     class Inbox:
@@ -101,6 +101,8 @@ def stage_life(world: World, process: Process, spec: Spec) -> None:
             pass
 
     def connect(name: str) -> Link:
+        if name in spec.outboxes:
+            return Link(next(stage.inbox for stage in world.stages if stage.name == name))
         return Link(world.streams[name].capture.inbox if name in world.streams else [])
 
     def open_segment(spec: Spec, place: StreamPlace) -> Pool:
@@ -109,8 +111,7 @@ def stage_life(world: World, process: Process, spec: Spec) -> None:
             raise SegmentGone(place.segment)
         return open_pool(world, stream, process, spec.life)
 
-    outbox = Link(world.stages[index + 1].inbox) if index + 1 < len(world.stages) else None
-    post = Post(spec, Inbox(), outbox, connect, Trace(), lambda: world.now_ns, open_segment)
+    post = Post(spec, Inbox(), connect, Trace(), lambda: world.now_ns, open_segment)
     for result in work(world, process, spec.place, feed(world, process, post), turn):
         post.pass_on(result)
 
@@ -122,7 +123,7 @@ def feed(world: World, process: Process, post: Post):
         ended = post.ended()
         for stream in (world.streams[name] for name in ended if name in world.streams):
             if stream.pool.id == post._stations[stream.name].pool.id:  # else it was an earlier one of this name
-                stream.told_ended.add(process.name)
+                stream.told_ended.add(process.place)
         post.let_go(ended)
 
 
@@ -132,10 +133,11 @@ def work(world: World, process: Process, place: int, batches, turn):
     for batch in batches:
         for frame in batch:
             stream = world.streams[frame.stream]
+            assert world.process_of(stream, place) is process, "a process of another lane has it"
             assert (stream.pool.id, frame.slot) not in world.hands, "a slot is in two hands"
             world.hands[stream.pool.id, frame.slot] = process.name
             assert stream.sure_deaths[frame.seq, place] < MAX_TRIES, "a third life has it"
-            assert process.name not in stream.told_ended, "a frame of a stream that has ended"
+            assert place not in stream.told_ended, "a frame of a stream that has ended"
         for frame in batch:
             if place == FIRST and world.keeps:
                 kept.append(frame)

@@ -94,6 +94,9 @@ MUTATIONS: dict[str, list[Edit]] = {
         Edit(Station.over.fget, "bool(self.pool.head[at.ENDED]) and not any(", "bool(self.pool.head[at.ENDED]) or any(")
     ],
     "capture does not wait until the last stage knows": [Edit(Tickets.finish, "or not pool.head[at.CLOSED]", "")],
+    "a process takes the frames of another lane": [
+        Edit(Post._open, "place.lane % self._spec.processes != self._spec.index", "False")
+    ],
     "the next stream of a name is not opened": [Edit(Post.let_go, "if station.stream in self._later", "if False")],
 }  # fmt: skip
 

@@ -29,6 +29,8 @@ class Process:
 
     name: str
     stream: Stream | None = None
+    place: int = 0  # of a stage
+    index: int = 0  # which of its row's processes it is
     life: int = 0
     greenlet: greenlet | None = None
     inbox: list[bytes] = field(default_factory=list)

@@ -50,7 +50,7 @@ def breaks(seed):
 
 def test_frames_that_no_two_lives_died_with_are_all_shown():
     """What the rules of the world allow to be lost is rare: a thousandth of the frames, at a death for each two."""
-    worlds = [run_at_random(seed, 2000) for seed in range(10)]
+    worlds = [run_at_random(seed, 2000) for seed in range(15)]
     frames, lost, deaths = (sum(world.counts[name] for world in worlds) for name in ("frames", "lost", "deaths"))
     assert frames > 500
     assert deaths > 100
@@ -60,9 +60,14 @@ def test_frames_that_no_two_lives_died_with_are_all_shown():
 class Runs(RuleBasedStateMachine):
     """Hypothesis looks for a shortest way to break a run."""
 
-    @initialize(seed=st.integers(0, 1 << 16), batch=st.integers(1, 4), keeps=st.sampled_from((0, 6)))
-    def begin(self, seed, batch, keeps):
-        self.world = World(seed, loss=0.1, double=0.1, batch=batch, keeps=keeps)
+    @initialize(
+        seed=st.integers(0, 1 << 16),
+        batch=st.integers(1, 4),
+        keeps=st.sampled_from((0, 6)),
+        processes=st.sampled_from(((1, 1, 1), (2, 2, 2), (3, 1, 3))),
+    )
+    def begin(self, seed, batch, keeps, processes):
+        self.world = World(seed, loss=0.1, double=0.1, batch=batch, keeps=keeps, processes=processes)
 
     @precondition(lambda self: len(self.world.streams) < 3)
     @rule(name=st.sampled_from("abc"), tickets=st.integers(1, 6), length=st.integers(1, 40), live=st.booleans())

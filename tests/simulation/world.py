@@ -16,6 +16,7 @@ from collections import Counter
 import msgspec
 from greenlet import getcurrent, greenlet
 
+from run.streams import emptiest
 from simulation.lives import capture_life, stage_life
 from simulation.memory import Death
 from simulation.records import LAST, STAGES, Process, Stream, faces_of
@@ -30,16 +31,29 @@ from transport.spec import Spec, StreamPlace
 class World:
     """The supervisor's part, and everything that the lives see.
 
-    `batch` frames at most are gathered; detect keeps so many frames of a stream for later (`keeps`).
+    `batch` frames at most are gathered; detect keeps so many frames of a stream for later (`keeps`). `processes` says
+    how many each row of the table has: as many as there are lanes, or one for all.
     """
 
-    def __init__(self, seed: int, loss: float = 0.02, double: float = 0.02, batch: int = 3, keeps: int = 0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        loss: float = 0.02,
+        double: float = 0.02,
+        batch: int = 3,
+        keeps: int = 0,
+        processes: tuple[int, ...] = (1, 1, 1),
+    ) -> None:
         self.random = random.Random(seed)
         self.loss, self.double, self.batch, self.keeps = loss, double, batch, keeps
         self.now_ns = 10**12
         self.lives = 0
         self.streams: dict[str, Stream] = {}
-        self.stages = [Process(name) for name in STAGES]
+        self.rows = [
+            [Process(f"{name}.{index + 1}", place=place, index=index) for index in range(count)]
+            for place, (name, count) in enumerate(zip(STAGES, processes, strict=True), FIRST)
+        ]
+        self.stages = [process for row in self.rows for process in row]
         self.late: list[tuple[Process, bytes]] = []
         self.hands: dict[tuple[int, int], str] = {}
         self.main = getcurrent()
@@ -53,6 +67,11 @@ class World:
     @property
     def processes(self) -> list[Process]:
         return [*self.stages, *(stream.capture for stream in self.streams.values())]
+
+    def process_of(self, stream: Stream, place: int) -> Process:
+        """The process that has the stream's frames there."""
+        row = self.rows[place - FIRST]
+        return row[stream.place.lane % len(row)]
 
     def alive(self) -> list[Process]:
         return [process for process in self.processes if process.greenlet is not None]
@@ -94,7 +113,7 @@ class World:
         process.pools.clear()
 
     def _note_death(self, process: Process) -> None:
-        place = FIRST + self.stages.index(process)
+        place = process.place
         twice = 0
         for stream in self.streams.values():
             for slot in range(stream.pool.count):
@@ -122,10 +141,13 @@ class World:
         process.greenlet = life
 
     def _spec(self, process: Process) -> Spec:
+        behind = self.rows[process.place - FIRST + 1] if process.place < LAST else []
         return Spec(
-            process=process.name, function="", config=msgspec.Raw(b""), inbox="", outbox="", control="", feeds="",
+            process=process.name, row="", function="", config=msgspec.Raw(b""), inbox="", control="", feeds="",
+            outboxes=tuple(stage.name for stage in behind),
             streams={name: stream.place for name, stream in self.streams.items()},
-            batch=self.batch, place=FIRST + self.stages.index(process), life=process.life,
+            processes=len(self.rows[process.place - FIRST]), index=process.index,
+            batch=self.batch, place=process.place, life=process.life,
         )  # fmt: skip
 
     def add(self, name: str, tickets: int, length: int, live: bool) -> None:
@@ -134,11 +156,13 @@ class World:
         self.made += 1
         fd = create_segment(name, tickets + 2, self.keeps)
         stream = Stream(name, fd, Pool(fd), length, live)
-        stream.place = StreamPlace(f"{name}/{self.made}", stream.pool.id, name)
+        taken = [other.place.lane for other in self.streams.values() if not other.pool.finished]
+        lane = emptiest(max(map(len, self.rows)), taken)
+        stream.place = StreamPlace(f"{name}/{self.made}", stream.pool.id, name, lane)
         stream.capture = Process(f"capture-{name}", stream)
         self.streams[name] = stream
         for stage in self.stages:
-            stage.inbox.append(encode(Open(name, stream.place.segment, stream.place.id, name)))
+            stage.inbox.append(encode(Open(name, stream.place.segment, stream.place.id, name, lane)))
         self.start(stream.capture)
 
     def pause(self, name: str, paused: bool) -> None:
@@ -155,7 +179,7 @@ class World:
         assert [place_of(word) for word in stream.pool.words] == [FREE] * stream.pool.count, "a slot is not home"
         assert not any(stream.pool.held_ns), "a frame that was kept has no ticket for ever"
         assert settle_rest(stream.pool) == 0
-        assert STAGES[-1] in stream.told_ended, "it is answered that a stream is gone whose files are not closed"
+        assert LAST in stream.told_ended, "it is answered that a stream is gone whose files are not closed"
         self._check_account(stream)
         stream.pool.close()
         os.close(stream.fd)

@@ -253,6 +253,19 @@ def test_the_contact_picture_shows_frames_from_begin_to_end_of_a_run_of_any_leng
     assert len(set(cells)) == min(count, 12)
 
 
+def test_several_overlays_make_one_contact_picture_in_the_order_of_capture(tmp_path):
+    sinks = [ContactSink(str(tmp_path / "c.png"), tmp_path, name) for name in ("overlay.1", "overlay.2")]
+    for number in range(6):
+        one = frame(number, value=40 * number)
+        sinks[number % 2].show(one, one.image, 1.0)
+    for sink in sinks:
+        sink.close()
+    sheet = cv2.imread(str(tmp_path / "c.png"))
+    cell_height = CELL_WIDTH_PX * 120 // 160
+    cells = sheet[cell_height // 2 :: cell_height, CELL_WIDTH_PX // 2 :: CELL_WIDTH_PX, 0].ravel().tolist()
+    assert cells[:6] == [0, 40, 80, 120, 160, 200]
+
+
 def test_a_run_without_frames_makes_no_contact_picture(tmp_path):
     show_all(ContactSink(str(tmp_path / "demo.png")), [])
     assert list(tmp_path.iterdir()) == []

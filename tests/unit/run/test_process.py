@@ -25,7 +25,7 @@ def clock(monkeypatch):
 
 
 def process():
-    return Process(Spec("detect", "", msgspec.Raw(b"{}"), "", "", "", "", {}), lambda name, line: None)
+    return Process(Spec("detect", "detect", "", msgspec.Raw(b"{}"), "", (), "", "", {}), lambda name, line: None)
 
 
 def live(detect, clock, starting_s, working_s, sign_s=0.5):

@@ -27,3 +27,17 @@ def status(busy, cores):
 )
 def test_what_limits_a_run(busy, cores, limits):
     assert limited_by(status(busy, cores)) == limits
+
+
+def lanes(capture, *detect):
+    cores = {"capture": capture} | {f"detect.{lane}": used for lane, used in enumerate(detect, 1)}
+    stages = {
+        name: StageStatus(100, 50, round(0.8 * used * RAN_S * 1e9), round(used * RAN_S * 1e9), 1, 0, {})
+        for name, used in cores.items()
+    }
+    return Status(0, 1.0, RAN_S, "running", 2, {}, stages, {}, {}, {})
+
+
+def test_of_several_lanes_the_busy_one_limits_or_the_stage_that_uses_most_with_all_of_them():
+    assert limited_by(lanes(0.5, 0.1, 1.1)) == "detect.2"
+    assert limited_by(lanes(0.8, 0.5, 0.5)) == "detect"

@@ -65,15 +65,17 @@ def run():
                 run.tickets.tell(frames[-1].slot)
         return frames
 
-    def life(place=FIRST, last=False, batch=8):
+    def life(place=FIRST, last=False, batch=8, processes=1, index=0):
         run.lives += 1
         spec = Spec(
-            "detect", "", msgspec.Raw(b"{}"), "", "", "control", "", dict(run.streams),
-            batch=batch, place=place, life=run.lives, parent=os.getpid(),
+            "detect", "detect", "", msgspec.Raw(b"{}"), "", () if last else ("next",), "control", "", dict(run.streams),
+            batch=batch, place=place, life=run.lives, parent=os.getpid(), processes=processes, index=index,
         )  # fmt: skip
         inbox = run.inboxes.setdefault(place, Wire())
-        outbox = None if last else run.inboxes.setdefault(place + 1, Wire())
-        return Post(spec, inbox, outbox, run.homes.__getitem__, Trace(), lambda: run.now_ns)
+        onward = run.inboxes.setdefault(place + 1, Wire())
+        return Post(
+            spec, inbox, lambda name: onward if name == "next" else run.homes[name], Trace(), lambda: run.now_ns
+        )
 
     def ended(post):
         """What it says a tenth of a second later."""

@@ -22,6 +22,20 @@ def test_a_stream_that_is_added_is_heard_of_before_or_after_its_frames(run):
     assert seqs(post.gather()) == [0, 1]
 
 
+def test_a_stream_of_another_lane_is_left_to_its_own_process(run):
+    mine, other = run.life(processes=2, index=0), run.life(processes=2, index=1)
+    run.stream("yard")
+    run.capture(2)
+    place = run.streams["yard"]
+    for post in (mine, other):  # all processes hear of a stream that is added
+        run.inboxes[FIRST].send(Open("yard", place.segment, place.id, place.returns, lane=3))
+        seen = seqs(post.gather())
+        assert seen == ([] if post is mine else [0, 1])
+    run.streams["yard"] = StreamPlace(place.segment, place.id, place.returns, lane=3)
+    assert list(run.life(processes=2, index=0)._stations) == ["door"]
+    assert list(run.life(processes=2, index=1)._stations) == ["yard"]
+
+
 def test_a_stream_may_have_the_name_of_one_that_has_ended(run):
     run.capture(2)
     late = list(run.inboxes[FIRST])

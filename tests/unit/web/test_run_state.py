@@ -96,6 +96,14 @@ def test_an_event_that_is_told_again_is_not_taken_twice():
     assert run_state.picture_of("01") is None
 
 
+def test_events_of_several_overlays_come_in_any_order():
+    run_state = RunState()
+    for number, sender in (("05", b"overlay.1"), ("03", b"overlay.2"), ("05", b"overlay.1"), ("04", b"overlay.2")):
+        event = {"id": number, "stream": "door", "rule": "decision", "label": "mask"}
+        run_state.happened(json.dumps(event).encode(), b"", sender)
+    assert [event["id"] for event in run_state.events_after(0)[1]] == ["05", "03", "04"]
+
+
 def about(seq):
     return json.dumps({"seq": seq, "captured_ns": 0, "age_ms": 1.0, "width": 64, "height": 48}).encode()
 
