@@ -1,4 +1,4 @@
-"""Classify pictures from disk: the pipeline's own stages, one after the other in one process, over a list of files."""
+"""`maskstream classify`: the pipeline's own stages, one after the other in one process, over a list of files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Any
 
+import typer
+from msgspec.structs import replace as replace_fields
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
@@ -17,17 +20,67 @@ from capture.picture import Undecodable
 from capture.still import read_image
 from configs.console import console, description, visible
 from configs.errors import InputError
+from configs.load import load_config
 from configs.plural import counted
 from configs.schema import ClassifyConfig, DetectConfig, OverlayConfig
 from inference.classify import classify
 from inference.detect import detect
+from inference.detectors import detectors_in_words
+from overlay.sinks import check_sinks
+from overlay.sinks.claims import Claims
 from overlay.stage import overlay
+from pipeline import detecting, given, names_in, run_to_ledger
+from transport.cores import usable_cores
 from transport.frame import Box, Face, Frame
 from transport.stage import StageContext
 
 log = logging.getLogger("classify")
 
 STREAM = "pictures"
+
+
+def classify_command(
+    model: Annotated[Path, typer.Argument(help="Classifier, .onnx or .pth.")],
+    paths: Annotated[list[Path] | None, typer.Argument(help="Pictures, or folders of them; none: the webcam.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto")] = "cpu",
+    whole: Annotated[bool, typer.Option("--whole", help="each picture is a crop of one face; look for none")] = False,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="folder for the annotated pictures and faces.jsonl")
+    ] = Path("classified"),
+    classes: Annotated[str | None, typer.Option(help="class names a,b,c in output order, if it has none")] = None,
+    detector: Annotated[
+        str | None, typer.Option(help=f"what finds the faces; {detectors_in_words()}; haar if not given")
+    ] = None,
+    detector_model: Annotated[
+        str | None, typer.Option(help="its model file, .onnx; yunet needs one", metavar="FILE")
+    ] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="any option: section.key=value")] = None,
+) -> None:
+    """Classify pictures: a table, annotated pictures, JSON lines. Without pictures: the webcam, in a window.
+
+    Examples:
+      maskstream classify models/NAME.pth photos/
+      maskstream classify models/NAME.pth faces/ --whole -o classified/
+      maskstream classify models/NAME.pth
+    """
+    flags: dict[str, Any] = {
+        "sources": ([] if paths else ["0"], {}),
+        "detect": given(detector=detector, model=detector_model),
+        "classify": given(model=str(model), classes=names_in(classes), device=device),
+        "overlay": {"sinks": [f"images:{output}", f"jsonl:{output / 'faces.jsonl'}"] if paths else ["window"]},
+    }
+    options = load_config(None, settings or (), flags)
+    if not paths:
+        if whole:
+            raise InputError("--whole is for pictures: a webcam's picture is no crop of a face")
+        run_to_ledger(options, as_json=False)
+        return
+    check_sinks(options.overlay.sinks, map(str, paths))
+    threads = options.classify.threads or usable_cores()  # no other process needs them here
+    model_options = replace_fields(options.classify, threads=threads)
+    with Claims(options.overlay.sinks) as claims:
+        claims.take(STREAM)
+        classify_pictures(paths, model_options, detecting(options), options.overlay, whole, output)
 
 
 def classify_pictures(

@@ -1,32 +1,30 @@
-"""The pipeline: the table of its stages, its options checked before anything starts, and a run from start to ledger."""
+"""The pipeline: the table of its stages, `maskstream run` and its options, and a run from start to ledger."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from msgspec.structs import replace
 
 from capture.sources import admitted, check_source, forms, free_name, stream_name, tickets_of
-from capture.stage import capture
 from configs.address import written
 from configs.console import visible
 from configs.duration import milliseconds
 from configs.errors import Failure, InputError
+from configs.load import as_yaml, load_config
 from configs.plural import counted
 from configs.redact import redact
-from configs.schema import DetectConfig, PipelineConfig, SourceConfig
-from events.deliver import DeliverConfig, deliver
+from configs.schema import DetectConfig, PipelineConfig, SourceConfig, WebConfig
+from events.deliver import DeliverConfig
 from events.rules import read_rules
 from inference.backends.device import wants_cuda
-from inference.classify import classify
-from inference.detect import LOOK_AHEAD, detect
-from inference.detectors import detector_kind
-from overlay.show_windows import show_windows
-from overlay.sinks import check_sinks, default_sinks, per_stream
+from inference.detectors import detector_kind, detectors_in_words
+from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
-from overlay.stage import overlay
 from run.supervisor import Supervisor
 from tell.figures import limited_by, run_report
 from tell.log_lines import LogLines
@@ -38,13 +36,10 @@ from transport.cores import lanes_for, model_threads, search_threads, usable_cor
 from transport.header import HELD_SLOTS
 from transport.stage import Aside, Sources, Stage, Table
 from transport.trace import check_trace
-from web.address import public_addresses
-from web.serve import serve
-from web.tls import check_tls
-from web.token import with_token
 
 # For two searches, begun 100 ms after one another; below it most pictures would be dropped.
 LEAST_PRIVATE_AGE_MS = 500.0
+LOOK_AHEAD = 8  # frames of files that detect may have at once: 270 ms at 30 frames/s, in which one search is due
 
 
 def stages(config: PipelineConfig) -> Table:
@@ -53,12 +48,12 @@ def stages(config: PipelineConfig) -> Table:
     detecting, classifying, overlaying = config.detect, config.classify, config.overlay
     lanes = 1 if config.run.lanes == "auto" else config.run.lanes  # `checked` has made a number of it
     kept = HELD_SLOTS if detecting.candidates else 0
-    batching = classifiers(config, lanes)
+    batch, batching = classifying.max_batch, classifiers(config, lanes)
     return (
-        Sources("capture", capture, sources),  # one process for each
-        Stage("detect", detect, detecting, LOOK_AHEAD, keeps=kept, processes=lanes),
-        Stage("classify", classify, classifying, classifying.max_batch, classifying.wait_ms, processes=batching),
-        Stage("overlay", overlay, overlaying, processes=lanes),
+        Sources("capture", "capture.stage:capture", sources),  # one process for each
+        Stage("detect", "inference.detect:detect", detecting, LOOK_AHEAD, keeps=kept, processes=lanes),
+        Stage("classify", "inference.classify:classify", classifying, batch, classifying.wait_ms, processes=batching),
+        Stage("overlay", "overlay.stage:overlay", overlaying, processes=lanes),
     )
 
 
@@ -70,12 +65,127 @@ def classifiers(config: PipelineConfig, lanes: int) -> int:
 def beside(config: PipelineConfig) -> list[Aside]:
     """What runs beside the way of the frames: the page, the delivery of events, and the windows of several lanes."""
     sinks = config.overlay.sinks or default_sinks()
-    page = [Aside("web", serve, config.web)] if "web" in sinks else []
+    page = [Aside("web", "web.serve:serve", config.web)] if "web" in sinks else []
     if "window" in sinks and config.run.lanes not in (1, "auto"):
-        page.append(Aside("window", show_windows, config.overlay))
+        page.append(Aside("window", "overlay.show_windows:show_windows", config.overlay))
     receivers = tuple(sink for sink in sinks if sink.startswith(("webhook:", "mqtt:", "mqtts:")))
     stores = [sink.removeprefix("sqlite:") for sink in sinks if sink.startswith("sqlite:")]
-    return [*page, *([Aside("deliver", deliver, DeliverConfig(stores[0], receivers))] if receivers else [])]
+    if not receivers:
+        return page
+    return [*page, Aside("deliver", "events.deliver:deliver", DeliverConfig(stores[0], receivers))]
+
+
+def run(
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{forms()}; repeatable"),
+    ] = None,
+    sink: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"{', '.join(form for form, _ in SINKS.values())}; repeatable; a window if not given, or the page "
+            "where there is no display"
+        ),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with any of the options; see --print-config")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="classifier, .onnx or .pth; the one that ships if not given")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="class names a,b,c in output order, if the model has none")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N, or auto")] = None,
+    detector: Annotated[
+        str | None, typer.Option(help=f"what finds the faces; {detectors_in_words()}; haar if not given")
+    ] = None,
+    detector_model: Annotated[
+        str | None, typer.Option(help="its model file, .onnx; yunet needs one", metavar="FILE")
+    ] = None,
+    realtime: Annotated[bool, typer.Option("--realtime", help="play files at their own rate, newest wins")] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="play files again and again")] = False,
+    mirror: Annotated[bool | None, typer.Option(help="flip left and right; webcams are mirrored by default")] = None,
+    width: Annotated[int | None, typer.Option(help="picture width to ask of a webcam, px")] = None,
+    height: Annotated[int | None, typer.Option(help="picture height to ask of a webcam, px")] = None,
+    fps: Annotated[float | None, typer.Option(help="frame rate to ask of a webcam, or of snapshots")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="keep trying when a camera is not there at the start")] = False,
+    every_frame: Annotated[
+        bool, typer.Option("--every-frame", help="search and classify each face of each frame; nothing is followed")
+    ] = False,
+    tickets: Annotated[int | None, typer.Option(help="frames of a source under way at once; fewer are fresher")] = None,
+    max_age: Annotated[
+        str | None, typer.Option(help="keep live frames younger than this, as 150ms: fewer frames, none late")
+    ] = None,
+    corner: Annotated[bool | None, typer.Option(help="stream name, rate and age in a corner of the picture")] = None,
+    segment: Annotated[str | None, typer.Option(help="file: sinks begin a new video after this, as 10m")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="where the page of --sink web listens; 127.0.0.1 if not given")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="its port; 8080 if not given")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="its secret, also MASKSTREAM_TOKEN; one is made and shown if not given")
+    ] = None,
+    tls_cert: Annotated[str | None, typer.Option(help="its certificate, PEM: it speaks TLS", metavar="FILE")] = None,
+    tls_key: Annotated[
+        str | None, typer.Option(help="the certificate's key, PEM, if in a file of its own", metavar="FILE")
+    ] = None,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="run on when one of several sources fails")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="any option: section.key=value; repeatable")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="end with the run as one JSON object on one line")] = False,
+    log: Annotated[str, typer.Option(help="how the run tells of itself on standard error: human, or json")] = "human",
+    print_config: Annotated[bool, typer.Option("--print-config", help="print all options as YAML and end")] = False,
+) -> None:
+    """Show and record who wears a mask, live from cameras or from files.
+
+    The run ends with the sources, or with Ctrl-C. Not all options have a flag: --source demo --print-config shows
+    them all, with unit, default and reason; they stand in a YAML file (--config) or are set by --set.
+
+    Examples:
+      maskstream run --source 0
+      maskstream run --source rtsp://user:pass@host/path --sink file:out.mp4
+      maskstream run --source clip.mp4 --sink file:o.mp4 --sink jsonl:o.jsonl
+      maskstream run --source demo --realtime --loop --sink web
+    """
+    max_age_ms = milliseconds(max_age) if max_age else None
+    flags = {
+        "sources": (
+            source or [],
+            given(
+                realtime=realtime or None,
+                loop=loop or None,
+                mirror=mirror,
+                width=width,
+                height=height,
+                fps=fps,
+                wait=wait or None,
+                tickets=tickets,
+                max_age_ms=max_age_ms,
+            ),
+        ),
+        "detect": given(detector=detector, model=detector_model, every=1 if every_frame else None),
+        "classify": given(model=model, classes=names_in(classes), device=device),
+        "overlay": given(sinks=sink, corner=corner, max_age_ms=max_age_ms, segment=segment),
+        "web": given(host=host, port=port, token=token, tls_cert=tls_cert, tls_key=tls_key),
+        "run": given(keep_going=keep_going or None),
+    }
+    options = load_config(config, settings or (), flags, look_up=not print_config)
+    if print_config:
+        typer.echo(as_yaml(options), nl=False)
+        return
+    if log not in ("human", "json"):
+        raise InputError(f"--log {log}: use human or json")
+    run_to_ledger(options, as_json=json_, log_lines=log == "json")
+
+
+def names_in(text: str | None) -> list[str] | None:
+    """Class names from `a, b, c`."""
+    return [name.strip() for name in text.split(",")] if text else None
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The options that were given, of flags that are None where they were not."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> None:
@@ -85,9 +195,7 @@ def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = Fals
     """
     options, refused = checked(options)
     if "web" in (options.overlay.sinks or default_sinks()):
-        public_addresses(options.web)
-        check_tls(options.web)
-        options = replace(options, web=with_token(options.web, lambda line: typer.echo(line, err=True)))
+        options = replace(options, web=_checked_page(options.web))
     recent, notify = Recent(), Notify()
     progress = LogLines() if log_lines else Progress()
     claims = Claims(options.overlay.sinks)
@@ -125,6 +233,17 @@ def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = Fals
         raise Failure(f"not one frame of {', '.join(gone)} was shown: see above why all are lost or undecodable")
     if refused:
         raise typer.Exit(1)  # what could be done was done, but not all of it: as make --keep-going says it
+
+
+def _checked_page(page: WebConfig) -> WebConfig:
+    """The page's options with its token; raises InputError for what it could not be served with."""
+    from web.address import public_addresses  # here: most runs have no page
+    from web.tls import check_tls
+    from web.token import with_token
+
+    public_addresses(page)
+    check_tls(page)
+    return with_token(page, lambda line: typer.echo(line, err=True))
 
 
 def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:

@@ -98,6 +98,15 @@ def _show_bug(*error: Any) -> None:
     sys.stderr.write(redact("".join(traceback.format_exception(*error))))
 
 
+def name_of(function: str) -> str:
+    """What a function is called as a command; `function` may say where it is.
+
+    >>> name_of("train.detector.__main__:train_detector_command")
+    'train-detector'
+    """
+    return function.rpartition(":")[2].removesuffix("_command").replace("_", "-")
+
+
 def new_app(commands: Sequence[Callable[..., Any]], name: str, about: str = "") -> typer.Typer:
     """The commands as `run_command` runs them.
 
@@ -111,7 +120,7 @@ def new_app(commands: Sequence[Callable[..., Any]], name: str, about: str = "") 
     for command in commands:
         about = inspect.cleandoc(command.__doc__ or "")
         app.command(
-            command.__name__.removesuffix("_command").replace("_", "-"),
+            name_of(command.__name__),
             help=about.replace(EXAMPLES, f"\n\n\b{EXAMPLES[1:]}"),  # \b: these lines are not joined and wrapped
             short_help=" ".join(about.partition("\n\n")[0].split()),  # whole; what typer makes of it is cut
             context_settings=HELP,

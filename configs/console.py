@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import TextColumn
+if TYPE_CHECKING:  # else where a console is made: most of what `visible` is needed for prints by itself
+    from rich.console import Console
+    from rich.progress import TextColumn
 
 
 def console(**options: Any) -> Console:
@@ -13,11 +14,15 @@ def console(**options: Any) -> Console:
 
     With its markup a class called `[/]` ended the run, and the advice to install `maskstream[train]` lost `[train]`.
     """
+    from rich.console import Console
+
     return Console(markup=False, emoji=False, **options)
 
 
 def description() -> TextColumn:
     """The column of a progress bar that says what is being done, as it is."""
+    from rich.progress import TextColumn
+
     return TextColumn("{task.description}", markup=False)
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import http.client
-import ssl
 import time
-from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 import msgspec
@@ -15,6 +13,9 @@ from configs.errors import InputError
 from configs.redact import redact
 from events.event import Event
 from events.receiver import NotTaken
+
+if TYPE_CHECKING:  # else where they are used: the supervisor of a run only checks the URL
+    import http.client
 
 TIMEOUT_S = 5.0
 TRY_AGAIN = (408, 425, 429)  # what a receiver says who would take it later; other 4xx never will
@@ -56,6 +57,8 @@ class Webhook:
         raise NotTaken(f"it answers {answer.status} {answer.reason}", after_s)
 
     def _post(self, url: SplitResult, body: bytes, event_id: str) -> http.client.HTTPResponse:
+        import http.client
+
         try:
             link = self._connected(url)
             path = quote(url.path or "/", safe=_PATH) + (f"?{quote(url.query, safe=_PATH + '?')}" if url.query else "")
@@ -70,6 +73,9 @@ class Webhook:
         return answer
 
     def _connected(self, url: SplitResult) -> http.client.HTTPConnection:
+        import http.client
+        import ssl
+
         place = url.scheme, url.netloc
         if self._link is None or self._link[0] != place:
             self.close()
@@ -119,6 +125,8 @@ def seconds(retry_after: str, now_s: float) -> float:
     >>> seconds("120", 0.0), seconds("Thu, 01 Jan 1970 00:01:00 GMT", 20.0), seconds("soon", 0.0)
     (120.0, 40.0, 0.0)
     """
+    from email.utils import parsedate_to_datetime
+
     if retry_after.strip().isdecimal():
         return float(retry_after)
     try:

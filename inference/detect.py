@@ -26,7 +26,6 @@ LIVE_EVERY_MS = (90.0, 250.0)  # of a camera: with time to spare in each third o
 CANDIDATES_FROM = NUMBERS_OF_A_LIFE // 2  # tracks of candidates, which may be faces, are numbered from here on
 APART_HIDING = 20  # frames between two searches where faces are to be hidden: twice as many wait for two of them
 SILENT_S = 0.2  # with no further picture the last one is searched again, so that those that wait for it can go on
-LOOK_AHEAD = 8  # frames of files that may be there at once: 270 ms at 30 frames/s, in which one search is due
 
 
 def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Iterator[Frame | Ended | Held]:

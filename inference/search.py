@@ -62,7 +62,8 @@ class Search:
 
     def __init__(self, config: DetectConfig) -> None:
         self._config = config
-        self.detector = open_detector(config)  # of the main thread; what is missing is refused here, at the start
+        self.detector = open_detector(config)  # here, at the start, what is missing is refused
+        self._opened = [self.detector]  # for the first thread; opening one takes 50 ms of CPU
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(max(1, config.threads), "search", self._start_thread)
         self.begun = 0
@@ -98,7 +99,10 @@ class Search:
         # searched in turn with the frames that wait for it: each of them with `every` 1, all with privacy
         if self._config.every != 1 and not self._config.candidates:
             give_way()
-        self._own.detector = open_detector(self._config)
+        try:
+            self._own.detector = self._opened.pop()
+        except IndexError:
+            self._own.detector = open_detector(self._config)
         self._own.candidates = open_candidate_detector(self._config) if self._config.candidates else None
 
     def __enter__(self) -> Search:

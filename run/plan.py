@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import msgspec
 from configs.schema import TraceConfig
 from transport.slot import FIRST
 from transport.spec import Spec, StreamPlace, TraceSpec
-from transport.stage import Aside, RunStart, Sources, Stage, Table
+from transport.stage import Aside, Place, RunStart, Sources, Stage, Table
 
 
 class Plan:
@@ -85,7 +85,7 @@ class Plan:
         return Spec(
             process=name,
             row=row.name,
-            function=f"{row.function.__module__}:{row.function.__qualname__}",
+            function=place_of(row.function),
             config=msgspec.Raw(msgspec.json.encode(config)),
             inbox=inbox,
             outboxes=outboxes,
@@ -95,6 +95,11 @@ class Plan:
             feeds=f"ipc://{self._folder}/feed-" if self._asides else "",
             **{"streams": self._places} | more,  # a stage that is started again is told of all there are then
         )
+
+
+def place_of(function: Callable[..., Any] | Place) -> Place:
+    """Where a function is, for its worker to import it."""
+    return function if isinstance(function, str) else f"{function.__module__}:{function.__qualname__}"
 
 
 def _trace_spec(trace: TraceConfig) -> TraceSpec:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import sys
 from collections import Counter
 from typing import Any
@@ -92,5 +91,7 @@ def ages_ms(stream: StreamStatus) -> dict[str, float | None]:
 
 def versions() -> dict[str, str]:
     """The versions of what is installed of REPORTED."""
-    found = {dist.name.lower(): dist.version for dist in importlib.metadata.distributions()}
+    from importlib import metadata  # brings the parser of e-mails; it is asked once, at the end
+
+    found = {dist.name.lower(): dist.version for dist in metadata.distributions()}
     return {name: found[name] for name in REPORTED if name in found}

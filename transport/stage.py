@@ -12,6 +12,8 @@ from transport.frame import Ended, Frame, Held
 
 Batches = Iterable[list[Frame]]
 StageFunction = Callable[..., Iterator[Frame | Ended | Held]]
+Place = str
+"""Where a function is, as `room.file:name`. A row that names it so does not make the supervisor import its room."""
 
 _TICK_S = 0.01  # times of files are those of the kernel's last tick, up to 10 ms ago
 
@@ -88,7 +90,7 @@ class Sources:
     """
 
     name: str
-    function: Callable[..., Iterator[Frame]]
+    function: Callable[..., Iterator[Frame]] | Place
     config: dict[str, Any]
 
 
@@ -109,7 +111,7 @@ class Stage:
     """
 
     name: str
-    function: StageFunction
+    function: StageFunction | Place
     config: Any
     batch: int = 1
     wait_ms: float = 0.0
@@ -133,7 +135,7 @@ class Aside:
     """
 
     name: str
-    function: Callable[..., None]
+    function: Callable[..., None] | Place
     config: Any
 
 

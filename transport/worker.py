@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import importlib
 import logging
 import os
 import queue
@@ -28,6 +27,7 @@ import msgspec
 import zmq
 
 from configs.errors import InputError
+from configs.imported import imported
 from configs.redact import learn_options
 from transport.channel import Inbox, Outbox
 from transport.codec import Beat, Message, Ready, Refused
@@ -120,8 +120,7 @@ class Worker:
 
     def _load(self) -> tuple[StageFunction, object]:
         """The stage's function, and its config, typed as the function's first parameter says."""
-        module, _, name = self.spec.function.partition(":")
-        function = getattr(importlib.import_module(module), name)
+        function = imported(self.spec.function)
         kind = typing.get_type_hints(function)["config"]
         config = msgspec.json.decode(self.spec.config, type=kind)
         learn_options(config)

@@ -13,7 +13,6 @@ from capture.origin import is_corrupt, write_bgr
 from capture.patience import Patience
 from capture.picture import NotYet, Picture, Place, Room, Source, SourceLost
 from capture.playout import TOLERANCE_S, Playout
-from capture.refusal import why_refused
 from configs.address import check_address, written
 from configs.errors import InputError
 from configs.redact import redact
@@ -128,10 +127,16 @@ def opened_decoder(
         elif timeouts_s and broke_off(error, began_s, config.open_timeout_s):
             reason = f"no answer within {config.open_timeout_s:g} s"
         else:
-            reason = why_refused(config.source, error, config.open_timeout_s)
+            reason = _why_refused(config, error)
     except NoVideo:
-        reason = "it sends no video" if body else why_refused(config.source, None, config.open_timeout_s)
+        reason = "it sends no video" if body else _why_refused(config)
     raise InputError(f"{redact(config.source)}: {reason}") from None
+
+
+def _why_refused(config: SourceConfig, error: Exception | None = None) -> str:
+    from capture.refusal import why_refused  # brings urllib and ssl, which a camera that is there does not need
+
+    return why_refused(config.source, error, config.open_timeout_s)
 
 
 def playout(config: SourceConfig, bursts: bool) -> Playout:

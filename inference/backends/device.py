@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
 from configs.errors import InputError
 
 
@@ -35,6 +33,8 @@ def cuda_built_in() -> bool:
 
 def missing_cuda_provider() -> str:
     """Why ONNX Runtime has no CUDA here, in words. Its two packages overwrite each other's files unnoticed."""
+    from importlib import metadata
+
     installed = {dist.name for dist in metadata.distributions() if dist.name.startswith("onnxruntime")}
     if {"onnxruntime", "onnxruntime-gpu"} <= installed:
         return "onnxruntime has overwritten onnxruntime-gpu: uninstall both, then install onnxruntime-gpu again"

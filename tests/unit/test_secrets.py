@@ -18,7 +18,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import run_pipeline
+import pipeline
 from capture.sources import admitted, free_name, stream_name
 from configs import redact as registry
 from configs.address import written
@@ -95,7 +95,7 @@ def command(*arguments):
     """What the real command line prints; it goes as far as it can without starting a process."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out), pytest.raises(SystemExit):
-        run_command([run_pipeline.run], "maskstream", arguments=arguments)
+        run_command([pipeline.run], "maskstream", arguments=arguments)
     return out.getvalue()
 
 

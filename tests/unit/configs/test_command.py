@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 
 from configs.command import command_line, new_app, run_command
 from configs.errors import Stopped
+from configs.imported import described, imported
 from overlay.sinks import SINKS
 from run_pipeline import ABOUT, COMMANDS
 from train.classifier.options import plain_shares
 
-APP = new_app(COMMANDS, "maskstream", ABOUT)
+APP = new_app([*map(imported, COMMANDS)], "maskstream", ABOUT)
 COMMAND = typer.main.get_command(APP)
 NAMES = sorted(COMMAND.commands)
 
@@ -41,6 +42,12 @@ def test_help_is_whole_in_any_width(columns):
         texts = [option.help for option in parts[0].params] if name else [part.short_help for part in parts]
         for text in filter(None, texts):
             assert letters(text) in told
+
+
+@pytest.mark.parametrize("place", COMMANDS)
+def test_the_list_of_commands_says_the_same_though_it_imports_none(place):
+    [told], [listed] = (new_app([one], "").registered_commands for one in (imported(place), described(place)))
+    assert (listed.name, listed.short_help, listed.help) == (told.name, told.short_help, told.help)
 
 
 def test_h_is_help_of_every_command():

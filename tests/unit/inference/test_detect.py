@@ -9,10 +9,11 @@ import pytest
 
 from capture.demo import DemoScene
 from configs.schema import DetectConfig
-from inference.detect import LOOK_AHEAD, detect
+from inference.detect import detect
 from inference.detectors import DETECTORS
 from inference.detectors.detector import Detection
 from inference.detectors.verified_haar import VerifiedHaarDetector
+from pipeline import LOOK_AHEAD
 from transport.frame import Box, Frame, iou
 from transport.stage import StageContext
 
