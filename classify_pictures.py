@@ -20,7 +20,7 @@ from capture.picture import Undecodable
 from capture.still import read_image
 from configs.console import console, description, visible
 from configs.errors import InputError
-from configs.load import load_config
+from configs.load import given, load_config, names_in
 from configs.plural import counted
 from configs.schema import ClassifyConfig, DetectConfig, OverlayConfig
 from inference.classify import classify
@@ -29,7 +29,7 @@ from inference.detectors import detectors_in_words
 from overlay.sinks import check_sinks
 from overlay.sinks.claims import Claims
 from overlay.stage import overlay
-from pipeline import detecting, given, names_in, run_to_ledger
+from pipeline import detecting, run_to_ledger
 from transport.cores import usable_cores
 from transport.frame import Box, Face, Frame
 from transport.stage import StageContext

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from msgspec.structs import replace
 
-from capture.sources import admitted, check_source, forms, free_name, stream_name, tickets_of
+from capture.sources import admitted, check_source, forms, free_name, kind_of, stream_name, tickets_of
 from configs.address import written
 from configs.console import visible
 from configs.duration import milliseconds
 from configs.errors import Failure, InputError
-from configs.load import as_yaml, load_config
+from configs.load import as_yaml, given, load_config, names_in
 from configs.plural import counted
 from configs.redact import redact
 from configs.schema import DetectConfig, PipelineConfig, SourceConfig, WebConfig
@@ -25,6 +25,7 @@ from inference.backends.device import wants_cuda
 from inference.detectors import detector_kind, detectors_in_words
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
+from run.launcher import prepared
 from run.supervisor import Supervisor
 from tell.figures import limited_by, run_report
 from tell.log_lines import LogLines
@@ -48,9 +49,10 @@ def stages(config: PipelineConfig) -> Table:
     detecting, classifying, overlaying = config.detect, config.classify, config.overlay
     lanes = 1 if config.run.lanes == "auto" else config.run.lanes  # `checked` has made a number of it
     kept = HELD_SLOTS if detecting.candidates else 0
+    modules = tuple(dict.fromkeys(module for each in config.sources for module in kind_of(each.source).modules))
     batch, batching = classifying.max_batch, classifiers(config, lanes)
     return (
-        Sources("capture", "capture.stage:capture", sources),  # one process for each
+        Sources("capture", "capture.stage:capture", sources, modules),  # one process for each
         Stage("detect", "inference.detect:detect", detecting, LOOK_AHEAD, keeps=kept, processes=lanes),
         Stage("classify", "inference.classify:classify", classifying, batch, classifying.wait_ms, processes=batching),
         Stage("overlay", "overlay.stage:overlay", overlaying, processes=lanes),
@@ -178,16 +180,6 @@ def run(
     run_to_ledger(options, as_json=json_, log_lines=log == "json")
 
 
-def names_in(text: str | None) -> list[str] | None:
-    """Class names from `a, b, c`."""
-    return [name.strip() for name in text.split(",")] if text else None
-
-
-def given(**values: Any) -> dict[str, Any]:
-    """The options that were given, of flags that are None where they were not."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> None:
     """The pipeline from its start to its ledger.
 
@@ -214,7 +206,7 @@ def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = Fals
         claims.take(name)
         return name, source
 
-    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), admit, options.trace)
+    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), admit, options.trace, prepared())
     try:
         with claims, progress:
             for source in options.sources:

@@ -12,8 +12,7 @@ from pathlib import Path
 if (ON_INTERRUPT := signal.getsignal(signal.SIGINT)) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from configs.command import name_of, refuse, run_command
-from configs.imported import described, imported
+from configs.imported import described, imported, name_of, named
 
 ABOUT = "Live face-mask video pipeline: capture, detect, classify, overlay."
 COMMANDS = (  # where they are: only the one that runs is imported, all of them together take a second
@@ -32,6 +31,15 @@ COMMANDS = (  # where they are: only the one that runs is imported, all of them 
     "benchmark.__main__:benchmark",
     "benchmark.chaos:chaos",
 )
+# What the workers of a run import, in the order in which they need it; one that needs more imports it itself.
+PREPARED = (
+    "transport.worker",
+    "onnxruntime",
+    "inference.classify",
+    "inference.detect",
+    "overlay.stage",
+    "capture.stage",
+)
 ROOMS = ("capture", "events", "export", "inference", "overlay", "run", "tell", "train", "transport", "web")
 
 
@@ -40,8 +48,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     _check_install()
     wanted = next((word for word in words if not word.startswith("-")), "")
+    if wanted == "run" and not {"-h", "--help", "--print-config"} & set(words):
+        from configs.standard_streams import fill_closed
+        from run.launcher import prepare
+
+        fill_closed()
+        prepare(PREPARED)  # before all else: it takes as long as all else that comes before the first worker
+    from configs.command import refuse, run_command  # brings typer, 50 ms
+
+    other = named if words[:1] == [wanted] else described  # else all are listed, or guessed at
     try:
-        commands = [imported(place) if name_of(place) == wanted else described(place) for place in COMMANDS]
+        commands = [imported(place) if name_of(place) == wanted else other(place) for place in COMMANDS]
     except ImportError as error:
         if error.name != "cv2":
             raise
@@ -60,6 +77,8 @@ def _check_install() -> None:
         found = find_spec(name)
         room = Path(str(found.origin if found else None)).resolve()
         if room.parent.parent != here:
+            from configs.command import refuse
+
             sys.exit(refuse(f"{room} is not maskstream's own: uninstall the package that brought it", 1))
 
 

@@ -148,13 +148,15 @@ class Program:
         return report
 
     def _processes(self) -> Iterator[tuple[str, psutil.Process]]:
-        """The supervisor and the workers; several processes of a stage are one, as all captures are."""
+        """The supervisor with its fork server, and the workers; those of one row of the table are one."""
         parent = psutil.Process(self._process.pid)
         yield SUPERVISOR, parent
         for child in parent.children():
             if child.pid not in self._stages:
                 with contextlib.suppress(psutil.Error):
-                    self._stages[child.pid] = row_of(child.cmdline()[-1].partition("-")[0]), child
+                    words = child.cmdline()
+                    name = row_of(words[-1].partition("-")[0]) if "transport.worker" in words else SUPERVISOR
+                    self._stages[child.pid] = name, child
             if child.pid in self._stages:
                 yield self._stages[child.pid]
 

@@ -18,6 +18,7 @@ class Kind(ABC):
     `options` are those of a `SourceConfig` that not every kind has and this one does.
     `may_come_back`: one that is not there may be there later, and what it showed meanwhile is gone: a camera.
     `mirrored`: shown as in a mirror if nobody says otherwise.
+    `modules` are imported when one is opened: processes of many sources share what the first of them brought.
     """
 
     name: ClassVar[str]
@@ -26,6 +27,7 @@ class Kind(ABC):
     options: ClassVar[tuple[str, ...]] = ()
     may_come_back: ClassVar[bool] = False
     mirrored: ClassVar[bool] = False
+    modules: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def fits(self, text: str) -> bool:

@@ -16,6 +16,7 @@ import typer
 
 from configs.console import visible
 from configs.errors import Failure, InputError, Stopped
+from configs.imported import name_of
 from configs.redact import learn, learn_secret, redact
 from configs.standard_streams import keep_standard_streams
 
@@ -96,15 +97,6 @@ def _lack_of_the_machine(error: OSError) -> str | None:
 def _show_bug(*error: Any) -> None:
     """A traceback, without the secrets that its texts may hold."""
     sys.stderr.write(redact("".join(traceback.format_exception(*error))))
-
-
-def name_of(function: str) -> str:
-    """What a function is called as a command; `function` may say where it is.
-
-    >>> name_of("train.detector.__main__:train_detector_command")
-    'train-detector'
-    """
-    return function.rpartition(":")[2].removesuffix("_command").replace("_", "-")
 
 
 def new_app(commands: Sequence[Callable[..., Any]], name: str, about: str = "") -> typer.Typer:

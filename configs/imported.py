@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -27,11 +26,29 @@ def described(place: str) -> Callable[[], None]:
     >>> described("web.commands:streams_command").__doc__.splitlines()[0]
     'Change the streams of a run that goes on (one with --sink web).'
     """
+    import ast  # here: it is needed for lists of commands only
+
     module, _, name = place.partition(":")
     source = ast.parse((_ROOT / f"{module.replace('.', '/')}.py").read_bytes())
     [found] = [node for node in source.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    stand_in = named(place)
+    stand_in.__doc__ = ast.get_docstring(found)
+    return stand_in
+
+
+def named(place: str) -> Callable[[], None]:
+    """A function of the same name that does nothing."""
 
     def nothing() -> None: ...
 
-    nothing.__name__, nothing.__doc__ = name, ast.get_docstring(found)
+    nothing.__name__ = place.partition(":")[2]
     return nothing
+
+
+def name_of(function: str) -> str:
+    """What a function is called as a command; `function` may say where it is.
+
+    >>> name_of("train.detector.__main__:train_detector_command")
+    'train-detector'
+    """
+    return function.rpartition(":")[2].removesuffix("_command").replace("_", "-")

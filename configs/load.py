@@ -262,3 +262,13 @@ def _scalar(value: Any) -> str:
     plain = list(value) if isinstance(value, tuple) else value
     text = yaml.safe_dump(plain, default_flow_style=True, width=10**6, allow_unicode=True).strip()
     return text.removesuffix("...").strip()
+
+
+def names_in(text: str | None) -> list[str] | None:
+    """Class names from `a, b, c`."""
+    return [name.strip() for name in text.split(",")] if text else None
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """The options that were given, of flags that are None where they were not."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -30,15 +30,20 @@ def keep_standard_streams() -> None:
     A full disk still ends a command where its results go to standard output, with InputError; of the lines on standard
     error those are left out then. Streams that somebody else put in their place (a test, a notebook) stay as they are.
     """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:  # closed: the next file or socket would get this number, and a library's printf with it
-            os.open(os.devnull, os.O_RDWR)
+    fill_closed()
     if sys.stdout is sys.__stdout__:
         sys.stdout = _text(sys.stdout, _Results(1, "wb", closefd=False))
     if sys.stderr is sys.__stderr__:
         sys.stderr = _text(sys.stderr, _Log(2, "wb", closefd=False))
+
+
+def fill_closed() -> None:
+    """Take the numbers of those that are closed: the next file or socket would get one, and a library's printf."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _text(stream: TextIO | None, raw: io.FileIO) -> io.TextIOWrapper:

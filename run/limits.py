@@ -5,8 +5,6 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
-import psutil
-
 from configs.errors import InputError
 from configs.plural import counted
 
@@ -55,6 +53,8 @@ def check_open_files(streams: int, open_files: int, lanes: int = 1) -> None:
 
 def free_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> float:
     """Bytes that processes may still take, here and in the container."""
+    import psutil
+
     free = float(psutil.virtual_memory().available)
     try:
         limit, used = (int((cgroup / name).read_text()) for name in ("memory.max", "memory.current"))

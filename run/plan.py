@@ -68,6 +68,7 @@ class Plan:
             streams={stream: place},
             stream=stream,
             added=added,
+            modules=row.modules,
             trace=self._trace,
         )
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
 from configs.schema import RunConfig
+from run.child import Child, how_it_ended
 from transport.codec import Beat
-from transport.cores import thread_limits
 from transport.spec import Spec
 
 _BACK_OFF_S = (0.05, 2.0)
@@ -27,10 +24,11 @@ _WINDOW_S = 60.0  # of work
 _SIGNS_S = 1.0  # between two signs of life; what is longer was no work: the machine or the process was suspended
 _LIVES = itertools.count(1)  # each life of each process has its own number: slots of shared memory name it
 _MAX_UNREADY_DEATHS = 3  # a stage that cannot even start will not learn to
-_ROOT = Path(__file__).resolve().parent.parent
 
 Say = Callable[[str, str], None]
 """(process, line): show a line that a worker wrote."""
+Launch = Callable[[str, bool, tuple[str, ...]], Child]
+"""(name, whether it is a capture, modules): a worker that waits for its Spec (run/launcher.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +54,8 @@ class Work:
 class Process:
     """A worker, over all its lives. Counts are added up over the lives."""
 
-    def __init__(self, spec: Spec, say: Say) -> None:
-        self.spec, self._say = spec, say
+    def __init__(self, spec: Spec, say: Say, launch: Launch) -> None:
+        self.spec, self._say, self._launch = spec, say, launch
         self.name = spec.process
         self.restarts = 0
         self.ready = self.done = False
@@ -72,7 +70,7 @@ class Process:
         self.closed_s = 0.0  # when this life was asked to finish; 0: not yet
         self.gone_s = 0.0  # when it was seen that this life has ended; 0: not yet
         self._earlier = Work()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._pump: threading.Thread | None = None
 
     def start(self) -> None:
@@ -80,23 +78,7 @@ class Process:
         self._bury()
         self.ready, self.closed_s, self.gone_s, self.restart_at_s, self.refusal = False, 0.0, 0.0, None, ""
         self.started_s = self.heard_s = time.monotonic()
-        environment = os.environ | thread_limits()
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-        # -P: a folder `inference` or `train` where the user happens to stand must not be imported instead of ours
-        # A capture that is told to end while it still imports hears of it afterwards (worker.py): it died of the
-        # signal, was started again, and its stream could not be removed any more.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM} if self.spec.stream else ())
-        try:
-            self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "transport.worker", self.name],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                process_group=0,  # Ctrl-C is for the supervisor: a worker still importing would die with a traceback
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self._child = self._launch(self.name, bool(self.spec.stream), self.spec.modules)
         assert self._child.stdin is not None
         spec = msgspec.structs.replace(self.spec, restarts=self.restarts, parent=os.getpid(), life=next(_LIVES))
         try:
@@ -107,7 +89,7 @@ class Process:
         self._pump = threading.Thread(target=self._relay, args=(self._child,), name=f"pump-{self.name}", daemon=True)
         self._pump.start()
 
-    def _relay(self, child: subprocess.Popen[bytes]) -> None:
+    def _relay(self, child: Child) -> None:
         assert child.stdout is not None
         for line in child.stdout:
             self._say(self.name, line.decode(errors="replace").rstrip())
@@ -199,7 +181,4 @@ class Process:
 
     def how_it_ended(self) -> str:
         """The exit code in words."""
-        code = self.exit_code
-        if code is not None and code < 0:
-            return f"killed by {signal.Signals(-code).name}"
-        return f"exit code {code}"
+        return how_it_ended(self.exit_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from run.process import Process, Say, Work
+from run.process import Launch, Process, Say, Work
 from transport.spec import Spec
 from transport.stage import Aside, Table
 
@@ -13,17 +13,17 @@ from transport.stage import Aside, Table
 class Processes:
     """The processes by their place in the table. `by_name` holds those of now."""
 
-    def __init__(self, table: Table, asides: Sequence[Aside], say: Say) -> None:
+    def __init__(self, table: Table, asides: Sequence[Aside], say: Say, launch: Launch) -> None:
         self._captures_name = table[0].name
         self._stage_names = [name for row in table[1:] for name in row.names]
         self._aside_names = [aside.name for aside in asides]
-        self._say = say
+        self._say, self._launch = say, launch
         self._gone = Work()  # what the captures of removed streams have done
         self.by_name: dict[str, Process] = {}
 
     def add(self, spec: Spec) -> Process:
         """One more, not started yet."""
-        process = self.by_name[spec.process] = Process(spec, self._say)
+        process = self.by_name[spec.process] = Process(spec, self._say, self._launch)
         return process
 
     def remove(self, process: Process) -> None:

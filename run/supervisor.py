@@ -17,8 +17,9 @@ from configs.schema import RunConfig, TraceConfig
 from run.changes import Admit, Changes
 from run.code import UPGRADED
 from run.interrupts import interrupts
+from run.launcher import Launcher
 from run.limits import check_memory, check_open_files, free_memory, raise_open_files
-from run.plan import Plan
+from run.plan import Plan, place_of
 from run.process import Say
 from run.processes import Processes
 from run.reconcile import Phase, Reconciler
@@ -44,7 +45,7 @@ class Supervisor:
 
     `on_tick` is told twice a second how the run stands. `asides` are processes beside the stages; with any, the
     run tells them, too, and they may have streams added: `admit` makes a name and options of what they give (JSON,
-    and the names that are taken).
+    and the names that are taken). `launcher` may have begun already.
     """
 
     def __init__(
@@ -56,11 +57,15 @@ class Supervisor:
         asides: Sequence[Aside] = (),
         admit: Admit | None = None,
         trace: TraceConfig | None = None,
+        launcher: Launcher | None = None,
     ) -> None:
         self._table, self._run, self._say, self._on_tick = table, run, say, on_tick
         self._aside_rows, self._trace = asides, trace
         self._streams = Streams(table[0].config, sum(row.keeps for row in table[1:]), lanes_of(table))
-        self._processes = Processes(table, asides, say)
+        self._launcher = launcher or Launcher(
+            ["transport.worker", *(place_of(row.function).partition(":")[0] for row in table)]
+        )
+        self._processes = Processes(table, asides, say, self._launcher.start)
         self._reconciler = Reconciler(run, self._streams, self._processes, say)
         self._changes = Changes(admit)
         self._ignore = Junk(partial(say, "supervisor"))
@@ -79,6 +84,8 @@ class Supervisor:
         self._open_files = raise_open_files()
         check_open_files(len(self.wanted), self._open_files, lanes_of(self._table))
         with contextlib.ExitStack() as stack:
+            stack.callback(self._launcher.close)
+            self._launcher.begin()
             folder = stack.enter_context(run_folder())
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
             stack.callback(context.term)
@@ -156,10 +163,12 @@ class Supervisor:
             self._feed.send(b"answer", text)
 
     def _supervise(self) -> None:
+        self._launcher.settle(self._say, lambda: bool(self._interrupts), self._run.start_timeout_s)
         for process in self._processes.others:
             self._reconciler.start(process)
         while not all(process.done for process in self._processes.by_name.values()):
             self._listen()
+            self._launcher.look()
             self._reconciler.round(self._phase)
             self._changes.advance(self)
             self._advance()
@@ -184,6 +193,8 @@ class Supervisor:
             message = self._control.receive(left_s, on_junk=self._ignore)
             if isinstance(message, Beat | Ready | Refused):
                 self._reconciler.hear(message)
+                if isinstance(message, Ready):
+                    return  # others may have waited for it to be started
             elif isinstance(message, Command):
                 self._changes.take(self, message)
             elif message is not None:

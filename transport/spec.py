@@ -41,7 +41,7 @@ class Spec(msgspec.Struct, frozen=True):
 
     `life` is the number of this life of the process; none is used twice in a run. `place` is where frames are that
     this stage has (transport/slot.py). `added`: a source that came while the run went on. `first` is the stream that
-    the run began with first.
+    the run began with first. `modules` are imported before the process is forked, for all that come after it, too.
     """
 
     process: str
@@ -68,3 +68,4 @@ class Spec(msgspec.Struct, frozen=True):
     life: int = 0
     began: RunStart = EVER
     trace: TraceSpec | None = None
+    modules: tuple[str, ...] = ()

@@ -86,12 +86,13 @@ class Sources:
     """Where frames begin: a name, a generator function, and the options of each source by its stream's name.
 
     One process runs for each. `function(config, tickets, context)` gets the options of its own source, numbers its
-    pictures and yields each when it has a ticket.
+    pictures and yields each when it has a ticket. `modules` are libraries that these processes share.
     """
 
     name: str
     function: Callable[..., Iterator[Frame]] | Place
     config: dict[str, Any]
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

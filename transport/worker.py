@@ -1,7 +1,7 @@
-"""What runs inside a stage's process: `python -m transport.worker NAME`, told the rest on standard input.
+"""What runs inside a stage's process, seen as `python -m transport.worker NAME` and told the rest on standard input.
 
-A fresh interpreter for each stage, as multiprocessing's `spawn` gives, but started as a command: the stage is
-readable in `ps`, the main script is not imported again, nothing is pickled, and the source's URL with its
+It was forked by a server that has imported what stages need (run/fork_server.py), or is a fresh interpreter. Either
+way it is readable in `ps`, the main script is not imported again, nothing is pickled, and the source's URL with its
 password goes over a pipe instead of standing in the argument list.
 """
 
@@ -50,7 +50,7 @@ _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 def main() -> None:
     """Run the stage that standard input describes, until it is told to stop or its parent is gone."""
     spec = msgspec.json.decode(sys.stdin.buffer.read(), type=Spec)
-    tie_to_parent(spec)
+    tie_to_parent(spec.parent, spec.process)
     logging.basicConfig(format="%(name)s\t%(levelname)s\t%(message)s", level=logging.INFO, stream=sys.stderr)
     code = 1
     try:
@@ -64,12 +64,12 @@ def main() -> None:
     os._exit(code)
 
 
-def tie_to_parent(spec: Spec) -> None:
+def tie_to_parent(parent: int, name: str) -> None:
     """Die with the supervisor, even if it is SIGKILLed; all sinks write so that this costs the last frames at most."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    libc.prctl(_PR_SET_NAME, spec.process.encode()[:15])
-    if os.getppid() != spec.parent:
+    libc.prctl(_PR_SET_NAME, name.encode()[:15])
+    if os.getppid() != parent:
         os._exit(1)  # it died before we could ask to be told
 
 

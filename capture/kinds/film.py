@@ -40,6 +40,7 @@ class FilmKind(Kind):
     """A path of a file; and any text that means nothing else, so that it is missed as one."""
 
     name, called, written = "video", "a video file", "a video file"
+    modules = ("av",)
     options = ("realtime", "loop")
 
     def fits(self, text: str) -> bool:

@@ -14,6 +14,7 @@ class HttpKind(Kind):
     """An http URL: snapshots, MJPEG, a live stream or a film."""
 
     name, called, written = "http", "an http URL", "http://..."
+    modules = ("av", "capture.http_source")
     options = ("fps", "realtime", "loop", "wait", "open_timeout_s", "read_timeout_s")
     may_come_back = True
 

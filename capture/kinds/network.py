@@ -30,6 +30,7 @@ class NetworkKind(Kind):
     """A URL of anything but a web server."""
 
     name, called, written = "network", "a network camera", "rtsp://..."
+    modules = ("av",)
     options = ("wait", "open_timeout_s", "read_timeout_s", "rtsp_transport")
     may_come_back = True
 

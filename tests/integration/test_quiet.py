@@ -175,7 +175,8 @@ def test_a_run_outlives_its_terminal_its_log_and_its_output(tmp_path):
         run.stderr.close()
         until(lambda: count() > 0)
         run.send_signal(signal.SIGHUP)
-        psutil.Process(run.pid).children()[0].kill()  # what the supervisor says of it goes nowhere
+        [detect] = [child for child in psutil.Process(run.pid).children() if child.cmdline()[-1] == "detect"]
+        detect.kill()  # what the supervisor says of it goes nowhere
         before = count()
         until(lambda: count() > before + 150)  # six seconds: it has told of the streams, too
         run.send_signal(signal.SIGINT)

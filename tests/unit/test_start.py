@@ -1,6 +1,7 @@
 """What a start imports, told by the names of modules: a busy machine makes any time longer."""
 
 import json
+import os
 import subprocess
 import sys
 import typing
@@ -9,8 +10,11 @@ from pathlib import Path
 from configs.imported import imported
 from configs.schema import OverlayConfig, PipelineConfig, SourceConfig
 from pipeline import beside, stages
+from run_pipeline import PREPARED, ROOMS
+from transport.cores import thread_limits
 
 ROOT = Path(__file__).resolve().parents[2]
+THREADS = "import os; assert len(os.listdir('/proc/self/task')) == 1"
 ALL_SINKS = ("web", "sqlite:e.db", "webhook:http://door/")
 
 
@@ -18,7 +22,8 @@ def modules_after(program):
     """The modules that a fresh interpreter has loaded when the program has run."""
     tell = "import json, sys; print(); print(json.dumps([*sys.modules]))"
     command = [sys.executable, "-c", f"try:\n {program}\nexcept SystemExit: pass\n{tell}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    environment = os.environ | thread_limits()
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -54,3 +59,28 @@ def test_each_row_of_the_table_names_a_function_that_takes_its_options():
     assert len(rows) == 6
     for place, options in rows:
         assert typing.get_type_hints(imported(place))["config"] is type(options)
+
+
+def test_what_the_fork_server_has_imported_is_what_workers_need_and_no_thread():
+    config = PipelineConfig(sources=(SourceConfig(source="demo", name="s"),))
+    assert {row.function.partition(":")[0] for row in stages(config)} <= set(PREPARED)
+    loaded = modules_after(f"import importlib\n for name in {PREPARED}: importlib.import_module(name)\n {THREADS}")
+    assert {"cv2", "onnxruntime", "capture.kinds.demo"} <= loaded
+    assert not loaded & {"av", "torch", "aiohttp", "asyncio", "ssl", "matplotlib", "typer", "rich", "pipeline"}
+
+
+def test_a_stage_that_becomes_ready_imports_none_of_our_rooms_any_more():
+    """Each would do so again in each life."""
+    prepared = (
+        f"import importlib, sys\n for name in {PREPARED}: importlib.import_module(name)\n before = {{*sys.modules}}"
+    )
+    begin = (
+        "import os, configs.schema as c, inference.search, inference.backends, overlay.sinks, capture.sources",
+        "from transport.stage import StageContext",
+        "inference.search.Search(c.DetectConfig()), inference.backends.open_backend(c.ClassifyConfig())",
+        "overlay.sinks.make_sinks(c.OverlayConfig(sinks=('null',)), StageContext())",
+        "capture.sources.open_source(c.SourceConfig(source='demo'))",
+        "[sys.modules.pop(name) for name in before if name not in ('sys', 'json')]",
+    )
+    lately = modules_after("\n ".join((prepared, *begin)))
+    assert {name for name in lately if name.partition(".")[0] in ROOMS} == set()

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from run import process as module
+from run.child import worker_interpreter
 from run.process import Process
 from transport.spec import Spec
 
@@ -25,7 +26,8 @@ def clock(monkeypatch):
 
 
 def process():
-    return Process(Spec("detect", "detect", "", msgspec.Raw(b"{}"), "", (), "", "", {}), lambda name, line: None)
+    spec = Spec("detect", "detect", "", msgspec.Raw(b"{}"), "", (), "", "", {})
+    return Process(spec, lambda name, line: None, worker_interpreter)
 
 
 def live(detect, clock, starting_s, working_s, sign_s=0.5):
