@@ -33,6 +33,7 @@ from configs.schema import PipelineConfig, SourceConfig
 from inference.backends import model_file, open_backend
 from inference.detectors import open_detector
 from overlay.display import has_display
+from overlay.encoders import ENCODERS, encoders_of
 from run.limits import USUAL_SIZE, free_memory, run_bytes, stream_bytes, streams_that_fit
 from run.run_folder import run_folder
 from transport.cores import lanes_for, usable_cores
@@ -181,7 +182,8 @@ def codecs() -> Finding:
     missing = [name for name, mode in wanted if not has_codec(name, mode)]
     if missing:
         return Finding("problem", "codecs", f"missing: {', '.join(missing)}", "pip install --force-reinstall av")
-    return Finding("ok", "codecs", "reads H.264, HEVC and MJPEG, writes H.264")
+    encoder = ENCODERS[encoders_of("auto")[0]].name
+    return Finding("ok", "codecs", f"reads H.264, HEVC and MJPEG, writes H.264 by {encoder}")
 
 
 def has_codec(name: str, mode: Any) -> bool:

@@ -23,6 +23,7 @@ from events.deliver import DeliverConfig
 from events.rules import read_rules
 from inference.backends.device import wants_cuda
 from inference.detectors import detector_kind, detectors_in_words
+from overlay.encoders import check_encoder
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
 from run.launcher import prepared
@@ -262,6 +263,7 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     sinks = tuple(written(sink) for sink in options.overlay.sinks)
     sinks = tuple(per_stream(sink) if len(sources) > 1 else sink for sink in sinks)
     check_sinks(sinks, [source.source for source in sources])
+    check_encoder(options.overlay.encoder)
     if options.overlay.segment:
         milliseconds(options.overlay.segment)
     if options.overlay.privacy != "none" and 0 < options.overlay.max_age_ms < LEAST_PRIVATE_AGE_MS:

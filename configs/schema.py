@@ -118,6 +118,10 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         Literal["none", "blur", "pixelate"], option("hide all faces that are found, in every sink and event picture")
     ] = "none"
     segment: Annotated[str, option("file: sinks begin a new video after this, as 10m; empty: one video")] = ""
+    encoder: Annotated[
+        Literal["auto", "x264", "nvenc", "qsv"],
+        option("what encodes recordings; auto: NVENC or Quick Sync where one really opens, else x264 on the CPU"),
+    ] = "auto"
     record_days: Annotated[float, option("segments and clips older than this are deleted, days; 0: never", ge=0)] = 0.0
     record_gb: Annotated[float, option("and the oldest where they take more than this, GB; 0: never", ge=0)] = 0.0
     clip_before_s: Annotated[float, option("a clip of an event begins this long before it, s", ge=0, le=60)] = 5.0

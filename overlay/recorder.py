@@ -8,42 +8,33 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from configs.errors import InputError
 from configs.plural import counted
+from overlay.encoders import ENCODERS, TIME_BASE, add_track
 from overlay.target import writing
 from overlay.timeline import Timeline
 from transport.frame import Frame
 
-if TYPE_CHECKING:
-    import av
-
 log = logging.getLogger("overlay")
-
-# A multiple of milliseconds and of 30000/1001 frames per second; MPEG-4 allows no denominator above 65535.
-TIME_BASE = Fraction(1, 60000)
 
 # One fragment per frame, written out at once: a killed recorder leaves a file that plays, without its last frame.
 # `hybrid_fragmented` (FFmpeg 7.1) turns it into an ordinary MP4 with one index when it is closed.
 CONTAINER = {"movflags": "hybrid_fragmented+frag_every_frame", "flush_packets": "1"}
-# 720p, ms of one core and size of the file: ultrafast 4.7 and 2.6, superfast 6.2 and 1.2, veryfast 10.9 and 1.
-H264 = {"preset": "superfast", "tune": "zerolatency", "crf": "23"}
-MPEG4_BITS_PER_PIXEL = 4
 LOOK_S = 1.0  # how often it is looked whether the file is there still
 
 
 class Recorder:
-    """A video file that is being written. Its size is that of the first picture, made even; others are fitted in."""
+    """A video file that is being written. Its size is that of the first picture, made even; others are fitted in.
 
-    def __init__(self, path: Path, first: np.ndarray) -> None:
-        import av
+    `encoders` are names of overlay/encoders.py: the first of them that opens is taken.
+    """
 
+    def __init__(self, path: Path, first: np.ndarray, encoders: tuple[str, ...] = ("x264",)) -> None:
         self.path = path
         self._timeline = Timeline()
         self._frames = 0
@@ -52,31 +43,47 @@ class Recorder:
         path.write_bytes(b"")  # FFmpeg opens it with the first frame only
         self._file, self._looked_s = os.stat(path), time.monotonic()
         with coding(path):
-            self._container = av.open(_url(path), "w", format="mp4", options=CONTAINER)
+            self._open(encoders, width, height)
+
+    def _open(self, encoders: tuple[str, ...], width: int, height: int) -> None:
+        """Raises InputError where no encoder opens: a chip encodes so many videos at once, and sizes of its own."""
+        import av
+
+        for number, name in enumerate(encoders, 1):
+            self._container = av.open(_url(self.path), "w", format="mp4", options=CONTAINER)
             try:
-                self._stream = _add_stream(self._container, width, height)
-            except BaseException:
-                self.abandon()
-                raise
+                self._track, self._encoder = add_track(self._container, name, width, height)
+                return
+            except (av.error.FFmpegError, OSError) as error:
+                self._container.close()
+                why = f"{ENCODERS[name].name} does not open for {width}x{height} ({error.strerror})"
+                if number == len(encoders):
+                    self.abandon()
+                    raise InputError(f"{self.path}: cannot be recorded: {why}") from error
+                log.warning("%s: %s; %s encodes it", self.path, why, ENCODERS[encoders[number]].name)
 
     def add(self, picture: np.ndarray, frame: Frame) -> None:
         """Append the picture, (H, W, 3) uint8 BGR, at the frame's time."""
         import av
 
         self._look()
-        fitted = fit(picture, self._stream.width, self._stream.height)
+        fitted = fit(picture, self._track.width, self._track.height)
         yuv = np.asarray(cv2.cvtColor(fitted, cv2.COLOR_BGR2YUV_I420), np.uint8)
-        coded = av.VideoFrame.from_ndarray(yuv, format="yuv420p")
+        # Without a copy, which held the interpreter for 1.1 ms at 1080p; PyAV 18.1 reckons other heights wrongly there.
+        made = av.VideoFrame.from_ndarray if self._track.height % 4 else av.VideoFrame.from_numpy_buffer
+        coded = made(yuv, format="yuv420p")
+        if self._encoder.pixels != "yuv420p":
+            coded = coded.reformat(format=self._encoder.pixels)
         coded.time_base = TIME_BASE
         coded.pts = round(self._timeline.place(frame) / 1000 / TIME_BASE)
         with coding(self.path):
-            self._container.mux(self._stream.encode(coded))
+            self._container.mux(self._track.encode(coded))
         self._frames += 1
 
     def close(self) -> None:
         """Write the index. After a failed write this fails again, and the file stays as a killed recorder leaves it."""
         with writing(self.path), coding(self.path), self._container:
-            self._container.mux(self._stream.encode(None))
+            self._container.mux(self._track.encode(None))
             self._looked_s = 0.0
             self._look()
         log.info("%s: %s", self.path, counted(self._frames, "frame"))
@@ -156,21 +163,3 @@ def _even_size(picture: np.ndarray) -> tuple[int, int]:
     """Height and width with the colour planes in mind, which are half as large."""
     height, width = picture.shape[:2]
     return height + height % 2, width + width % 2
-
-
-def _add_stream(container: av.container.OutputContainer, width: int, height: int) -> av.VideoStream:
-    import av
-
-    if "libx264" in av.codecs_available:
-        stream = container.add_stream("libx264", rate=25, options=H264)
-    else:
-        log.warning("this build of PyAV has no libx264: recording MPEG-4 Part 2, which browsers do not play")
-        stream = container.add_stream("mpeg4", rate=25, bit_rate=MPEG4_BITS_PER_PIXEL * width * height)
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    coder = stream.codec_context
-    coder.time_base = TIME_BASE
-    coder.thread_count = 1
-    coder.gop_size = 50  # seeking needs a key frame every other second
-    # What cvtColor makes: BT.601, 16 to 235. Untold, players take a picture of HD size for BT.709.
-    coder.colorspace, coder.color_range = 6, 1
-    return stream

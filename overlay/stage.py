@@ -43,6 +43,9 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
         shown = stale = 0
         for batch in batches:
             for stream in context.ended:
+                if show.is_ending(stream):
+                    context.finishing.add(stream)
+                    continue
                 show.ended(stream)
                 away.forget(stream)
                 if privacy:
@@ -93,12 +96,18 @@ class Show:
         corner = corner_text(frame.stream, fps, age_ms) if self._corner else ""
         drawn = any(sink.wants_pixels for sink in self._sinks)
         picture = annotate(frame.image, frame.faces, corner) if drawn else frame.image
+        picture.setflags(write=False)  # sinks share it, in threads of their own, too
         self.outages.saw(frame.stream, frame.live)
         for sink in self._sinks:
             if sink.wants_frames:
                 self.outages.attempt(sink, frame.stream, partial(sink.show, frame, picture, age_ms))
         for event, face in self._detector.see(frame, frame.image) if self._detector and not frame.corrupt else ():
             self._happened(event, face)
+
+    def is_ending(self, stream: str) -> bool:
+        """The stream has ended. Whether sinks still write what waits of it: no other stream is to wait for that."""
+        ending = [sink for sink in self._sinks if sink.is_ending(stream)]  # all of them are to begin
+        return bool(ending)
 
     def ended(self, stream: str) -> None:
         """The stream has ended: the sinks finish what they have of it, and nothing of it is remembered."""

@@ -51,5 +51,8 @@ def together(first: Ledger, second: Ledger) -> Ledger:
         faces=first.faces + second.faces,
         corrupt=first.corrupt + second.corrupt,
         span_s=first.span_s + second.span_s,
+        given=first.given + second.given,
+        recorded=first.recorded + second.recorded,
+        not_recorded=first.not_recorded + second.not_recorded,
         ages=functools.reduce(np.add, ages) if ages else second.ages,
     )

@@ -63,6 +63,8 @@ def _stream(streams: Streams, capture: Process) -> StreamStatus:
         away_since_ns=int(_number(says.get("away_since_ns", ""))),
         next_try_ns=int(_number(says.get("next_try_ns", ""))),
         ages=ledger.ages.tolist(),
+        recorded=ledger.recorded,
+        not_recorded=ledger.not_recorded,
     )
 
 

@@ -21,6 +21,7 @@ from transport.header import STATE, STATES
 from transport.journal import settle_rest
 from transport.ledger import Ledger, read_ledger
 from transport.pool import Pool, create_segment
+from transport.recordings import settle_recordings
 from transport.spec import StreamPlace
 
 _AGAIN_S = 1.0
@@ -105,6 +106,7 @@ class Streams:
     def forget(self, name: str) -> None:
         """Give back what an ended stream held; its ledger stays for the account at the end."""
         settle_rest(self._pools[name])  # if its capture could not do it
+        settle_recordings(self._pools[name].head)
         self._pools[name].end()
         self.removed.add(name, self.ledger(name))
         self.names.remove(name)
@@ -153,4 +155,6 @@ class Streams:
 
     def settle(self) -> dict[str, int]:
         """After the end of all processes: how many frames of each were still under way."""
+        for pool in self._pools.values():
+            settle_recordings(pool.head)
         return {name: rest for name, pool in self._pools.items() if (rest := settle_rest(pool))}

@@ -80,6 +80,7 @@ def run_report(status: Status, lately: Status, ledgers: dict[str, Ledger], refus
         "model": status.facts.get("model"),
         "detector": status.facts.get("detector"),
         "provider": status.facts.get("provider"),
+        "encoder": status.facts.get("encoder"),
         "versions": {"python": sys.version.split()[0]} | versions(),
     }
 

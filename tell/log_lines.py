@@ -39,6 +39,8 @@ class LogLines:
                 "state": stream.state,
                 "captured": stream.captured,
                 "shown": stream.shown,
+                "recorded": stream.recorded,
+                "not_recorded": stream.not_recorded,
                 "corrupt": stream.corrupt,
                 "dropped": stream.dropped,
                 "in_flight": stream.in_flight,

@@ -91,7 +91,8 @@ def print_ledger(ledgers: dict[str, Ledger], limits: str | None = None, limits_l
     table = Table(title="ledger", title_justify="left")
     reasons = sorted({reason for ledger in ledgers.values() for reason in ledger.dropped})
     corrupt = ["corrupt"] if any(ledger.corrupt for ledger in ledgers.values()) else []
-    columns = ["captured", "shown", *corrupt, *reasons, "in flight", "frames/s", "age p50", "p95", "p99"]
+    not_recorded = ["not recorded"] if any(ledger.not_recorded for ledger in ledgers.values()) else []
+    columns = ["captured", "shown", *not_recorded, *corrupt, *reasons, "in flight", "frames/s", "age p50", "p95", "p99"]
     table.add_column("stream", overflow="fold")
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
@@ -99,6 +100,7 @@ def print_ledger(ledgers: dict[str, Ledger], limits: str | None = None, limits_l
         counts = [
             ledger.captured,
             ledger.shown,
+            *(ledger.not_recorded for _ in not_recorded),
             *(ledger.corrupt for _ in corrupt),
             *(ledger.dropped.get(reason, 0) for reason in reasons),
             ledger.in_flight,

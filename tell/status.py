@@ -10,7 +10,7 @@ class StreamStatus(Struct, frozen=True):
 
     `source` holds no password. `nominal_fps` is what the source says of itself, 0: nothing. While it is away, `away`
     says why (one line, no password), since when, and when it is tried again (time.monotonic_ns). `ages` is the
-    histogram of transport/pool.py.
+    histogram of transport/header.py. `recorded` and `not_recorded` are of the frames that sinks were to record.
     """
 
     source: str
@@ -31,6 +31,8 @@ class StreamStatus(Struct, frozen=True):
     away_since_ns: int
     next_try_ns: int
     ages: list[int]
+    recorded: int = 0
+    not_recorded: int = 0
 
 
 class StageStatus(Struct, frozen=True):

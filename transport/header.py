@@ -14,6 +14,7 @@ ID, SLOTS, SPARE, SLOT_BYTES, STATE, CAPTURED, ENDED, CLOSED, FINISHED, FACES, C
 FIRST_SHOWN_NS, LAST_SHOWN_NS, PACED_MHZ = range(11, 14)
 # What capture was counting when it died; JOURNAL is 1 while this is valid (transport/journal.py).
 JOURNAL, J_SLOT, J_OUTCOME, J_COUNT, J_CAPTURED, J_FACES, J_CORRUPT, J_BUCKET, J_AGES = range(14, 23)
-COUNTS = 23
+GIVEN, RECORDED, NOT_RECORDED = range(23, 26)  # by the last stage (transport/recordings.py)
+COUNTS = 26
 AGES = COUNTS + len(OUTCOMES)
 HEADER = AGES + AGE_BUCKETS  # how many numbers it has; behind them those of the slots

@@ -17,7 +17,8 @@ class Ledger:
     """The account of one stream at one moment. `ages` counts shown frames by age (transport/header.py).
 
     `corrupt` is how many of the captured pictures the decoder marks as damaged; they are shown like any other.
-    `paced_fps` is the rate that the governor holds the source to, 0 while it does not.
+    `paced_fps` is the rate that the governor holds the source to, 0 while it does not. `given` is how many frames sinks
+    that record had, `recorded` and `not_recorded` what became of them; the rest waits for its encoder.
     """
 
     captured: int = 0
@@ -29,6 +30,9 @@ class Ledger:
     state: str = "opening"
     span_s: float = 0.0
     paced_fps: float = 0.0
+    given: int = 0
+    recorded: int = 0
+    not_recorded: int = 0
     ages: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
 
     @property
@@ -48,6 +52,7 @@ class Ledger:
 
     def as_json(self) -> dict[str, Any]:
         """The stream's part of the run's JSON."""
+        recorded = {"recorded": self.recorded, "not_recorded": self.not_recorded} if self.given else {}
         return {
             "captured": self.captured,
             "shown": self.shown,
@@ -55,6 +60,7 @@ class Ledger:
             "in_flight": self.in_flight,
             "faces": self.faces,
             "corrupt": self.corrupt,
+            **recorded,
             "fps": round(self.fps, 2),
             "paced_fps": round(self.paced_fps, 2) or None,
             "age_ms": {f"p{p}": percentile_ms(self.ages, p) for p in (50, 95, 99)},
@@ -90,6 +96,9 @@ def read_ledger(pool: Pool) -> Ledger:
         state=at.STATES[numbers[at.STATE]],
         span_s=(numbers[at.LAST_SHOWN_NS] - numbers[at.FIRST_SHOWN_NS]) / 1e9,
         paced_fps=numbers[at.PACED_MHZ] / 1000,
+        given=numbers[at.GIVEN],
+        recorded=numbers[at.RECORDED],
+        not_recorded=numbers[at.NOT_RECORDED],
         ages=np.array(numbers[at.AGES : at.AGES + at.AGE_BUCKETS], np.uint64),
     )
 

@@ -4,8 +4,8 @@ The segment is an anonymous file in memory (memfd) that the supervisor creates a
 /proc. It has no name in /dev/shm, so nothing can stay behind: it goes when the last process that maps it goes,
 however that one dies. Nor is it bound by the size of /dev/shm, which is 64 MB in many containers.
 
-All numbers are 64 bits wide and aligned, and written one at a time. Capture is the only writer of the counters; a
-slot is written by whoever its word names (transport/slot.py).
+All numbers are 64 bits wide and aligned, and written one at a time. Capture is the only writer of the counters, but for
+those of recordings; a slot is written by whoever its word names (transport/slot.py).
 """
 
 from __future__ import annotations

@@ -14,12 +14,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from configs.plural import counted
 from transport import header as at
 from transport.codec import FrameHeader, Message, Open, Return, WireError, encode_frame
 from transport.frame import Ended, Frame, Held
 from transport.journal import LOST
 from transport.junk import Junk
 from transport.pool import Pool, SegmentGone
+from transport.recordings import RecordingCount, settle_recordings
 from transport.slot import MAX_TRIES
 from transport.spec import Spec, StreamPlace
 from transport.station import Station
@@ -83,6 +85,7 @@ class Post:
         self._trace, self._clock_ns, self._open_pool = trace, clock_ns, open_pool
         self._ignore = Junk(log.warning)
         self._stations: dict[str, Station] = {}
+        self.recordings: dict[str, RecordingCount] = {}  # of each stream, in the last stage
         self._homes: dict[str, Sender] = {}
         self._outboxes: dict[str, Sender] = {}  # to the processes of the next row, by their addresses
         self._onward: dict[str, Sender] = {}  # that of each stream
@@ -115,6 +118,11 @@ class Post:
             if address not in self._outboxes:
                 self._outboxes[address] = self._connect(address)
             self._onward[stream] = self._outboxes[address]
+        else:
+            if waited := settle_recordings(pool.head):
+                frames = counted(waited, "frame")
+                log.warning("%s: not recorded, as they waited when a life before died: %s", stream, frames)
+            self.recordings[stream] = RecordingCount(pool.head)
 
     def _tell_again(self) -> None:
         """Tell of what is under way from here: word of it may have died with the life before."""
@@ -289,6 +297,7 @@ class Post:
             self._homes.pop(station.stream).close()
             self._onward.pop(station.stream, None)
             station.pool.close()
+            self.recordings.pop(station.stream, None)
             if station.stream in self._later:
                 self._open(station.stream, self._later.pop(station.stream))
                 self._looked_ns = 0

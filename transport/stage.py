@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from transport.frame import Ended, Frame, Held
+from transport.recordings import RecordingCount
 
 Batches = Iterable[list[Frame]]
 StageFunction = Callable[..., Iterator[Frame | Ended | Held]]
@@ -52,7 +53,9 @@ class StageContext:
     without a stream is its.
     `ended` are the streams whose last frame was in an earlier batch: what is held of them can go. A name stands there
     for one batch, perhaps twice in a run, and may be one that never came; a later stream of that name is a new one.
+    A name that the function puts into `finishing` is told again soon, and the stream is not taken for ended before.
     `began` is when the run began: a file that was written since is the run's own.
+    `recordings` gives the account of what is recorded of a stream, while a stage has the stream.
     `feeds` is where the run tells of itself to a page (transport/feed.py), followed by who tells; empty: to none.
     `folder` is the run's own, private to this user and gone at its end.
 
@@ -71,7 +74,9 @@ class StageContext:
     streams: int = 1
     first: str = ""
     ended: list[str] = field(default_factory=list)
+    finishing: set[str] = field(default_factory=set)
     began: RunStart = field(default_factory=RunStart)
+    recordings: Callable[[str], RecordingCount] = lambda stream: RecordingCount()
     feeds: str = ""
     folder: Path = Path()
     busy_since_ns: int = 0

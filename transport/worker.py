@@ -144,6 +144,7 @@ class Worker:
             Inbox(self.zmq, spec.inbox) as inbox,
             contextlib.closing(self._post(inbox, trace)) as post,
         ):
+            self.stage.recordings = post.recordings.__getitem__
             for result in function(config, self._feed(post), self.stage):
                 post.pass_on(result)
 
@@ -163,6 +164,8 @@ class Worker:
                 stage.ended.extend(ended)
                 yield from self._handed([], post)
                 stage.ended.clear()
+                ended = [stream for stream in ended if stream not in stage.finishing]
+                stage.finishing.clear()
                 post.let_go(ended)  # now that the stage knows: with the answer to a removal its files are finished
         stage.busy_since_ns = time.monotonic_ns()  # closing files counts as work: a hang there is found, too
 

@@ -81,6 +81,10 @@ def _streams(status: Status, is_silent: bool) -> Iterator[Family]:
     yield counter("frames_captured", about, [((name,), s.captured) for name, s in streams], "stream")
     about = "Frames that were drawn and given to the sinks"
     yield counter("frames_shown", about, [((name,), s.shown) for name, s in streams], "stream")
+    about = "Frames that file: and images: sinks have written"
+    yield counter("frames_recorded", about, [((name,), s.recorded) for name, s in streams], "stream")
+    about = "Frames that they were given and could not: the encoder was too slow, or the disk full"
+    yield counter("frames_not_recorded", about, [((name,), s.not_recorded) for name, s in streams], "stream")
     about = "Captured pictures that the decoder marks as damaged; they are shown, and nothing is decided by them"
     yield counter("frames_corrupt", about, [((name,), s.corrupt) for name, s in streams], "stream")
     dropped = [((name, reason), count) for name, s in streams for reason, count in s.dropped.items()]

@@ -168,6 +168,8 @@ class RunState:
             "paced_fps": round(stream.paced_fps, 1),
             "captured": stream.captured,
             "shown": stream.shown,
+            "recorded": stream.recorded,
+            "not_recorded": stream.not_recorded,
             "corrupt": stream.corrupt,
             "dropped": stream.dropped,
             "in_flight": stream.in_flight,

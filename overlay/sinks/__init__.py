@@ -17,7 +17,9 @@ from configs.schema import OverlayConfig
 from events import mqtt, webhook
 from events.store import check_header
 from overlay.display import has_display
+from overlay.encoders import encoders_of
 from overlay.sinks import publish
+from overlay.sinks.beside import Beside
 from overlay.sinks.claims import is_device, places
 from overlay.sinks.clips import ClipsSink
 from overlay.sinks.contact import ContactSink
@@ -45,11 +47,11 @@ SINKS: dict[str, tuple[str, Make]] = {
     "file": ("file:OUT.mp4", lambda path, config, context: _recording(path, config, context)),
     "clips": (
         "clips:FOLDER/",
-        lambda path, config, context: ClipsSink(path, config.clip_before_s, config.clip_after_s, _keep(config)),
+        lambda path, config, context: _clips(path, config, context),
     ),
     "rtsp": ("rtsp://HOST/PATH", lambda path, config, context: PublishSink(f"rtsp:{path}", context.first)),
     "rtsps": ("rtsps://HOST/PATH", lambda path, config, context: PublishSink(f"rtsps:{path}", context.first)),
-    "images": ("images:FOLDER/", lambda path, config, context: ImagesSink(path)),
+    "images": ("images:FOLDER/", lambda path, config, context: Beside(ImagesSink(path), context.recordings)),
     "jsonl": ("jsonl:OUT.jsonl", lambda path, config, context: _lines(path, context)),
     "contact": ("contact:OUT.png", lambda path, config, context: _contact(path, context)),
     "events": ("events:OUT.jsonl", lambda path, config, context: EventLinesSink(path, context.processes > 1)),
@@ -74,9 +76,22 @@ def default_sinks() -> tuple[str, ...]:
 
 def _recording(path: str, config: OverlayConfig, context: StageContext) -> Sink:
     targets = Targets(path, context.first, context.began)
-    if not config.segment:
-        return VideoSink(targets)
-    return SegmentsSink(targets, milliseconds(config.segment) / 1000, _keep(config))
+    encoders = _encoders(config, context)
+    sink: Sink = VideoSink(targets, encoders)
+    if config.segment:
+        sink = SegmentsSink(targets, milliseconds(config.segment) / 1000, _keep(config), encoders)
+    return Beside(sink, context.recordings)
+
+
+def _clips(path: str, config: OverlayConfig, context: StageContext) -> Sink:
+    before_s, after_s = config.clip_before_s, config.clip_after_s
+    return Beside(ClipsSink(path, before_s, after_s, _keep(config), _encoders(config, context)), None)
+
+
+def _encoders(config: OverlayConfig, context: StageContext) -> tuple[str, ...]:
+    encoders = encoders_of(config.encoder)
+    context.facts["encoder"] = encoders[0]
+    return encoders
 
 
 def _history(path: str, config: OverlayConfig, context: StageContext) -> Sink:

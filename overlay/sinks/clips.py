@@ -39,13 +39,17 @@ class _Stream:
 class ClipsSink(Sink):
     """`FOLDER/STREAM-20261125T133000Z.mp4` for each event, or for several that follow each other closely.
 
-    Pictures are held as JPEG; a thread beside the frames makes the video.
+    Pictures are held as JPEG; a thread beside the frames makes the video. `show`, `happened` and `ended` are called in
+    a thread of each stream (overlay/sinks/beside.py), `idle` and `close` in the stage's own.
     """
 
     wants_events = True
 
-    def __init__(self, folder: str, before_s: float, after_s: float, keep: Keep) -> None:
+    def __init__(
+        self, folder: str, before_s: float, after_s: float, keep: Keep, encoders: tuple[str, ...] = ("x264",)
+    ) -> None:
         self._folder, self._before_ms, self._after_ms, self._keep = Path(folder), 1000 * before_s, 1000 * after_s, keep
+        self._encoders = encoders
         self._streams: dict[str, _Stream] = {}
         self._waiting: queue.Queue[list[tuple[Frame, bytes]] | None] = queue.Queue(8)
         self._done: queue.SimpleQueue[tuple[Frame, Exception | None]] = queue.SimpleQueue()
@@ -65,6 +69,8 @@ class ClipsSink(Sink):
         stream.held.append(coded)
         while not 0 <= now_ms - time_ms(stream.held[0][0]) <= self._before_ms:
             stream.held.popleft()
+
+    def idle(self, silent_s: dict[str, float]) -> None:
         self._say_what_became()
 
     def happened(self, event: Event, picture: bytes) -> None:
@@ -118,7 +124,7 @@ class ClipsSink(Sink):
             try:
                 with writing(name):
                     path = free_name(stamped(name, unix_s(first.captured_ns)))
-                    _record(path, clip)
+                    _record(path, clip, self._encoders)
                     prune(name, self._keep, path)
             except (OSError, InputError) as error:
                 self._lost += 1
@@ -129,12 +135,12 @@ class ClipsSink(Sink):
         log.info("%s: %d clips%s", self._folder, made, f", {self._lost} lost" if self._lost else "")
 
 
-def _record(path: Path, clip: list[tuple[Frame, bytes]]) -> None:
+def _record(path: Path, clip: list[tuple[Frame, bytes]], encoders: tuple[str, ...]) -> None:
     video = None
     try:
         for frame, jpeg in clip:
             picture = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
-            video = video or Recorder(path, picture)
+            video = video or Recorder(path, picture, encoders)
             video.add(picture, frame)
         if video is not None:
             video.close()

@@ -69,10 +69,16 @@ class Outages:
             raise InputError(self._unfinished)
 
     def attempt(self, sink: Sink, stream: str, write: Callable[[], None]) -> None:
-        """Let a sink write, unless its place failed a moment ago. Raises what it raises where the run must end."""
+        """Let a sink write, unless its place failed a moment ago. Raises what it raises where the run must end.
+
+        One that writes in threads sees to that itself (overlay/sinks/beside.py).
+        """
+        if sink.is_beside:
+            write()
+            return
         place = sink.place(stream)
         outage = self._now.get(place)
-        if outage and time.monotonic() < outage.next_try_s:
+        if self.waits(place):
             self.lost(place)
             return
         try:
@@ -83,6 +89,15 @@ class Outages:
         else:
             if outage:
                 self.worked(place)
+
+    def waits(self, place: str) -> bool:
+        """Whether it failed a moment ago: it is not tried yet."""
+        outage = self._now.get(place)
+        return outage is not None and time.monotonic() < outage.next_try_s
+
+    def told(self, stream: str, text: str) -> None:
+        """Make an event of what is said of a recording."""
+        self._tell(stream, "recording", text)
 
     def failed(self, place: str, stream: str, error: Exception, lost: int = 1, live: bool | None = None) -> None:
         """It could not be written. Raises InputError where that ends the run. `live`: a camera's; None: see for it."""

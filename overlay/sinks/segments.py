@@ -42,8 +42,8 @@ class SegmentsSink(Sink):
     A full disk stops it, as overlay/sinks/outages.py says; the next segment begins when there is room.
     """
 
-    def __init__(self, targets: Targets, segment_s: float, keep: Keep) -> None:
-        self._targets, self._segment_s, self._keep = targets, segment_s, keep
+    def __init__(self, targets: Targets, segment_s: float, keep: Keep, encoders: tuple[str, ...] = ("x264",)) -> None:
+        self._targets, self._segment_s, self._keep, self._encoders = targets, segment_s, keep, encoders
         self._recordings: dict[str, _Recording] = {}
 
     def place(self, stream: str) -> str:
@@ -58,7 +58,7 @@ class SegmentsSink(Sink):
         if recording is None:
             path = free_name(stamped(self._targets.of(frame.stream), unix_s(frame.captured_ns)))
             with writing(path):
-                recording = self._recordings[frame.stream] = _Recording(Recorder(path, picture), now_s)
+                recording = self._recordings[frame.stream] = _Recording(Recorder(path, picture, self._encoders), now_s)
                 prune(self._targets.of(frame.stream), self._keep, path)
         with writing(recording.video.path):
             recording.video.add(picture, frame)

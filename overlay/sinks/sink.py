@@ -24,6 +24,7 @@ class Sink(ABC):
     wants_frames = True
     wants_pixels = True
     wants_events = False
+    is_beside = False  # True for one that gives another its frames in threads
 
     outages: Outages
     """Of all sinks of the stage, which sets it. For sinks that write in a thread; what is raised goes there anyway."""
@@ -35,6 +36,12 @@ class Sink(ABC):
     def let_go(self, stream: str) -> None:  # noqa: B027 - most sinks hold nothing
         """What was begun of a stream could not be written: close it; the next frame begins anew."""
 
+    def is_ending(self, stream: str) -> bool:
+        """The stream has ended, or was removed. Whether what waits of it is still being written: it is asked again
+        soon, and `ended` is called when that is over.
+        """
+        return False
+
     def ended(self, stream: str) -> None:  # noqa: B027
         """The stream has ended, or was removed: finish what was begun of it and forget it. May raise as `show`.
 
@@ -43,7 +50,10 @@ class Sink(ABC):
 
     @abstractmethod
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
-        """Take one frame; `picture` is its image with everything drawn on it, shared by all sinks."""
+        """Take one frame; `picture` is its image with everything drawn on it, read-only, as all sinks share it.
+
+        It may be kept; `frame.image` may not, which is in a slot that another frame gets.
+        """
 
     def happened(self, event: Event, picture: bytes) -> None:  # noqa: B027 - most sinks take pictures only
         """Take an event; `picture` is the JPEG of the face it is about, empty where there is none."""

@@ -21,8 +21,8 @@ class VideoSink(Sink):
     new part, `OUT.2.mp4`.
     """
 
-    def __init__(self, targets: Targets) -> None:
-        self._targets = targets
+    def __init__(self, targets: Targets, encoders: tuple[str, ...] = ("x264",)) -> None:
+        self._targets, self._encoders = targets, encoders
         self._recorders: dict[str, Recorder] = {}
 
     def place(self, stream: str) -> str:
@@ -34,9 +34,9 @@ class VideoSink(Sink):
             recorder.add(picture, frame)
 
     def _begun(self, stream: str, picture: np.ndarray) -> Recorder:
-        path = self._targets.begin(stream, [recorder.path for recorder in self._recorders.values()])
+        path = self._targets.begin(stream, [recorder.path for recorder in list(self._recorders.values())])
         with writing(path):
-            recorder = self._recorders[stream] = Recorder(path, picture)
+            recorder = self._recorders[stream] = Recorder(path, picture, self._encoders)
         if path != self._targets.of(stream):
             log.info("%s: goes on in %s, what was recorded stays as it is", self._targets.of(stream), path.name)
         return recorder

@@ -11,8 +11,9 @@ function fill(table, heads, rows) {
 export function drawLedger(table, streams) {
   const reasons = [...new Set(streams.flatMap((stream) => Object.keys(stream.dropped)))].sort();
   const corrupt = streams.some((stream) => stream.corrupt) ? ["corrupt"] : [];
-  fill(table, ["stream", "captured", "shown", ...corrupt, ...reasons, "in flight", "reconnects"], streams.map((stream) => [
-    stream.name, stream.captured, stream.shown, ...corrupt.map(() => stream.corrupt), ...reasons.map((reason) => stream.dropped[reason] ?? 0), stream.in_flight, stream.reconnects,
+  const unrecorded = streams.some((stream) => stream.not_recorded) ? ["not recorded"] : [];
+  fill(table, ["stream", "captured", "shown", ...unrecorded, ...corrupt, ...reasons, "in flight", "reconnects"], streams.map((stream) => [
+    stream.name, stream.captured, stream.shown, ...unrecorded.map(() => stream.not_recorded), ...corrupt.map(() => stream.corrupt), ...reasons.map((reason) => stream.dropped[reason] ?? 0), stream.in_flight, stream.reconnects,
   ]));
 }
 
