@@ -25,7 +25,7 @@ from transport.recordings import RecordingCount
 
 log = logging.getLogger("overlay")
 
-LEAST, MOST = 2, 16  # pictures of a stream that wait; 16 of 480p are encoded in 0.1 s
+LEAST, MOST = 2, 16  # pictures of a stream that wait; of a film LEAST, because a death of the stage loses what waits
 WAITING_BYTES = 64 << 20  # of all streams together; beyond it LEAST of each wait. 1080p takes 6 MB a picture
 KEEPS_UP_S = 5.0  # so long without leaving out a frame, and it is said that a recording keeps up again
 LAST_OF_FILM_S = 10.0  # so long others go on while a film's end is written; then it counts as a hang some time
@@ -50,7 +50,7 @@ class Beside(Sink):
         self._sink, self._recordings = sink, recordings
         self.wants_pixels, self.wants_events = sink.wants_pixels, sink.wants_events
         self._room = _Room()
-        self._lanes: dict[str, _Lane] = {}
+        self._queues: dict[str, _StreamQueue] = {}
         self._until_s = 0.0  # until when what waits may be written, once the run ends
 
     @property
@@ -66,102 +66,102 @@ class Beside(Sink):
         return self._sink.place(stream)
 
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
-        lane = self._lane(frame.stream, frame.live)
-        lane.count.given()
+        queue = self._queue(frame.stream, frame.live)
+        queue.count.given()
         about = replace(frame, image=picture, slot=None)  # its own pixels are another frame's by then
         became: Became = "failed"
         while became == "failed":
-            self._tell(lane)
-            if self.outages.waits(lane.place):
-                self.outages.lost(lane.place)
-                lane.count.not_recorded()
+            self._tell(queue)
+            if self.outages.waits(queue.place):
+                self.outages.lost(queue.place)
+                queue.count.not_recorded()
                 return
-            became = lane.put(partial(self._sink.show, about, picture, age_ms), picture.nbytes)
+            became = queue.put(partial(self._sink.show, about, picture, age_ms), picture.nbytes)
         if became == "full":
-            self._left_out(lane)
+            self._left_out(queue)
 
     def happened(self, event: Event, picture: bytes) -> None:
-        if event.stream in self._lanes:
-            self._lanes[event.stream].call(partial(self._sink.happened, event, picture))
+        if event.stream in self._queues:
+            self._queues[event.stream].call(partial(self._sink.happened, event, picture))
 
     def idle(self, silent_s: dict[str, float]) -> None:
-        for lane in self._lanes.values():
-            self._tell(lane)
+        for queue in self._queues.values():
+            self._tell(queue)
         self._sink.idle(silent_s)
 
     def is_ending(self, stream: str) -> bool:
-        return stream in self._lanes and self._lanes[stream].is_ending()
+        return stream in self._queues and self._queues[stream].is_ending()
 
     def ended(self, stream: str) -> None:
         """What waits is written and the file finished; a camera's within LAST_S + FINISH_S, or what waits is let go."""
-        if stream in self._lanes:
-            self._lanes[stream].end()
-            self._finish(self._lanes[stream])
+        if stream in self._queues:
+            self._queues[stream].end()
+            self._finish(self._queues[stream])
 
     def close(self) -> None:
         self._until_s = time.monotonic() + LAST_S
-        for lane in self._lanes.values():
-            lane.end()
+        for queue in self._queues.values():
+            queue.end()
         with ExitStack() as stack:
             stack.callback(self._close)
-            for stream in self._lanes:
+            for stream in self._queues:
                 stack.callback(self.outages.finish, self, stream)
 
     def _close(self) -> None:
-        if not self._lanes:  # else a thread hangs in it
+        if not self._queues:  # else a thread hangs in it
             self._sink.close()
 
-    def _lane(self, stream: str, live: bool) -> _Lane:
-        lane = self._lanes.get(stream)
-        if lane is None or not lane.thread.is_alive():
+    def _queue(self, stream: str, live: bool) -> _StreamQueue:
+        queue = self._queues.get(stream)
+        if queue is None or not queue.thread.is_alive():
             count = self._recordings(stream) if self._recordings else RecordingCount()
-            lane = self._lanes[stream] = _Lane(self._sink, stream, live, count, self._room)
-        return lane
+            queue = self._queues[stream] = _StreamQueue(self._sink, stream, live, count, self._room)
+        return queue
 
-    def _finish(self, lane: _Lane) -> None:
-        """Wait for the thread of a stream that has ended. Raises what it could not write, or that it hangs."""
-        is_done = lane.join(self._until_s or lane.until_s)
-        error, lost, _ = lane.news()
-        self.outages.lost(lane.place, lost)
-        if lane.left_out:
-            log.info("%s: %s left out of the recording", lane.stream, counted(lane.left_out, "frame"))
+    def _finish(self, queue: _StreamQueue) -> None:
+        """Wait for the queue of a stream that has ended. Raises what it could not write, or that it hangs."""
+        is_done = queue.join(self._until_s or queue.until_s)
+        error, lost, _ = queue.news()
+        self.outages.lost(queue.place, lost)
+        if queue.left_out:
+            log.info("%s: %s left out of the recording", queue.stream, counted(queue.left_out, "frame"))
         if is_done:
-            del self._lanes[lane.stream]
+            del self._queues[queue.stream]
         else:
-            error = error or InputError(f"{lane.place}: could not be finished in time")
+            error = error or InputError(f"{queue.place}: could not be finished in time")
         if error is not None:
             raise error
 
-    def _tell(self, lane: _Lane) -> None:
+    def _tell(self, queue: _StreamQueue) -> None:
         """Tell what became of what was written meanwhile. Raises InputError where that ends the run."""
-        error, lost, wrote = lane.news()
+        error, lost, wrote = queue.news()
         if isinstance(error, OSError | InputError):
-            self.outages.failed(lane.place, lane.stream, error, lost, lane.live)
+            self.outages.failed(queue.place, queue.stream, error, lost, queue.live)
         elif error is not None:
             raise error  # a bug: it kills the process, and the supervisor says so
         elif wrote:
-            self.outages.worked(lane.place)
-        if lane.left_out and time.monotonic() - lane.left_out_s > KEEPS_UP_S:
-            text = f"the recording keeps up again, {counted(lane.left_out, 'frame')} left out"
-            log.info("%s: %s", lane.stream, text)
-            self.outages.told(lane.stream, text)
-            lane.left_out = 0
+            self.outages.worked(queue.place)
+        if queue.left_out and time.monotonic() - queue.left_out_s > KEEPS_UP_S:
+            text = f"the recording keeps up again, {counted(queue.left_out, 'frame')} left out"
+            log.info("%s: %s", queue.stream, text)
+            self.outages.told(queue.stream, text)
+            queue.left_out = 0
 
-    def _left_out(self, lane: _Lane) -> None:
+    def _left_out(self, queue: _StreamQueue) -> None:
         if self._recordings:
-            lane.count.not_recorded()
+            queue.count.not_recorded()
         else:
-            self.outages.lost(lane.place)
-        if not lane.left_out:
+            self.outages.lost(queue.place)
+        if not queue.left_out:
             text = "cannot keep up: frames are left out of it"
-            log.warning("%s: the recording %s %s", lane.stream, lane.place, text)
-            self.outages.told(lane.stream, f"the recording {text}")
-        lane.left_out += 1
-        lane.left_out_s = time.monotonic()
+            log.warning("%s: the recording %s %s", queue.stream, queue.place, text)
+            self.outages.told(queue.stream, f"the recording {text}")
+        queue.left_out += 1
+        queue.left_out_s = time.monotonic()
 
 
 class _Room:
-    """How many bytes of pictures wait in all lanes."""
+    """How many bytes of pictures wait in all queues."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -172,7 +172,7 @@ class _Room:
             self.taken += nbytes
 
 
-class _Lane:
+class _StreamQueue:
     """A stream's thread and what waits for it.
 
     The frame that was written last counts as recorded when the next one is written, or all is finished: the muxer
@@ -201,7 +201,7 @@ class _Lane:
                 if self._ending_s:
                     return "full"  # of a stream of the same name; it hangs
                 waiting = len(self._waiting)
-                if waiting < LEAST or (waiting < MOST and self._room.taken + nbytes <= WAITING_BYTES):
+                if waiting < LEAST or (self.live and waiting < MOST and self._room.taken + nbytes <= WAITING_BYTES):
                     break
                 if self.live:
                     return "full"
