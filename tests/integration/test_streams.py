@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import statistics
+import time
 
 import psutil
 import pytest
@@ -167,18 +169,23 @@ def test_the_hundredth_stream_takes_no_more_than_the_twentieth(served, clip):
     run, api = served
     film, many = clip("f.mp4", count=50, size=(160, 120)), int(os.environ.get("STREAMS", "100"))
     held = []  # (open files, MB of its own) of each process
+    ready_s = []  # from the request until its frames flow
 
     for number in range(1, many + 1):
         name = f"s{number}" if number % 2 else "again"
+        asked_s = time.monotonic()
         assert api("POST", body={"source": str(film), "name": name, "realtime": True, "loop": True})[0] == 201
         run.until(lambda name=name: states(api).get(name) == "flowing")
+        ready_s.append(time.monotonic() - asked_s)
         assert api("DELETE", f"/{name}")[0] == 200
         if number in (many // 5, many):
             pids = {stage: run.stage(stage) for stage in ("detect", "classify", "overlay", "web")} | {"run": run.pid}
             processes = {stage: psutil.Process(pid) for stage, pid in pids.items()}
             held.append({stage: (p.num_fds(), p.memory_full_info().uss / 1e6) for stage, p in processes.items()})
-    print("\n", *held, sep="\n")
     early, late = held
+    first_s, last_s = (statistics.median(some) for some in (ready_s[: many // 5], ready_s[-many // 5 :]))
+    print("\n", early, late, f"ready after {first_s:.2f} s, the last fifth after {last_s:.2f} s", sep="\n")
+    assert last_s < 2 * first_s
     for stage, (files, megabytes) in late.items():
         assert files <= early[stage][0] + 8, stage  # two streams that the stages have not let go of yet
         assert megabytes < early[stage][1] + 5, stage
