@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Protocol, Self
 
 import zmq
 
@@ -16,6 +16,23 @@ from transport.codec import Message, WireError, decode, encode
 
 _LINGER_MS = 500  # the default, -1, can hang a process for ever on exit when the other side is gone
 _RECONNECT_MS = 20  # the default of 100 ms is most of what a restart would cost
+
+
+class Receiver(Protocol):
+    """Where messages arrive: an Inbox, or a list in a test."""
+
+    def receive(self, timeout_s: float, on_junk: Callable[[WireError], None] | None) -> Message | None:
+        """The next message, or None if none came in time."""
+
+
+class Sender(Protocol):
+    """Where messages leave: an Outbox, or a list in a test."""
+
+    def send(self, message: Message | bytes) -> None:
+        """Send a message, or one that is encoded already."""
+
+    def close(self) -> None:
+        """Send no more."""
 
 
 class _Link:

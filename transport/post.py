@@ -12,11 +12,11 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from configs.plural import counted
 from transport import header as at
-from transport.codec import FrameHeader, Message, Open, Return, WireError, encode_frame
+from transport.codec import FrameHeader, Open, Return, WireError, encode_frame
 from transport.frame import Ended, Frame, Held
 from transport.journal import LOST
 from transport.junk import Junk
@@ -27,6 +27,9 @@ from transport.spec import Spec, StreamPlace
 from transport.station import Station
 from transport.trace import Trace
 
+if TYPE_CHECKING:
+    from transport.channel import Receiver, Sender
+
 log = logging.getLogger("transport")
 
 _LISTEN_S = 0.1  # how long to wait for a frame before looking whether the run ends
@@ -34,23 +37,6 @@ _KEPT_LISTEN_S = 0.05  # while frames are kept, as transport/worker.py asks the 
 _LOOK_NS = 1_000_000_000  # how often to look for frames that no message told of
 _ENDED_NS = 100_000_000  # how often to look for streams that have ended
 _HELD_NS = 200_000  # frames that end one after the other more quickly are told of together
-
-
-class Receiver(Protocol):
-    """Where messages arrive: transport/channel.py, or a list in a test."""
-
-    def receive(self, timeout_s: float, on_junk: Callable[[WireError], None] | None) -> Message | None:
-        """The next message, or None if none came in time."""
-
-
-class Sender(Protocol):
-    """Where messages leave."""
-
-    def send(self, message: Message | bytes) -> None:
-        """Send a message, or one that is encoded already."""
-
-    def close(self) -> None:
-        """Send no more."""
 
 
 def open_pool(spec: Spec, place: StreamPlace) -> Pool:
