@@ -101,7 +101,7 @@ class Windows:
 def _connect() -> None:
     """Have Qt connect to the display, by a window that goes at once.
 
-    Qt loses events of the first moments: of windows that were opened then on a busy machine 35 of 168 were never told
+    Qt loses events of the first moments: of windows that were opened then on a busy machine 40 of 185 were never told
     that they are visible, and stayed black for ever. Of those that were opened after this one, none of 24.
     """
     cv2.namedWindow("maskstream", cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
