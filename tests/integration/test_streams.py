@@ -163,12 +163,16 @@ def test_many_that_come_and_go_leave_nothing(served, clip):
     assert after[1] <= before[1] + 4  # five came and went: stages let go of a stream when the next one comes
 
 
+def least(rounds):
+    return {stage: tuple(map(min, zip(*(one[stage] for one in rounds), strict=True))) for stage in rounds[0]}
+
+
 @pytest.mark.slow
-def test_the_hundredth_stream_takes_no_more_than_the_twentieth(served, clip):
-    """STREAMS=1000 for more; every second name is used again."""
+def test_the_thousandth_stream_takes_no_more_than_the_two_hundredth(served, clip):
+    """A quarter of an hour. Every second name is used again. The detector's process grows by 15 MB before the 200th."""
     run, api = served
-    film, many = clip("f.mp4", count=50, size=(160, 120)), int(os.environ.get("STREAMS", "100"))
-    held = []  # (open files, MB of its own) of each process
+    film, many = clip("f.mp4", count=50, size=(160, 120)), 1000
+    held = []  # (open files, MB of its own) of each process, in each round
     ready_s = []  # from the request until its frames flow
 
     for number in range(1, many + 1):
@@ -178,11 +182,11 @@ def test_the_hundredth_stream_takes_no_more_than_the_twentieth(served, clip):
         run.until(lambda name=name: states(api).get(name) == "flowing")
         ready_s.append(time.monotonic() - asked_s)
         assert api("DELETE", f"/{name}")[0] == 200
-        if number in (many // 5, many):
-            pids = {stage: run.stage(stage) for stage in ("detect", "classify", "overlay", "web")} | {"run": run.pid}
-            processes = {stage: psutil.Process(pid) for stage, pid in pids.items()}
-            held.append({stage: (p.num_fds(), p.memory_full_info().uss / 1e6) for stage, p in processes.items()})
-    early, late = held
+        pids = {stage: run.stage(stage) for stage in ("detect", "classify", "overlay", "web")} | {"run": run.pid}
+        processes = {stage: psutil.Process(pid) for stage, pid in pids.items()}
+        held.append({stage: (p.num_fds(), p.memory_full_info().uss / 1e6) for stage, p in processes.items()})
+    # The least of some rounds: what the overlay has of its own goes from 30 to 46 MB and back, as encoders come and go.
+    early, late = (least(held[end - many // 10 : end]) for end in (many // 5, many))
     first_s, last_s = (statistics.median(some) for some in (ready_s[: many // 5], ready_s[-many // 5 :]))
     print("\n", early, late, f"ready after {first_s:.2f} s, the last fifth after {last_s:.2f} s", sep="\n")
     assert last_s < 2 * first_s
