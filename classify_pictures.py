@@ -25,11 +25,10 @@ from configs.plural import counted
 from configs.schema import ClassifyConfig, DetectConfig, OverlayConfig
 from inference.classify import classify
 from inference.detect import detect
-from inference.detectors import detectors_in_words
 from overlay.sinks import check_sinks
 from overlay.sinks.claims import Claims
 from overlay.stage import overlay
-from pipeline import detecting, run_to_ledger
+from pipeline import DetectorModelOption, DetectorOption, detecting, run_to_ledger
 from transport.cores import usable_cores
 from transport.frame import Box, Face, Frame
 from transport.stage import StageContext
@@ -48,12 +47,8 @@ def classify_command(
         Path, typer.Option("--output", "-o", help="folder for the annotated pictures and faces.jsonl")
     ] = Path("classified"),
     classes: Annotated[str | None, typer.Option(help="class names a,b,c in output order, if it has none")] = None,
-    detector: Annotated[
-        str | None, typer.Option(help=f"what finds the faces; {detectors_in_words()}; haar if not given")
-    ] = None,
-    detector_model: Annotated[
-        str | None, typer.Option(help="its model file, .onnx; yunet needs one", metavar="FILE")
-    ] = None,
+    detector: DetectorOption = None,
+    detector_model: DetectorModelOption = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="any option: section.key=value")] = None,
 ) -> None:
     """Classify pictures: a table, annotated pictures, JSON lines. Without pictures: the webcam, in a window.

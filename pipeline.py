@@ -78,6 +78,12 @@ def beside(config: PipelineConfig) -> list[Aside]:
     return [*page, Aside("deliver", "events.deliver:deliver", DeliverConfig(stores[0], receivers))]
 
 
+DetectorOption = Annotated[
+    str | None, typer.Option(help=f"what finds the faces; {detectors_in_words()}; haar if not given")
+]
+DetectorModelOption = Annotated[str | None, typer.Option(help="its model file, .onnx; yunet needs one", metavar="FILE")]
+
+
 def run(
     source: Annotated[
         list[str] | None,
@@ -98,12 +104,8 @@ def run(
         str | None, typer.Option(help="class names a,b,c in output order, if the model has none")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N, or auto")] = None,
-    detector: Annotated[
-        str | None, typer.Option(help=f"what finds the faces; {detectors_in_words()}; haar if not given")
-    ] = None,
-    detector_model: Annotated[
-        str | None, typer.Option(help="its model file, .onnx; yunet needs one", metavar="FILE")
-    ] = None,
+    detector: DetectorOption = None,
+    detector_model: DetectorModelOption = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="play files at their own rate, newest wins")] = False,
     loop: Annotated[bool, typer.Option("--loop", help="play files again and again")] = False,
     mirror: Annotated[bool | None, typer.Option(help="flip left and right; webcams are mirrored by default")] = None,

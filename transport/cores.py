@@ -30,7 +30,7 @@ def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def lanes_for(lanes: int | Literal["auto"], cores: int, streams: int, may_add: bool = False) -> int:
-    """How many lanes a run has; `auto` is one for each four cores, which is what a lane's three stages keep busy.
+    """How many lanes a run has; `auto` is one for each four cores: three for its stages, one for captures.
 
     No lane stays without a stream, unless streams may be added later and the number was given.
 
