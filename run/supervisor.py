@@ -171,8 +171,10 @@ class Supervisor:
             self._launcher.look()
             self._reconciler.round(self._phase)
             self._changes.advance(self)
+            before = self._phase
             self._advance()
-            if time.monotonic() - self._ticked_s >= _TELL_S:
+            # at once where the phase is another: a run may end within _TELL_S, and systemd waits for STOPPING
+            if self._phase != before or time.monotonic() - self._ticked_s >= _TELL_S:
                 self._ticked_s = time.monotonic()
                 self._tell()
 

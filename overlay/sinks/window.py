@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
 import os
 import signal
-import time
 from collections.abc import Callable
 
 import cv2
@@ -18,7 +19,6 @@ from transport.frame import Frame
 log = logging.getLogger("overlay")
 
 ESCAPE = 27
-CONNECTED_S = 0.2  # without a pause 5 of 24 windows stayed black
 FIRST_SIZE_PX = (1280, 720)  # a window is at most this large when it opens; the user may change it
 
 
@@ -53,7 +53,7 @@ class Windows:
         self._quit = quit
         self._shapes: dict[str, tuple[int, int]] = {}  # height and width of each stream's last picture
         self._ended = False
-        _connect()
+        _own_the_events()
 
     @property
     def streams(self) -> list[str]:
@@ -98,18 +98,15 @@ class Windows:
             self._quit()
 
 
-def _connect() -> None:
-    """Have Qt connect to the display, by a window that goes at once.
+def _own_the_events() -> None:
+    """Have Qt alone read what the X server sends.
 
-    Qt loses events of the first moments: of windows that were opened then on a busy machine 40 of 185 were never told
-    that they are visible, and stayed black for ever. Of those that were opened after this one, none of 24.
+    OpenCV's wheel brings a libX11-xcb of another version than the system's libX11: by it Qt asks Xlib for the queue of
+    events at a wrong place of Xlib's memory. Xlib goes on reading, and what it gets first, Qt never hears of. On a busy
+    machine 6 of 32 windows stayed black for ever, and keys were lost; with the system's own library none of 64.
     """
-    cv2.namedWindow("maskstream", cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
-    cv2.pollKey()
-    time.sleep(CONNECTED_S)
-    cv2.pollKey()
-    cv2.destroyWindow("maskstream")
-    cv2.pollKey()
+    with contextlib.suppress(OSError):  # Debian's libgl1, which OpenCV needs, brings it (libx11-xcb1)
+        ctypes.CDLL("libX11-xcb.so.1", ctypes.RTLD_GLOBAL)
 
 
 def _open(stream: str, width: int, height: int) -> None:

@@ -58,6 +58,21 @@ def test_every_frame_of_a_file_comes_through(clip):
     assert (ledger.captured, ledger.shown, ledger.dropped, ledger.in_flight) == (300, 300, {}, 0)
 
 
+def test_who_watches_is_told_of_each_phase_however_short_it_was(clip, monkeypatch):
+    """A run that was told to end and did so within half a second told nobody that it was ending."""
+    monkeypatch.setattr("run.supervisor._TELL_S", 3600)
+    phases = []
+
+    def tick(status):
+        phases.append(status.phase)
+        if status.phase == "running":
+            supervisor.stop()
+
+    supervisor = supervise(SourceConfig(source=str(clip(count=300)), realtime=True), on_tick=tick)
+    supervisor.run()
+    assert list(dict.fromkeys(phases))[-3:] == ["running", "draining", "closing"]
+
+
 def test_a_stage_is_told_once_that_a_stream_ended_after_its_last_frame_and_not_when_its_capture_died(clip):
     """The stream that ends first is told while the other flows."""
     films = {
