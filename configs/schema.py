@@ -14,6 +14,7 @@ def option(description: str, **limits: float) -> Meta:
 
 LIVE_TICKETS = 6  # a few more than stages
 FILE_TICKETS = 18  # age does not matter: both cores are busy while ResNet50 classifies (183 frames/s; of 12: 162)
+USUAL_WIDTH_PX = 320  # of pictures that are searched
 Pixels = Annotated[int, Meta(ge=16)]
 Rate = Annotated[float, Meta(gt=0)]
 
@@ -62,13 +63,29 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         Annotated[int, Meta(ge=1)] | Literal["auto"],
         option("frames from one search to the next (1: each is searched); auto: 300 ms, live 100 to 250 ms"),
     ] = "auto"
-    width: Annotated[int, option("pictures wider than this are shrunk before the search, px", ge=64)] = 320
+    width: Annotated[
+        Annotated[int, Meta(ge=64)] | Literal["auto"],
+        option(
+            "pictures wider than this are shrunk before the search, px; auto: 320, of cameras up to 1280 while there "
+            "is time"
+        ),
+    ] = "auto"
+    motion: Annotated[
+        bool,
+        option(
+            "search a camera's picture once a second while nothing has moved in it for 2 s and no face is followed; "
+            "false: as often as any"
+        ),
+    ] = True
     verify: Annotated[
         bool, option("haar: networks say no to false hits; false: OpenCV's cascade with its usual settings, to compare")
     ] = True
     min_face: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,
-        option("smallest face, as a share of the picture's height; empty: 0.1 of haar, the others see smaller ones"),
+        option(
+            "smallest face, as a share of the picture's height; empty: of haar 0.1 at a width of 320 px, 0.05 at 640; "
+            "the others see smaller ones"
+        ),
     ] = None
     candidates: Annotated[
         bool,
@@ -78,6 +95,11 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ] = False
     max_face: Annotated[float, option("largest face, as a share of the picture's height", gt=0, le=1)] = 1.0
     threads: Annotated[int, option("pictures searched at once; 0: from the budget of cores", ge=0)] = 0
+
+    @property
+    def width_px(self) -> int:
+        """How wide pictures are followed in; and searched, where nothing else is chosen."""
+        return USUAL_WIDTH_PX if self.width == "auto" else self.width
 
 
 class ClassifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

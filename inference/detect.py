@@ -13,7 +13,8 @@ from configs.plural import counted
 from configs.schema import DetectConfig
 from inference.detectors.detector import Shrunken, scaled
 from inference.hold import Hold
-from inference.search import Found, Search, Searching
+from inference.motion import MotionGate
+from inference.search import LATE_S, Found, Search, Searching
 from inference.track import Tracker
 from transport.frame import Box, Ended, Face, Frame, Held
 from transport.stage import Batches, StageContext
@@ -22,7 +23,8 @@ log = logging.getLogger("detect")
 
 NUMBERS_OF_A_LIFE = 1_000_000  # a restarted stage must not give a new face the number, and so the label, of an old one
 AUTO_EVERY_MS = 300.0  # of a film between two searches: a new face is seen within that
-LIVE_EVERY_MS = (90.0, 250.0)  # of a camera: with time to spare in each third of 30 pictures/s; at the latest
+LIVE_EVERY_MS = (90.0, 1000 * LATE_S)  # of a camera: with time to spare in each third of 30 pictures/s; at the latest
+QUIET_EVERY_MS = 1000.0  # of one before which nothing moves
 CANDIDATES_FROM = NUMBERS_OF_A_LIFE // 2  # tracks of candidates, which may be faces, are numbered from here on
 APART_HIDING = 20  # frames between two searches where faces are to be hidden: twice as many wait for two of them
 SILENT_S = 0.2  # with no further picture the last one is searched again, so that those that wait for it can go on
@@ -38,10 +40,11 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
     """
     search = Search(config)
     context.facts["detector"] = search.detector.name
-    misses = known_misses(config.detector, config.width)
+    misses = known_misses(config.detector, config.width_px)
     if misses and search.detector.is_as_measured:
         context.facts["misses"] = misses
-    log.info("%s, in pictures of at most %d px width", search.detector.name, config.width)
+    width = "320 px, of cameras up to 1280 px while there is time," if config.width == "auto" else f"{config.width} px"
+    log.info("%s, in pictures of at most %s width", search.detector.name, width)
     frames = faces = 0
     streams: dict[str, StreamDetector] = {}
     with search:
@@ -58,6 +61,8 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
                 frames += 1
                 faces += len(seen.faces)
                 context.counts["searched"] = search.begun
+                if "misses" in context.facts:
+                    context.says["misses"] = known_misses(config.detector, search.width_px)
                 yield from streams[frame.stream].pass_on(seen)
             if config.candidates:  # only then frames are held
                 for stream in streams.values():
@@ -79,6 +84,9 @@ class StreamDetector:
         self._begun_ms = -math.inf  # when the picture was captured at which the last search beside the frames began
         self._searches = self._extras = 0
         self._lost = False  # a face was lost, and no search has begun since: it may be somewhere else
+        gated = config.motion and config.every == "auto" and not config.candidates
+        self._gate = MotionGate() if gated else None
+        self._is_quiet = False  # nothing has moved for a while
         self._newest: tuple[int, Shrunken] | None = None
         self._seen_s = 0.0
         self._hold = Hold() if config.candidates else None
@@ -104,6 +112,8 @@ class StreamDetector:
                 self._came.append(ahead.found(known=()))
                 return with_boxes(frame, self._came[-1])
             self._follow(picture)
+            if frame.live and self._gate is not None:
+                self._is_quiet = not self._gate.look(picture.grey, frame.captured_ns / 1e6)
             self._take_in(ahead)
             self._search_if_due(frame, picture)
         return replace(frame, faces=faces_of(self._faces, picture), candidates=faces_of(self._candidates, picture))
@@ -169,7 +179,9 @@ class StreamDetector:
                 self._take(self._search.begin(lambda: (frame.seq, picture)).found(self._known), extra=True)
         elif self._beside is None and (self._due(frame) or self._lost):
             self._lost, self._begun_ms = False, frame.captured_ns / 1e6
-            self._beside = self._search.begin(self._newest_picture, self._in_the_mirror()), self._known
+            wide = self._search.wide(frame)
+            look = self._newest_picture if wide is None else lambda: (frame.seq, picture)
+            self._beside = self._search.begin(look, self._in_the_mirror(), wide), self._known
 
     def _take(self, found: Found, extra: bool = False) -> None:
         """Bring in what was found, moved from the picture that was searched to the last one."""
@@ -202,6 +214,8 @@ class StreamDetector:
         """
         if frame.live and self._config.every == "auto":
             since_ms, (soon_ms, late_ms) = frame.captured_ns / 1e6 - self._begun_ms, LIVE_EVERY_MS
+            if self._is_quiet and not self._faces.tracks:
+                return since_ms >= QUIET_EVERY_MS
             has_time = self._search.has_time or self._config.candidates
             return since_ms >= late_ms or (since_ms >= soon_ms and has_time)
         turn = self._turn_of(frame)

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from configs.schema import DetectConfig
 from inference.detectors import open_candidate_detector, open_detector
-from inference.detectors.detector import Detection, Shrunken, shrink
+from inference.detectors.detector import Detection, Shrunken, scaled, shrink
 from inference.track import same_face
+from inference.widths import Widths
 from transport.cores import give_way
 from transport.frame import Box, Frame
 
@@ -19,6 +20,8 @@ BUSY_SHARE = 0.5  # of the threads' time that searches beside live frames may ta
 AHEAD_S = 0.05  # of it may be taken in advance: frames of several streams come at once
 LONGEST_S = 0.25  # what is overdrawn beyond this is forgotten
 NEW_COUNTS = 0.2  # how much the newest search counts in how long one usually takes
+LATE_S = 0.25  # between two searches of a camera, at most
+RECENT_S = 0.5  # a camera that was searched in this time is one of those that share the threads
 
 
 class Found(NamedTuple):
@@ -67,14 +70,17 @@ class Search:
         self._own = threading.local()
         self._pool = ThreadPoolExecutor(max(1, config.threads), "search", self._start_thread)
         self.begun = 0
+        self.width_px = config.width_px  # of the newest picture
+        self._widths = Widths(max(1, config.threads), LATE_S)
+        self._wide_s: dict[str, float] = {}  # when each camera was searched, where widths are chosen
         self._usual_s = self._taken_until_s = 0.0
 
-    def begin(self, look: Look, mirrored: bool = False) -> Searching:
-        """Search the picture that `look` gives, or its mirror image."""
+    def begin(self, look: Look, mirrored: bool = False, wide: Shrunken | None = None) -> Searching:
+        """Search the picture that `look` gives, or its mirror image; `wide` is the same picture with more pixels."""
         self.begun += 1
         now_s, takes_s = time.monotonic(), self._usual_s / (BUSY_SHARE * max(1, self._config.threads))
         self._taken_until_s = min(max(now_s, self._taken_until_s) + takes_s, now_s + LONGEST_S)
-        return Searching(self._pool.submit(self._run, look, mirrored), self.detector.score)
+        return Searching(self._pool.submit(self._run, look, mirrored, wide), self.detector.score)
 
     @property
     def has_time(self) -> bool:
@@ -86,13 +92,28 @@ class Search:
 
     def shrunken(self, frame: Frame) -> tuple[int, Shrunken]:
         """The frame's number, and its picture as it is searched and followed in."""
-        return frame.seq, shrink(frame.image, self._config.width)
+        return frame.seq, shrink(frame.image, self._config.width_px)
 
-    def _run(self, look: Look, mirrored: bool) -> Answer:
+    def wide(self, frame: Frame) -> Shrunken | None:
+        """A camera's picture as wide as there is time to search it; None: as it is followed in."""
+        if self._config.width != "auto" or self._config.candidates:
+            return None
+        now_s = time.monotonic()
+        self._wide_s = {name: at_s for name, at_s in self._wide_s.items() if now_s - at_s < RECENT_S}
+        self._wide_s[frame.stream] = now_s
+        self.width_px = self._widths.choose(len(self._wide_s), frame.image.shape[1])
+        return shrink(frame.image, self.width_px) if self.width_px > self._config.width_px else None
+
+    def _run(self, look: Look, mirrored: bool, wide: Shrunken | None) -> Answer:
         began_s, (seq, picture), own = time.monotonic(), look(), self._own
-        faces = own.detector.detect(picture, mirrored)
+        searched = wide or picture
+        faces = own.detector.detect(searched, mirrored)
         candidates = [box for box, _ in own.candidates.sure(picture)] if own.candidates else []
-        self._usual_s += NEW_COUNTS * (time.monotonic() - began_s - self._usual_s)
+        took_s = time.monotonic() - began_s
+        self._usual_s += NEW_COUNTS * (took_s - self._usual_s)
+        self._widths.took(searched.grey.shape[1], took_s, NEW_COUNTS)
+        if wide is not None:
+            faces = [Detection(scaled(box, picture.scale / wide.scale), score) for box, score in faces]
         return seq, picture, faces, candidates
 
     def _start_thread(self) -> None:

@@ -72,8 +72,8 @@ class Processes:
         }
 
     def facts(self) -> dict[str, str]:
-        """What the stages said of themselves when they became ready: model, provider, detector, ..."""
-        return {key: value for process in self.stages for key, value in process.facts.items()}
+        """What the stages said of themselves when they became ready, or say now: model, provider, detector, ..."""
+        return {key: value for one in self.stages for key, value in (one.facts | one.beat.says).items()}
 
     def kill_all(self) -> None:
         """End all at once, and wait for it."""

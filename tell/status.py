@@ -59,7 +59,7 @@ class Status(Struct, frozen=True):
     """The run. `now_ns` is time.monotonic_ns(), `started` the Unix time at which the sources began, s; 0: not yet.
 
     `ran_s` is how long the sources have run, until they ended; `cores` how many cores the run may use; `facts` what
-    the stages said of themselves when they became ready; `beside` what the processes beside them have counted.
+    the stages say of themselves; `beside` what the processes beside them have counted.
     `phase` is one of starting, running, draining, closing.
     """
 

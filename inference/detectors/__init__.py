@@ -37,7 +37,7 @@ def detector_kind(config: DetectConfig) -> type[Detector]:
 def open_candidate_detector(config: DetectConfig) -> Detector:
     """What finds places that may be faces: ours that ships, at a low score."""
     return MaskfaceDetector(
-        DetectConfig(detector="maskface", score=CANDIDATE_SCORE, width=config.width, max_face=config.max_face)
+        DetectConfig(detector="maskface", score=CANDIDATE_SCORE, width=config.width_px, max_face=config.max_face)
     )
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from msgspec.structs import replace
 
-from configs.schema import DetectConfig
+from configs.schema import USUAL_WIDTH_PX, DetectConfig
 from transport.frame import Box
 
 CLIPPED_SHARE, MOST_GAIN = 0.01, 2.0  # see `stretched`
@@ -78,15 +78,20 @@ class Detector(ABC):
     mapping: BoxMapping
     score = 1.0
     graded = True  # whether its scores tell more than yes
-    least_face = 0.0  # share of a picture's height, where the options leave it open
+    least_face = 0.0  # share of the height of a picture 320 px wide, where the options leave it open
 
     def __init__(self, config: DetectConfig) -> None:
         self.config = config
 
-    @property
-    def smallest_share(self) -> float:
-        """Of a picture's height: smaller faces are not searched for."""
-        return self.least_face if self.config.min_face is None else self.config.min_face
+    def smallest_px(self, picture: Shrunken) -> float:
+        """Smaller faces are not searched for.
+
+        `least_face` is meant for pictures 320 px wide: in a wider one faces of as many px are found as well.
+        """
+        height, width = picture.grey.shape
+        if self.config.min_face is not None:
+            return self.config.min_face * height
+        return self.least_face * height * min(1.0, USUAL_WIDTH_PX / width)
 
     @property
     def is_as_measured(self) -> bool:
@@ -95,6 +100,7 @@ class Detector(ABC):
             detector=self.config.detector,
             model="" if self.ships else self.config.model,
             width=self.config.width,
+            motion=self.config.motion,
             every=self.config.every,
             candidates=self.config.candidates,
             threads=self.config.threads,
@@ -131,18 +137,18 @@ class Detector(ABC):
 
     def find(self, image_bgr: np.ndarray) -> tuple[Box, ...]:
         """Faces of a (H, W, 3) uint8 picture of any size, in its pixels."""
-        picture = shrink(image_bgr, self.config.width)
+        picture = shrink(image_bgr, self.config.width_px)
         return tuple(scaled(box, 1 / picture.scale) for box, _ in self.sure(picture))
 
     def find_rectangles(self, image_bgr: np.ndarray) -> list[Box]:
         """What may be faces, as the detector frames them, in px of a picture (H, W, 3) uint8 of any size."""
-        picture = shrink(image_bgr, self.config.width)
+        picture = shrink(image_bgr, self.config.width_px)
         return [scaled(found, 1 / picture.scale) for found in self.rectangles(picture)]
 
     def of_allowed_size(self, found: np.ndarray, scores: np.ndarray, picture: Shrunken) -> list[tuple[Box, float]]:
         """Of rectangles (N, 4), x, y, width, height, those as large as the options want them, from left to right."""
         height = picture.grey.shape[0]
-        smallest, largest = self.smallest_share * height, self.config.max_face * height
+        smallest, largest = self.smallest_px(picture), self.config.max_face * height
         boxes = ((Box(*row), float(score)) for row, score in zip(found.tolist(), scores, strict=True))
         fitting = [one for one in boxes if smallest <= max(one[0].width, one[0].height) <= largest]
         return sorted(fitting, key=lambda one: (one[0].x, one[0].y))

@@ -16,7 +16,7 @@ from transport.frame import Box
 # .70 -> .77, wrongly masked .69 -> .70. What is left is the spread of the cascade: half of the heights lie in
 # .84..1.04 of a square.
 MAPPING = BoxMapping(x=0.004, y=0.083, width=0.811, height=0.932)
-MIN_FACE = 0.1  # of the picture's height, where the options leave it open: smaller ones cost most of the time
+MIN_FACE = 0.1  # of the height at 320 px, where the options leave it open: smaller ones cost most of the time
 
 
 class HaarDetector(Detector):
@@ -37,8 +37,7 @@ class HaarDetector(Detector):
 
     def scored(self, picture: Shrunken, least: float) -> list[tuple[Box, float]]:
         """What the cascade finds: squares from the brows to below the mouth."""
-        height = picture.grey.shape[0]
-        smallest, largest = (round(share * height) for share in (self.smallest_share, self.config.max_face))
+        smallest, largest = round(self.smallest_px(picture)), round(self.config.max_face * picture.grey.shape[0])
         squares = self._cascade.detectMultiScale(picture.grey, minSize=(smallest, smallest), maxSize=(largest, largest))
         # sorted, because with several threads OpenCV gives them in another order each time, and so track numbers
         found = sorted((Box(*map(float, square)) for square in squares), key=lambda square: (square.x, square.y))

@@ -44,8 +44,7 @@ class VerifiedHaarDetector(Detector):
 
     def scored(self, picture: Shrunken, least: float) -> list[tuple[Box, float]]:
         picture = stretched(picture)
-        height = picture.grey.shape[0]
-        smallest, largest = (round(share * height) for share in (self.smallest_share, self.config.max_face))
+        smallest, largest = round(self.smallest_px(picture)), round(self.config.max_face * picture.grey.shape[0])
         hits = self._cascade.detectMultiScale(
             picture.grey,
             scaleFactor=STEP,

@@ -22,7 +22,7 @@ SCENES, CLIPS = SHARED / "data" / "scenes", SHARED / "data" / "clips"
 YUNET = SHARED / "models" / "face_detection_yunet_2023mar.onnx"
 
 
-@pytest.mark.parametrize("width", [WIDE_PX, LIVE_PX])
+@pytest.mark.parametrize("width", [WIDE_PX, 640, LIVE_PX])
 @pytest.mark.parametrize("detector", SEEN)
 def test_the_known_misses_are_measured_again(detector, width):
     if not SCENES.is_dir():

@@ -68,7 +68,7 @@ def sight(photo: Photo, detector: Detector, classifier: Backend | None, least_px
 
 def search(image: np.ndarray, detector: Detector) -> tuple[list[Box], list[float]]:
     """The boxes that the detector is sure of in a picture (H, W, 3) uint8 BGR, in its px, and their scores."""
-    picture = shrink(image, detector.config.width)
+    picture = shrink(image, detector.config.width_px)
     sure = detector.sure(picture)
     return [scaled(box, 1 / picture.scale) for box, _ in sure], [score for _, score in sure]
 

@@ -1,13 +1,14 @@
 """The detect stage attaches faces, frame by frame, in order."""
 
 import time
-from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from in_turn import InTurn
 
 from capture.demo import DemoScene
+from configs.known_misses import known_misses
 from configs.schema import DetectConfig
 from inference.detect import detect
 from inference.detectors import DETECTORS
@@ -61,6 +62,18 @@ def test_what_it_misses_is_told_only_where_it_was_measured_so(options, told):
     context = StageContext()
     list(detect(DetectConfig(**options), [], context))
     assert ("misses" in context.facts) == told
+
+
+def test_what_is_missed_at_the_width_that_a_camera_is_searched_is_told(monkeypatch):
+    monkeypatch.setattr("inference.search.ThreadPoolExecutor", InTurn)
+    monkeypatch.setattr("inference.widths.SHARE", 1000.0)  # there is time for the widest
+    scene, context = DemoScene(), StageContext()
+    frames = [replace(frame, live=True) for [frame] in film(scene, 336, 376)]
+    out = list(detect(DetectConfig(), [[frame] for frame in frames], context))
+    assert context.says["misses"] == known_misses("haar", 640)  # the camera's own width
+    assert "640 px wide" in context.says["misses"]
+    hits = sum(found(scene.truth(frame.seq), frame)[0] for frame in out[5:])
+    assert hits >= 0.97 * sum(len(scene.truth(frame.seq)) for frame in out[5:])
 
 
 def test_of_a_detector_that_was_not_measured_no_misses_are_told(monkeypatch):
@@ -212,18 +225,6 @@ def test_live_streams_share_the_time_for_searches(takes_s, hiding, least, most, 
 
         def monotonic_ns(self):
             return round(self.now_s * 1e9)
-
-    class InTurn:
-        def __init__(self, threads, name, initializer):
-            initializer()
-
-        def submit(self, work, *arguments):
-            done = Future()
-            done.set_result(work(*arguments))
-            return done
-
-        def shutdown(self, cancel_futures):
-            pass
 
     class Timed:
         name, score, is_as_measured = "timed", 1.0, False

@@ -1,0 +1,52 @@
+"""Tells whether something moves before a camera, so that an empty room is not searched ten times a second."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+BLOCK_PX = 8  # of the picture that is followed; the smallest face that a search of it finds covers four blocks
+LEAST_BLOCKS = 2  # that must differ; a single one is a sensor's bad pixel, or the camera's own clock in a corner
+LEAST_CHANGE = 5.0  # grey levels; the mean of 64 pixels of a usual sensor stays within 2
+NOISES = 8.0  # and so many times what a block of this camera usually differs by: 5.4 standard deviations
+OPEN_MS = 2000.0  # after the last motion: time for eight searches, half of them of the mirror image
+LEARNT_S = 60.0  # what stands still for so long belongs to the background; a change of the light does at once
+NOISE_S = 5.0  # how fast the usual difference is learnt
+FIRST = 10  # pictures of which the background is the plain mean
+
+
+class MotionGate:
+    """One camera: whether something has moved in the last two seconds.
+
+    The background is a mean over about a minute of the picture in blocks of 8 px; something moves where blocks differ
+    from it by more than this camera's noise. Light that changes everywhere alike is taken off before. So whoever comes
+    in opens the gate however slowly he walks, and is background only when he has not moved for a minute.
+    """
+
+    def __init__(self) -> None:
+        self._background = np.zeros((0, 0), np.float32)
+        self._noise, self._seen = 0.0, 0
+        self._before_ms = self._moved_ms = 0.0
+
+    def look(self, grey: np.ndarray, now_ms: float) -> bool:
+        """See the next picture, (H, W) uint8, captured then; whether the gate is open.
+
+        It is open when a camera begins, and when its pictures change their size.
+        """
+        height, width = (max(1, side // BLOCK_PX) for side in grey.shape)
+        blocks = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+        if blocks.shape != self._background.shape:
+            self._background, self._noise, self._seen = blocks, 0.0, 1
+            self._before_ms = self._moved_ms = now_ms
+            return True
+        passed_s, self._before_ms = max(0.0, now_ms - self._before_ms) / 1000, now_ms
+        change = blocks - self._background
+        light = float(np.median(change))
+        difference = np.abs(change - light)
+        if np.count_nonzero(difference > max(LEAST_CHANGE, NOISES * self._noise)) >= LEAST_BLOCKS:
+            self._moved_ms = now_ms
+        self._seen += 1
+        first = 1 / self._seen if self._seen <= FIRST else 0.0
+        self._noise += min(1.0, max(first, passed_s / NOISE_S)) * (float(np.median(difference)) - self._noise)
+        self._background += light + min(1.0, max(first, passed_s / LEARNT_S)) * (change - light)
+        return now_ms - self._moved_ms <= OPEN_MS
