@@ -179,7 +179,7 @@ class StreamDetector:
                 self._take(self._search.begin(lambda: (frame.seq, picture)).found(self._known), extra=True)
         elif self._beside is None and (self._due(frame) or self._lost):
             self._lost, self._begun_ms = False, frame.captured_ns / 1e6
-            wide = self._search.wide(frame)
+            wide = None if self._is_quiet else self._search.wide(frame)
             look = self._newest_picture if wide is None else lambda: (frame.seq, picture)
             self._beside = self._search.begin(look, self._in_the_mirror(), wide), self._known
 

@@ -101,7 +101,8 @@ class Search:
         now_s = time.monotonic()
         self._wide_s = {name: at_s for name, at_s in self._wide_s.items() if now_s - at_s < RECENT_S}
         self._wide_s[frame.stream] = now_s
-        self.width_px = self._widths.choose(len(self._wide_s), frame.image.shape[1])
+        widest_px = min(frame.image.shape[1], self.detector.widest_px)
+        self.width_px = self._widths.choose(len(self._wide_s), widest_px)
         return shrink(frame.image, self.width_px) if self.width_px > self._config.width_px else None
 
     def _run(self, look: Look, mirrored: bool, wide: Shrunken | None) -> Answer:

@@ -6,8 +6,8 @@ import itertools
 from bisect import bisect_left
 
 WIDTHS_PX = (320, 480, 640, 960, 1280)
-SHARE = 0.4  # of the threads' time that searches may take, each stream searched as seldom as is allowed
-ROOM = 0.8  # of that, before a wider one is tried: else two widths would take turns
+SHARE = 0.5  # of the threads' time that searches may take, each stream searched as seldom as is allowed
+ROOM = 0.9  # of that, before a wider one is tried: else two widths would take turns
 
 
 class Widths:

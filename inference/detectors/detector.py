@@ -78,6 +78,7 @@ class Detector(ABC):
     mapping: BoxMapping
     score = 1.0
     graded = True  # whether its scores tell more than yes
+    widest_px = 1280  # of cameras' pictures, where the options leave it open
     least_face = 0.0  # share of the height of a picture 320 px wide, where the options leave it open
 
     def __init__(self, config: DetectConfig) -> None:

@@ -29,6 +29,7 @@ class MaskfaceDetector(Detector):
 
     about = "a network of ours that ships"
     mapping = MAPPING
+    widest_px = 640  # at 960 px it breaks a face of half the picture into three, at 1280 px into six
 
     def __init__(self, config: DetectConfig) -> None:
         super().__init__(config)

@@ -184,7 +184,7 @@ def test_a_live_frame_does_not_wait_for_the_search(monkeypatch):
     truth = scene.truth(25)[0][0]
 
     class Slow:
-        name, score, is_as_measured = "slow", 1.0, False
+        name, score, is_as_measured, widest_px = "slow", 1.0, False, 1280
         free = False
 
         def detect(self, picture, mirrored):
@@ -227,7 +227,7 @@ def test_live_streams_share_the_time_for_searches(takes_s, hiding, least, most, 
             return round(self.now_s * 1e9)
 
     class Timed:
-        name, score, is_as_measured = "timed", 1.0, False
+        name, score, is_as_measured, widest_px = "timed", 1.0, False, 1280
 
         def detect(self, picture, mirrored):
             searched.append(int(picture.grey[0, 0]))

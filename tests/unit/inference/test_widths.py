@@ -20,7 +20,7 @@ def chosen(widths, streams, costs_ms, rounds=60):
 
 @pytest.mark.parametrize(
     ("streams", "costs_ms", "settles"),
-    [(1, CHEAP, 1280), (4, CHEAP, 1280), (10, CHEAP, 640), (40, CHEAP, 320), (1, DEAR, 640), (2, DEAR, 480)],
+    [(1, CHEAP, 1280), (4, CHEAP, 1280), (10, CHEAP, 960), (40, CHEAP, 320), (1, DEAR, 640), (2, DEAR, 480)],
 )
 def test_it_settles_where_all_streams_have_time(streams, costs_ms, settles):
     px = chosen(Widths(1, LATE_S), streams, costs_ms)
