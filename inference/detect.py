@@ -103,6 +103,8 @@ class StreamDetector:
 
     def see(self, frame: Frame) -> Frame:
         """The frame, the one after the last, with its faces; and, if asked for, with candidates."""
+        if self._rests(frame):
+            return frame
         ahead = self._ahead.pop(frame.seq, None)
         picture = ahead.picture if ahead is not None else self._search.shrunken(frame)[1]
         if not self._is_ignored(frame):
@@ -112,7 +114,7 @@ class StreamDetector:
                 self._came.append(ahead.found(known=()))
                 return with_boxes(frame, self._came[-1])
             self._follow(picture)
-            if frame.live and self._gate is not None:
+            if frame.live and self._gate is not None and self._gate.is_due(frame.captured_ns / 1e6):
                 self._is_quiet = not self._gate.look(picture.grey, frame.captured_ns / 1e6)
             self._take_in(ahead)
             self._search_if_due(frame, picture)
@@ -149,6 +151,12 @@ class StreamDetector:
     def _is_ignored(self, frame: Frame) -> bool:
         """Whether faces just stay where they are: in a damaged picture none is looked for, except to hide it."""
         return frame.corrupt and not self._config.candidates
+
+    def _rests(self, frame: Frame) -> bool:
+        """Whether nothing is to be done: nobody is followed, nothing moves, and it is too soon to look again."""
+        if not self._is_quiet or self._faces.tracks or self._beside is not None or self._gate is None:
+            return False
+        return not self._gate.is_due(frame.captured_ns / 1e6)
 
     def _is_alone(self, frame: Frame) -> bool:
         """Whether nothing is followed into it: pictures of a folder have nothing to do with each other."""

@@ -9,6 +9,7 @@ BLOCK_PX = 8  # of the picture that is followed; the smallest face that a search
 LEAST_BLOCKS = 2  # that must differ; a single one is a sensor's bad pixel, or the camera's own clock in a corner
 LEAST_CHANGE = 5.0  # grey levels; the mean of 64 pixels of a usual sensor stays within 2
 NOISES = 8.0  # and so many times what a block of this camera usually differs by: 5.4 standard deviations
+LOOK_MS = 90.0  # between two looks; one costs 0.3 ms
 OPEN_MS = 2000.0  # after the last motion: time for eight searches, half of them of the mirror image
 LEARNT_S = 60.0  # what stands still for so long belongs to the background; a change of the light does at once
 NOISE_S = 5.0  # how fast the usual difference is learnt
@@ -27,6 +28,10 @@ class MotionGate:
         self._background = np.zeros((0, 0), np.float32)
         self._noise, self._seen = 0.0, 0
         self._before_ms = self._moved_ms = 0.0
+
+    def is_due(self, now_ms: float) -> bool:
+        """Whether a picture captured then is worth a look."""
+        return now_ms - self._before_ms >= LOOK_MS
 
     def look(self, grey: np.ndarray, now_ms: float) -> bool:
         """See the next picture, (H, W) uint8, captured then; whether the gate is open.
