@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
+from capture.packet_copy import PacketRecording
+from capture.recording import CapturedSource
 from capture.sources import admitted, check_source, forms, free_name, kind_of, stream_name, tickets_of
 from configs.address import written
 from configs.console import visible
@@ -18,7 +20,7 @@ from configs.errors import Failure, InputError
 from configs.load import as_yaml, given, load_config, names_in
 from configs.plural import counted
 from configs.redact import redact
-from configs.schema import DetectConfig, PipelineConfig, SourceConfig, WebConfig
+from configs.schema import DetectConfig, OverlayConfig, PipelineConfig, SourceConfig, WebConfig
 from events.deliver import DeliverConfig
 from events.rules import read_rules
 from inference.backends.device import wants_cuda
@@ -43,10 +45,12 @@ from transport.trace import check_trace
 LEAST_PRIVATE_AGE_MS = 500.0
 LOOK_AHEAD = 8  # frames of files that detect may have at once: 270 ms at 30 frames/s, in which one search is due
 
+USUAL_SEGMENT_S = 60.0  # of a recording of packets: short enough to be deleted or sent by itself
+
 
 def stages(config: PipelineConfig) -> Table:
     """The pipeline, in the order a frame walks it. Each line is one kind of process."""
-    sources = {source.name: source for source in config.sources}
+    sources = {source.name: captured(source, config.overlay) for source in config.sources}
     detecting, classifying, overlaying = config.detect, config.classify, config.overlay
     lanes = 1 if config.run.lanes == "auto" else config.run.lanes  # `checked` has made a number of it
     kept = HELD_SLOTS if detecting.candidates else 0
@@ -111,7 +115,9 @@ def run(
     mirror: Annotated[bool | None, typer.Option(help="flip left and right; webcams are mirrored by default")] = None,
     width: Annotated[int | None, typer.Option(help="picture width to ask of a webcam, px")] = None,
     height: Annotated[int | None, typer.Option(help="picture height to ask of a webcam, px")] = None,
-    fps: Annotated[float | None, typer.Option(help="frame rate to ask of a webcam, or of snapshots")] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="look at so many pictures a second at most; of snapshots: ask so often")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="keep trying when a camera is not there at the start")] = False,
     every_frame: Annotated[
         bool, typer.Option("--every-frame", help="search and classify each face of each frame; nothing is followed")
@@ -206,6 +212,7 @@ def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = Fals
 
     def admit(given: bytes, taken: Sequence[str]) -> tuple[str, SourceConfig]:
         name, source = admitted(given, taken)
+        source = captured(source, options.overlay)
         claims.take(name)
         return name, source
 
@@ -248,7 +255,7 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     refused: dict[str, str] = {}
     sources: list[SourceConfig] = []
     for source in options.sources:
-        source = replace(source, source=written(source.source))
+        source = replace(source, source=written(source.source), record=written(source.record))
         try:
             check_source(source)
         except InputError as error:
@@ -266,6 +273,8 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     sinks = tuple(per_stream(sink) if len(sources) > 1 else sink for sink in sinks)
     check_sinks(sinks, [source.source for source in sources])
     check_encoder(options.overlay.encoder)
+    if options.overlay.privacy != "none" and any(sink.startswith("record:") for sink in sinks):
+        raise InputError("sink record: copies what the camera sends, with all faces in it: not with overlay.privacy")
     if options.overlay.segment:
         milliseconds(options.overlay.segment)
     if options.overlay.privacy != "none" and 0 < options.overlay.max_age_ms < LEAST_PRIVATE_AGE_MS:
@@ -291,6 +300,30 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         run=replace(options.run, lanes=lanes),
     )
     return checked, refused
+
+
+def captured(source: SourceConfig, overlay: OverlayConfig) -> CapturedSource:
+    """A source as its capture is told of it; raises InputError if its packets cannot be recorded as is asked."""
+    folder = next((sink.partition(":")[2] for sink in overlay.sinks if sink.startswith("record:")), "")
+    recording = None
+    if source.record and not folder:
+        raise InputError("record: of a source is recorded by --sink record:FOLDER/, which is not given")
+    if folder:
+        kind = kind_of(source.source)
+        if not kind.has_packets and not source.record:
+            raise InputError(
+                f"sink record: takes a film or a network camera; {redact(source.source)} is {kind.called}: "
+                "record it with --sink file:OUT.mp4"
+            )
+        segment_s = milliseconds(overlay.segment) / 1000 if overlay.segment else USUAL_SEGMENT_S
+        recording = PacketRecording(
+            folder=folder,
+            segment_s=segment_s,
+            keep_days=overlay.record_days,
+            keep_gb=overlay.record_gb,
+            sound=overlay.record_sound,
+        )
+    return CapturedSource(**asdict(source), recording=recording)
 
 
 def detecting(options: PipelineConfig) -> DetectConfig:

@@ -40,7 +40,19 @@ PREPARED = (
     "overlay.stage",
     "capture.stage",
 )
-ROOMS = ("capture", "events", "export", "inference", "overlay", "run", "tell", "train", "transport", "web")
+ROOMS = (
+    "capture",
+    "events",
+    "export",
+    "inference",
+    "overlay",
+    "recordings",
+    "run",
+    "tell",
+    "train",
+    "transport",
+    "web",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
     from capture.http_file import HttpFile, HttpParts
+    from capture.packet_copy import PacketCopy
+    from transport.frame import Recorded
 
 USUAL_FPS = 25.0  # taken where a stream does not tell its rate
 _TS_PACKET = 188  # bytes
@@ -40,8 +42,8 @@ class Decoder:
     `fps` is the nominal rate, `damaged` the number of packets that could not be decoded so far, `extent` how much of
     what is promised was read, `tells_length` whether the container knows where it ends. `jumps`: the clock of this
     kind of container begins anew where a recorder does. A live source brings `patience`, and `timeouts_s` to open and
-    to read; `parts` opens what a playlist names. Raises av.error.FFmpegError, whose text contains the address with its
-    password, or NoVideo.
+    to read; `parts` opens what a playlist names, `copy` takes its packets. Raises av.error.FFmpegError, whose text
+    contains the address with its password, or NoVideo.
     """
 
     def __init__(
@@ -51,12 +53,13 @@ class Decoder:
         timeouts_s: tuple[float, float] | None = None,
         patience: Patience | None = None,
         parts: HttpParts | None = None,
+        copy: PacketCopy | None = None,
     ) -> None:
         import av
         from av.format import Flags
 
         av.logging.set_level(None)  # FFmpeg's own lines name the address with its password
-        self._patience = patience
+        self._patience, self._copy = patience, copy
         self._read_timeout_s = timeouts_s[1] if timeouts_s else math.inf
         self._address, self._options, self._timeouts_s = address, options or {}, timeouts_s
         self._container = av.open(address, "r", options=self._options, timeout=timeouts_s, io_open=parts)
@@ -88,6 +91,9 @@ class Decoder:
         self._pixel_shape: Fraction = self._track.sample_aspect_ratio or SQUARE
         self._coded_shape: Fraction | None = None  # what the first picture itself said of its pixels
         self._turn: tuple[int, Turn] | None = None  # of the newest picture: its rotation, and all of it
+        if self._copy:
+            sound = self._container.streams.audio
+            self._copy.begin(self._track, sound[0] if sound else None, live=self._patience is not None)
 
     def frames(self) -> Iterator[VideoFrame]:
         """The decoded pictures in the order they are shown. Packets that cannot be decoded are passed over.
@@ -123,6 +129,10 @@ class Decoder:
             self.damaged += 1
         yield from self._decode(self._last_packet())
 
+    def packets(self) -> Iterator[Packet]:
+        """The packets of the pictures, not decoded. Raises av.error.FFmpegError where a stream breaks or is silent."""
+        return (packet for packet in self._packets() if packet.stream_index == self._track.index)
+
     def _packets(self) -> Iterator[Packet]:
         """The packets of all streams that were there when it was opened.
 
@@ -138,6 +148,8 @@ class Decoder:
                 self.extent.read(packet)
                 if packet.stream_index != self._track.index and packet.stream.type == "video":
                     self._others.setdefault(packet.stream.id, packet.pos or 0)
+                if self._copy:
+                    self._copy.take(packet)
                 yield packet
 
     @staticmethod
@@ -254,8 +266,14 @@ class Decoder:
             self._beside, self._shown_to_byte = set(sought.beside), sought.byte
             yield self._frames_of_track()
 
+    def recorded(self, frame: VideoFrame) -> Recorded | None:
+        """Where a picture is in the recording of the packets, if they are recorded."""
+        return self._copy.at(frame.pts, frame.time_base) if self._copy else None
+
     def close(self) -> None:
         self._container.close()
+        if self._copy:
+            self._copy.end()
 
 
 def broke_off(error: Exception, since_s: float, timeout_s: float) -> bool:

@@ -35,24 +35,24 @@ def open_http(config: SourceConfig, place: Place) -> Source:
         source = _open(config, client, client.get(), place)
     except Unspoken:
         client.close()
-        source = open_camera(config)  # FFmpeg takes more for HTTP, `ICY 200 OK` for one
+        source = open_camera(config, place.copy)  # FFmpeg takes more for HTTP, `ICY 200 OK` for one
     except (Broken, TimeoutError) as error:
         client.close()
         raise InputError(f"{redact(config.source)}: {str(error) or 'it answers, but sends nothing'}") from None
     except BaseException:
         client.close()
         raise
-    _check_options(config, source)
+    _check_options(config, source, place.copy is not None)
     return source
 
 
-def _check_options(config: SourceConfig, source: Source) -> None:
+def _check_options(config: SourceConfig, source: Source, recorded: bool) -> None:
     """Refuse what only a source of another kind could do; closes it then."""
     reason = ""
     if source.live and (config.realtime or config.loop):
         reason = f"{'realtime' if config.realtime else 'loop'} is for films; what this URL sends is live"
-    elif config.fps is not None and not isinstance(source, SnapshotCamera):
-        reason = "fps is for a webcam or a snapshot URL; this one has its own rate"
+    elif recorded and isinstance(source, SnapshotCamera | MjpegCamera):
+        reason = "it sends single pictures, which sink record: does not take: record it with --sink file:OUT.mp4"
     if reason:
         source.close()
         raise InputError(f"{redact(config.source)}: {reason}")
@@ -61,12 +61,12 @@ def _check_options(config: SourceConfig, source: Source) -> None:
 def _open(config: SourceConfig, client: HttpClient, reply: Reply, place: Place) -> Source:
     if reply.type.startswith("multipart/"):
         boundary = re.search(r'boundary="?([^";]+)', reply.headers["Content-Type"], re.IGNORECASE)
-        return MjpegCamera(client, reply, boundary[1] if boundary else "", Patience(config.read_timeout_s))
+        return MjpegCamera(client, reply, boundary[1] if boundary else "", Patience(config.read_timeout_s), config.fps)
     head = reply.head(_HEAD, config.open_timeout_s)
     if not head:
         raise InputError(f"{redact(config.source)}: the answer is empty")
     if re.match(rb"\s*--\S+\s+content-type: *image/", head, re.IGNORECASE):  # MJPEG that does not say so
-        return MjpegCamera(client, reply, "", Patience(config.read_timeout_s))
+        return MjpegCamera(client, reply, "", Patience(config.read_timeout_s), config.fps)
     if reply.type.startswith("image/") or (head.startswith(_IMAGES[:2]) and reply.length is not None):
         if not head.startswith(_IMAGES):
             raise InputError(f"{redact(config.source)}: {reply.type or 'it'} is no image that is read here")
@@ -101,12 +101,12 @@ def _endless(config: SourceConfig, client: HttpClient, reply: Reply, place: Plac
     patience = Patience(config.read_timeout_s)
     file = HttpFile(client, reply, lambda: config.open_timeout_s, config.open_timeout_s)
     file.length, file.resumes = None, False
-    decoder = opened_decoder(config, file, {"analyzeduration": "500000"}, patience=patience)
+    decoder = opened_decoder(config, file, {"analyzeduration": "500000"}, patience=patience, copy=place.copy)
     if decoder.tells_length:
         decoder.close()
         return _film(config, file, place)
     file.waits_s = lambda: min(_LONGEST_WAIT_S, patience.left_s)
-    return NetworkCamera(decoder, patience, playout(config, bursts=False), file)
+    return NetworkCamera(decoder, patience, playout(config, bursts=False), file, config.fps)
 
 
 def _playlist(config: SourceConfig, client: HttpClient, url: str, head: bytes, place: Place) -> Source:
@@ -129,8 +129,8 @@ def _opened_playlist(
 ) -> Source:
     """A film if the playlist has an end."""
     patience = Patience(silence_s)
-    decoder = opened_decoder(config, url, options, (config.open_timeout_s, silence_s), patience, parts)
+    decoder = opened_decoder(config, url, options, (config.open_timeout_s, silence_s), patience, parts, place.copy)
     if decoder.tells_length:
         decoder.close()
         return PlaylistFilm(config, url, parts, options, place)
-    return NetworkCamera(decoder, patience, playout(config, bursts=True), parts)
+    return NetworkCamera(decoder, patience, playout(config, bursts=True), parts, config.fps)

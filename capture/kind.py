@@ -17,6 +17,7 @@ class Kind(ABC):
     `name` stands in the run's JSON, `called` in what users are told, with its article, and `written` in --help.
     `options` are those of a `SourceConfig` that not every kind has and this one does.
     `may_come_back`: one that is not there may be there later, and what it showed meanwhile is gone: a camera.
+    `has_packets`: they may be recorded as they come; a source of the kind that has none says so when it is opened.
     `mirrored`: shown as in a mirror if nobody says otherwise.
     `modules` are imported when one is opened: processes of many sources share what the first of them brought.
     """
@@ -26,6 +27,7 @@ class Kind(ABC):
     written: ClassVar[str]
     options: ClassVar[tuple[str, ...]] = ()
     may_come_back: ClassVar[bool] = False
+    has_packets: ClassVar[bool] = False
     mirrored: ClassVar[bool] = False
     modules: ClassVar[tuple[str, ...]] = ()
 

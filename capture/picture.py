@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from capture.packet_copy import PacketCopy
+    from transport.frame import Recorded
 
 Room = Callable[[int, int], np.ndarray]
 """(height, width) -> (height, width, 3) uint8 to be filled: a slot of shared memory. Asked again, it gives the same."""
@@ -17,7 +21,8 @@ class Picture(NamedTuple):
     `captured_ns` is when the picture was taken, or is due, by `time.monotonic_ns()`. Where that lies ahead, the capture
     stage holds the picture back until then, and hears meanwhile that the run stops.
     `corrupt`: the decoder marks it as damaged. `bookmark`: what the source needs to give this picture again without
-    all before it; empty where it says nothing.
+    all before it; empty where it says nothing. `recorded` is where it is in the recording of the source's packets.
+    `skipped`: so many came before it that were not to be looked at (`fps`).
     """
 
     image: np.ndarray
@@ -26,16 +31,20 @@ class Picture(NamedTuple):
     name: str = ""
     corrupt: bool = False
     bookmark: bytes = b""
+    recorded: Recorded | None = None
+    skipped: int = 0
 
 
 class Place(NamedTuple):
     """Where a source goes on, after `pictures` of it were read in an earlier life of this process, or before a loss.
 
-    `bookmarks` came with some of them, as (number of the picture, bookmark), the newest first.
+    `bookmarks` came with some of them, as (number of the picture, bookmark), the newest first. `copy` takes the packets
+    that are read from there on, where they are recorded.
     """
 
     pictures: int = 0
     bookmarks: tuple[tuple[int, bytes], ...] = ()
+    copy: PacketCopy | None = None
 
 
 BEGINNING = Place()

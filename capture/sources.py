@@ -17,6 +17,7 @@ from capture.kinds.network import NetworkKind
 from capture.kinds.webcam import WebcamKind
 from capture.picture import BEGINNING, Place, Source
 from capture.realtime import Realtime
+from capture.second_stream import check_record
 from configs.address import written
 from configs.errors import InputError
 from configs.redact import learn, redact
@@ -72,6 +73,8 @@ def check_source(config: SourceConfig) -> None:
             fitting = " or ".join(each.called for each in KINDS if option in each.options)
             raise InputError(f"{option} is for {fitting}; {redact(config.source)} is {kind.called}")
     kind.check(config)
+    if config.record:
+        check_record(config)
 
 
 def size_of(config: SourceConfig) -> tuple[int, int] | None:
@@ -110,8 +113,9 @@ def admitted(given: bytes, taken: Sequence[str]) -> tuple[str, SourceConfig]:
         source = msgspec.json.decode(given, type=SourceConfig)
     except msgspec.DecodeError as error:
         raise InputError(str(error)) from None
-    learn(source.source)
-    source = replace(source, source=written(literal(source.source)), name=literal(source.name))
+    learn(source.source, source.record)
+    address, record = written(literal(source.source)), written(literal(source.record))
+    source = replace(source, source=address, record=record, name=literal(source.name))
     waits = kind_of(source.source).may_come_back  # one that is not there yet is no reason to end a run
     source = replace(source, wait=source.wait or waits)
     check_source(source)

@@ -12,6 +12,7 @@ import cv2
 
 from capture.pace import Pace
 from capture.picture import NotYet, Picture, Place, Source, SourceLost, Undecodable
+from capture.recording import CapturedSource, Recording
 from capture.sources import kind_of, open_source
 from configs.errors import InputError
 from configs.plural import counted
@@ -27,29 +28,40 @@ _SETTLED_S = 10.0  # a connection that held this long starts the back-off from i
 _MAX_NAMED = 5  # broken pictures that are named in the log; the rest is only counted
 
 
-def capture(config: SourceConfig, tickets: Tickets, context: StageContext) -> Iterator[Frame]:
-    """Frames of one source, until it ends. Raises InputError if it cannot be opened at all.
+def capture(config: CapturedSource, tickets: Tickets, context: StageContext) -> Iterator[Frame]:
+    """Frames of one source, until it ends. Raises InputError if it cannot be opened at all, or not recorded.
 
     `latest`: a thread always holds the newest picture, and one that is replaced before a ticket came free is
     `superseded`. `every`: the source waits for a ticket and nothing is lost.
     """
-    source = _open_first(config, tickets, context)
+    with Recording(config, tickets.stream, context.counts, _delays) as recording:
+        yield from _captured(config, tickets, context, recording)
+
+
+def _captured(config: SourceConfig, tickets: Tickets, context: StageContext, recording: Recording) -> Iterator[Frame]:
+    source = _open_first(config, tickets, context, recording)
+    try:
+        recording.check()
+    except InputError:
+        source.close()
+        raise
     newest_wins = source.live if config.mode == "auto" else config.mode == "latest"
     context.facts |= {"source": kind_of(config.source).name, "mode": "latest" if newest_wins else "every"}
-    context.facts |= {"fps": f"{source.fps:g}"} if source.fps else {}
+    fps = min(source.fps, config.fps or source.fps)
+    context.facts |= {"fps": f"{fps:g}"} if fps else {}
     tickets.state("flowing")
     context.ready()
-    pictures = _frames(config, source, tickets, context, every=not newest_wins)
+    pictures = _frames(config, source, tickets, context, not newest_wins, recording)
     yield from _newest(pictures, tickets, context, Pace(config.max_age_ms)) if newest_wins else pictures
     log.info("%s: ended after %s", tickets.stream, counted(tickets.captured, "picture"))
 
 
-def _open_first(config: SourceConfig, tickets: Tickets, context: StageContext) -> Source:
+def _open_first(config: SourceConfig, tickets: Tickets, context: StageContext, recording: Recording) -> Source:
     """The source, opened. A camera is waited for if asked (`wait`), and after a restart: it was there before."""
     patient = config.wait or (context.restarts > 0 and kind_of(config.source).may_come_back)
     for delay_s in _delays():
         try:
-            return open_source(config, Place(tickets.captured, tickets.bookmarks))
+            return open_source(config, _place(tickets, recording))
         except InputError as error:
             if not patient:
                 tickets.state("failed")
@@ -60,7 +72,12 @@ def _open_first(config: SourceConfig, tickets: Tickets, context: StageContext) -
 
 
 def _frames(
-    config: SourceConfig, source: Source, tickets: Tickets, context: StageContext, every: bool
+    config: SourceConfig,
+    source: Source,
+    tickets: Tickets,
+    context: StageContext,
+    every: bool,
+    recording: Recording,
 ) -> Iterator[Frame]:
     """Numbered frames of a source over all its reconnections; with `every` each waits for its ticket first."""
     mirrored = kind_of(config.source).mirrored if config.mirror is None else config.mirror
@@ -69,7 +86,7 @@ def _frames(
         if tickets.stopping():
             raise Stopping
         if tickets.paused:
-            source = _pause(config, source, tickets, context)
+            source = _pause(config, source, tickets, context, recording)
         if every:
             tickets.wait(tickets.has_free)
         try:
@@ -86,7 +103,7 @@ def _frames(
             if time.monotonic() - connected_s > _SETTLED_S:
                 delays = _delays()
             source.close()
-            source = _reopen(config, tickets, context, str(error), delays, source.live)
+            source = _reopen(config, tickets, context, str(error), delays, source.live, recording)
             connected_s = time.monotonic()
             continue
         if picture is None:
@@ -97,31 +114,39 @@ def _frames(
         if mirrored:
             cv2.flip(picture.image, 1, dst=picture.image)
         while _paused_early(picture, tickets) and not _is_camera(config, source):  # a film pauses in its gaps, too
-            source = _pause(config, source, tickets, context)
+            source = _pause(config, source, tickets, context, recording)
             picture = picture._replace(captured_ns=max(picture.captured_ns, time.monotonic_ns()))
+        if picture.skipped:
+            tickets.passed_by(picture.skipped)
         if picture.bookmark:
             tickets.mark(picture.bookmark)
         captured_ns = min(picture.captured_ns, time.monotonic_ns())
-        frame = tickets.number(picture.image, captured_ns, picture.media_ms, picture.name, source.live, picture.corrupt)
+        media_ms, name, corrupt = picture.media_ms, picture.name, picture.corrupt
+        recorded = recording.place(picture, captured_ns)
+        frame = tickets.number(picture.image, captured_ns, media_ms, name, source.live, corrupt, recorded)
         if picture.corrupt and not told:
             told = True
             log.warning("%s: FFmpeg marks pictures as damaged: shown, but nothing is decided by them", tickets.stream)
         yield tickets.fly(frame) if every else frame
 
 
-def _pause(config: SourceConfig, source: Source, tickets: Tickets, context: StageContext) -> Source:
+def _pause(
+    config: SourceConfig, source: Source, tickets: Tickets, context: StageContext, recording: Recording
+) -> Source:
     """Wait until the source is wanted again. A camera is let go meanwhile: it is off, and somebody else may have it."""
     is_camera = _is_camera(config, source)
     if is_camera:
         source.close()
+        recording.pause(True)
     log.info("%s: paused", tickets.stream)
     tickets.state("paused")
     tickets.wait(lambda: not tickets.paused)
+    recording.pause(False)
     if is_camera:
         try:
-            source = open_source(config, Place(tickets.captured, tickets.bookmarks))
+            source = open_source(config, _place(tickets, recording))
         except InputError as error:
-            return _reopen(config, tickets, context, str(error), _delays(), source.live)
+            return _reopen(config, tickets, context, str(error), _delays(), source.live, recording)
     log.info("%s: goes on", tickets.stream)
     context.says.clear()
     tickets.state("flowing")
@@ -137,6 +162,11 @@ def _read(source: Source, tickets: Tickets, context: StageContext) -> Picture | 
     finally:
         context.busy_since_ns = 0
         context.busy_ns += time.thread_time_ns() - cpu_ns
+
+
+def _place(tickets: Tickets, recording: Recording) -> Place:
+    """Where the source goes on."""
+    return Place(tickets.captured, tickets.bookmarks, recording.copy)
 
 
 def _is_camera(config: SourceConfig, source: Source) -> bool:
@@ -213,13 +243,19 @@ class _Reader(threading.Thread):
 
 
 def _reopen(
-    config: SourceConfig, tickets: Tickets, context: StageContext, reason: str, delays: Iterator[float], live: bool
+    config: SourceConfig,
+    tickets: Tickets,
+    context: StageContext,
+    reason: str,
+    delays: Iterator[float],
+    live: bool,
+    recording: Recording,
 ) -> Source:
     """The source again, live or a film as before, however long it takes. It is back when its first picture comes."""
     while True:
         _away(tickets, context, reason, next(delays))
         try:
-            source = open_source(config, Place(tickets.captured, tickets.bookmarks))
+            source = open_source(config, _place(tickets, recording))
         except InputError as error:
             reason = str(error)
             continue

@@ -23,6 +23,9 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """One source of pictures; one capture process each."""
 
     source: Annotated[str, option("what is watched, as `--source` has it")]
+    record: Annotated[
+        str, option("another stream of the same camera, which a record: sink records instead; as rtsp://.../main")
+    ] = ""
     name: Annotated[str, option("stream name in labels, logs and results; made from the source if empty")] = ""
     mode: Annotated[
         Literal["auto", "latest", "every"],
@@ -35,7 +38,13 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     mirror: Annotated[bool | None, option("flip left and right; empty: webcams are mirrored, others not")] = None
     width: Annotated[Pixels | None, option("picture width to ask of a webcam, px")] = None
     height: Annotated[Pixels | None, option("picture height to ask of a webcam, px")] = None
-    fps: Annotated[Rate | None, option("frame rate to ask of a webcam, or of a snapshot URL (empty: 1), 1/s")] = None
+    fps: Annotated[
+        Rate | None,
+        option(
+            "pictures that are looked at, 1/s at most, the others are skipped (of a film by its own time); asked of a "
+            "webcam and of a snapshot URL (empty: 1)"
+        ),
+    ] = None
     max_age_ms: Annotated[
         float, option("send fewer frames of a live source before they get older than this, ms; 0: never", ge=0)
     ] = 0.0
@@ -129,9 +138,9 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     sinks: Annotated[
         tuple[str, ...],
         option(
-            "window, web, file:OUT.mp4, clips:FOLDER/, rtsp://HOST/PATH, images:FOLDER/, jsonl:OUT.jsonl, "
-            "events:OUT.jsonl, sqlite:EVENTS.db, mqtt://HOST/TOPIC, webhook:URL, contact:OUT.png, null; empty: window, "
-            "web without a display"
+            "window, web, file:OUT.mp4, record:FOLDER/, clips:FOLDER/, rtsp://HOST/PATH, images:FOLDER/, "
+            "jsonl:OUT.jsonl, events:OUT.jsonl, sqlite:EVENTS.db, mqtt://HOST/TOPIC, webhook:URL, contact:OUT.png, "
+            "null; empty: window, web without a display"
         ),
     ] = ()
     corner: Annotated[bool, option("stream name, frame rate and age in a corner of the picture")] = True
@@ -139,11 +148,15 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     privacy: Annotated[
         Literal["none", "blur", "pixelate"], option("hide all faces that are found, in every sink and event picture")
     ] = "none"
-    segment: Annotated[str, option("file: sinks begin a new video after this, as 10m; empty: one video")] = ""
+    segment: Annotated[
+        str, option("file: and record: sinks begin a new video after this, as 10m; empty: one video, of record: 1m")
+    ] = ""
     encoder: Annotated[
         Literal["auto", "x264", "nvenc", "qsv"],
         option("what encodes recordings; auto: NVENC or Quick Sync where one really opens, else x264 on the CPU"),
     ] = "auto"
+    record_sound: Annotated[bool, option("record: sinks take the sound of a source, too")] = False
+    record_clips: Annotated[bool, option("record: sinks cut a clip of each event out of what is recorded")] = True
     record_days: Annotated[float, option("segments and clips older than this are deleted, days; 0: never", ge=0)] = 0.0
     record_gb: Annotated[float, option("and the oldest where they take more than this, GB; 0: never", ge=0)] = 0.0
     clip_before_s: Annotated[float, option("a clip of an event begins this long before it, s", ge=0, le=60)] = 5.0

@@ -9,6 +9,7 @@ from itertools import count, takewhile
 from pathlib import Path
 
 from configs.errors import InputError
+from recordings.retention import is_frameless
 from transport.stage import EVER, RunStart
 
 
@@ -19,9 +20,6 @@ def target(template: str, stream: str) -> Path:
     'out/hall_2.mp4'
     """
     return Path(template.replace("{stream}", re.sub(r"[^\w.-]+", "_", stream)))
-
-
-_HEAD_BYTES = 128  # more than an MP4 without a frame has
 
 
 class Targets:
@@ -65,14 +63,6 @@ def _parts(path: Path) -> Iterator[Path]:
     yield path
     for number in count(2):
         yield path.with_name(f"{path.stem}.{number}{path.suffix}")
-
-
-def is_frameless(path: Path) -> bool:
-    """Whether an MP4 is a head of 88 bytes at most, which no player takes: the index comes with the first frame."""
-    if path.stat().st_size > _HEAD_BYTES:
-        return False
-    content = path.read_bytes()
-    return not content or content[4:8] == b"ftyp"
 
 
 def written_since(path: Path, began: RunStart) -> bool:

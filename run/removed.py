@@ -50,6 +50,7 @@ def together(first: Ledger, second: Ledger) -> Ledger:
         in_flight=first.in_flight + second.in_flight,
         faces=first.faces + second.faces,
         corrupt=first.corrupt + second.corrupt,
+        skipped=first.skipped + second.skipped,
         span_s=first.span_s + second.span_s,
         given=first.given + second.given,
         recorded=first.recorded + second.recorded,

@@ -55,6 +55,7 @@ def _stream(streams: Streams, capture: Process) -> StreamStatus:
         in_flight=ledger.in_flight,
         faces=ledger.faces,
         corrupt=ledger.corrupt,
+        skipped=ledger.skipped,
         fps=ledger.fps,
         paced_fps=ledger.paced_fps,
         nominal_fps=_number(capture.facts.get("fps", "")),

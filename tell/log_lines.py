@@ -42,6 +42,7 @@ class LogLines:
                 "recorded": stream.recorded,
                 "not_recorded": stream.not_recorded,
                 "corrupt": stream.corrupt,
+                "skipped": stream.skipped,
                 "dropped": stream.dropped,
                 "in_flight": stream.in_flight,
                 "fps": round(lately.streams[name].fps, 2),

@@ -92,12 +92,15 @@ def print_ledger(ledgers: dict[str, Ledger], limits: str | None = None, limits_l
     reasons = sorted({reason for ledger in ledgers.values() for reason in ledger.dropped})
     corrupt = ["corrupt"] if any(ledger.corrupt for ledger in ledgers.values()) else []
     not_recorded = ["not recorded"] if any(ledger.not_recorded for ledger in ledgers.values()) else []
-    columns = ["captured", "shown", *not_recorded, *corrupt, *reasons, "in flight", "frames/s", "age p50", "p95", "p99"]
+    skipped = ["skipped"] if any(ledger.skipped for ledger in ledgers.values()) else []
+    columns = [*skipped, "captured", "shown", *not_recorded, *corrupt, *reasons, "in flight", "frames/s"]
+    columns += ["age p50", "p95", "p99"]
     table.add_column("stream", overflow="fold")
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     for stream, ledger in ledgers.items():
         counts = [
+            *(ledger.skipped for _ in skipped),
             ledger.captured,
             ledger.shown,
             *(ledger.not_recorded for _ in not_recorded),

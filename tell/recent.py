@@ -67,6 +67,7 @@ def _stream(then: StreamStatus, now: StreamStatus, over_s: float) -> StreamStatu
         dropped={reason: count for reason, count in dropped.items() if count},
         faces=now.faces - then.faces,
         corrupt=now.corrupt - then.corrupt,
+        skipped=now.skipped - then.skipped,
         fps=shown / over_s if over_s > 0 else 0.0,
         reconnects=now.reconnects - then.reconnects,
         ages=(np.array(now.ages) - np.array(then.ages)).tolist() if len(now.ages) == len(then.ages) else now.ages,

@@ -23,6 +23,7 @@ class StreamStatus(Struct, frozen=True):
     in_flight: int
     faces: int
     corrupt: int
+    skipped: int
     fps: float
     paced_fps: float
     nominal_fps: float

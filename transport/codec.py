@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from transport.frame import Face, Frame
+from transport.frame import Face, Frame, Recorded
 
 VERSION = b"\x07"
 MAX_SIDE_PX = 1 << 16
@@ -38,6 +38,7 @@ class FrameHeader(Struct, frozen=True, tag="frame"):
     live: bool
     corrupt: bool
     candidates: tuple[Face, ...]
+    recorded: Recorded | None
     slot: int
 
     def with_pixels(self, image: np.ndarray) -> Frame:
@@ -53,6 +54,7 @@ class FrameHeader(Struct, frozen=True, tag="frame"):
             live=self.live,
             corrupt=self.corrupt,
             candidates=self.candidates,
+            recorded=self.recorded,
             slot=self.slot,
         )
 
@@ -154,6 +156,7 @@ def encode_frame(frame: Frame, segment: int) -> bytes:
         live=frame.live,
         corrupt=frame.corrupt,
         candidates=frame.candidates,
+        recorded=frame.recorded,
         slot=frame.slot,
     )
     return VERSION + _encoder.encode(header)

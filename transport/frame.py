@@ -57,6 +57,17 @@ class Face(Struct, frozen=True):
     track: int | None = None
 
 
+class Recorded(Struct, frozen=True, array_like=True):
+    """Where a picture is in the recording of its source's packets: the file's name, and ms from its first picture.
+
+    `file` is empty for a picture that is in no file; `why` says why nothing can be recorded now.
+    """
+
+    file: str = ""
+    ms: float = 0.0
+    why: str = ""
+
+
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Frame:
     """One captured picture and what the stages have attached to it.
@@ -68,6 +79,7 @@ class Frame:
     `live` says that newer pictures replace older ones: nothing may wait for long. Of a file each frame counts.
     `corrupt` says that the decoder marks the picture as damaged: it is shown, and nothing is decided by it.
     `candidates` are places that may be faces, found only where faces are to be hidden; they are not counted.
+    `recorded` is where it is in the recording of its source's packets, None where these are not recorded.
     `slot` is where the pixels lie in the stream's shared memory, None where a stage is used without a run.
 
     >>> Frame("door", 7, 0, np.zeros((480, 640, 3), np.uint8))
@@ -84,6 +96,7 @@ class Frame:
     live: bool = False
     corrupt: bool = False
     candidates: tuple[Face, ...] = ()
+    recorded: Recorded | None = None
     slot: int | None = None
 
     def __post_init__(self) -> None:

@@ -17,4 +17,5 @@ JOURNAL, J_SLOT, J_OUTCOME, J_COUNT, J_CAPTURED, J_FACES, J_CORRUPT, J_BUCKET, J
 GIVEN, RECORDED, NOT_RECORDED = range(23, 26)  # by the last stage (transport/recordings.py)
 COUNTS = 26
 AGES = COUNTS + len(OUTCOMES)
-HEADER = AGES + AGE_BUCKETS  # how many numbers it has; behind them those of the slots
+SKIPPED = AGES + AGE_BUCKETS  # pictures of the source that were not to be looked at: no frames, and not captured
+HEADER = SKIPPED + 1  # how many numbers it has; behind them those of the slots

@@ -16,6 +16,7 @@ from transport.slot import FREE, NEWEST, place_of, word
 class Ledger:
     """The account of one stream at one moment. `ages` counts shown frames by age (transport/header.py).
 
+    `skipped` pictures came beside the captured ones, and were not to be looked at (`fps` of the source).
     `corrupt` is how many of the captured pictures the decoder marks as damaged; they are shown like any other.
     `paced_fps` is the rate that the governor holds the source to, 0 while it does not. `given` is how many frames sinks
     that record had, `recorded` and `not_recorded` what became of them; the rest waits for its encoder.
@@ -27,6 +28,7 @@ class Ledger:
     in_flight: int = 0
     faces: int = 0
     corrupt: int = 0
+    skipped: int = 0
     state: str = "opening"
     span_s: float = 0.0
     paced_fps: float = 0.0
@@ -61,6 +63,7 @@ class Ledger:
             "faces": self.faces,
             "corrupt": self.corrupt,
             **recorded,
+            "skipped": self.skipped,
             "fps": round(self.fps, 2),
             "paced_fps": round(self.paced_fps, 2) or None,
             "age_ms": {f"p{p}": percentile_ms(self.ages, p) for p in (50, 95, 99)},
@@ -93,6 +96,7 @@ def read_ledger(pool: Pool) -> Ledger:
         in_flight=len(flying),
         faces=numbers[at.FACES],
         corrupt=numbers[at.CORRUPT] + sum(corrupt[slot] for slot in flying),
+        skipped=numbers[at.SKIPPED],
         state=at.STATES[numbers[at.STATE]],
         span_s=(numbers[at.LAST_SHOWN_NS] - numbers[at.FIRST_SHOWN_NS]) / 1e9,
         paced_fps=numbers[at.PACED_MHZ] / 1000,

@@ -15,7 +15,7 @@ import numpy as np
 
 from transport import header as at
 from transport.codec import Message, Pause, encode_frame
-from transport.frame import Frame
+from transport.frame import Frame, Recorded
 from transport.journal import STOPPED, count_home, count_skipped, recover_captured
 from transport.pool import Pool
 from transport.slot import DONE, FILLING, FIRST, FREE, NEWEST, place_of, publish, word
@@ -100,6 +100,10 @@ class Tickets:
         """Keep a bookmark that leads to the next picture to be numbered, for the next life of this process."""
         self._pool.bookmarks.write(self.captured, bookmark)
 
+    def passed_by(self, count: int) -> None:
+        """Note down pictures that came and were not to be looked at: they get no number."""
+        self._pool.head[at.SKIPPED] += count
+
     def paced(self, fps: float) -> None:
         """Note down that the source is held to that rate, 1/s; 0: it is not."""
         self._pool.head[at.PACED_MHZ] = round(fps * 1000)
@@ -131,6 +135,7 @@ class Tickets:
         name: str = "",
         live: bool = False,
         corrupt: bool = False,
+        recorded: Recorded | None = None,
     ) -> Frame:
         """The picture just written into the room, as a frame: it is captured now, and waits for a ticket."""
         image.setflags(write=False)
@@ -140,7 +145,7 @@ class Tickets:
             if self._finishing:
                 raise Stopping
             self._writing, seq = None, self.captured
-            about = {"media_ms": media_ms, "name": name, "live": live, "corrupt": corrupt}
+            about = {"media_ms": media_ms, "name": name, "live": live, "corrupt": corrupt, "recorded": recorded}
             frame = Frame(self.stream, seq, captured_ns, image, slot=slot, **about)  # type: ignore[arg-type]
             pool.seqs[slot], pool.outcomes[slot], pool.corrupt[slot] = seq, 0, corrupt
             pool.held_ns[slot] = pool.waited_ns[slot] = 0

@@ -171,6 +171,7 @@ class RunState:
             "recorded": stream.recorded,
             "not_recorded": stream.not_recorded,
             "corrupt": stream.corrupt,
+            "skipped": stream.skipped,
             "dropped": stream.dropped,
             "in_flight": stream.in_flight,
             "persons": self.persons.now(name, time.time()),

@@ -7,6 +7,7 @@ import time
 from capture.demo import HEIGHT, WIDTH, DemoScene
 from capture.kind import Kind
 from capture.picture import Picture, Place, Room, Source
+from capture.sieve import Sieve
 from configs.schema import SourceConfig
 
 
@@ -14,7 +15,7 @@ class DemoKind(Kind):
     """The word `demo`."""
 
     name, called, written = "demo", "the demo", "demo"
-    options = ("realtime", "loop")
+    options = ("realtime", "loop", "fps")
 
     def fits(self, text: str) -> bool:
         return text == "demo"
@@ -23,7 +24,7 @@ class DemoKind(Kind):
         return WIDTH, HEIGHT
 
     def open(self, config: SourceConfig, place: Place) -> Source:
-        return Demo(config.loop, place.pictures)
+        return Demo(config.loop, place.pictures, config.fps)
 
 
 class Demo(Source):
@@ -31,19 +32,29 @@ class Demo(Source):
 
     live = False
 
-    def __init__(self, loop: bool = False, start: int = 0) -> None:
+    def __init__(self, loop: bool = False, start: int = 0, fps: float | None = None) -> None:
         self._scene = DemoScene()
         self._loop = loop
-        self._next = start
         self.fps = self._scene.fps
+        self._sieve, self._next = Sieve(fps), 0
+        for _ in range(start):
+            self._kept()
+        self._sieve.taken()
 
     def read(self, room: Room) -> Picture | None:
         """The next picture, or None at the end."""
-        index, self._next = self._next, self._next + 1
+        index = self._kept()
         if index >= len(self._scene) and not self._loop:
             return None
         slot = room(HEIGHT, WIDTH)
         self._scene.picture(index % len(self._scene), slot)
-        return Picture(slot, time.monotonic_ns(), 1000 * index / self.fps)
+        return Picture(slot, time.monotonic_ns(), 1000 * index / self.fps, skipped=self._sieve.taken())
+
+    def _kept(self) -> int:
+        """The number of the next picture that is to be looked at."""
+        while not self._sieve.keeps(self._next / self.fps):
+            self._next += 1
+        self._next += 1
+        return self._next - 1
 
     def close(self) -> None: ...

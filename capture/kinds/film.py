@@ -19,6 +19,7 @@ from capture.decoder import Decoder, NoVideo, why
 from capture.kind import Kind
 from capture.origin import is_at, is_corrupt, write_bgr
 from capture.picture import BEGINNING, NotYet, Picture, Place, Room, Source
+from capture.sieve import Sieve
 from capture.timeline import Timeline
 from configs.errors import InputError
 from configs.plural import counted
@@ -41,7 +42,8 @@ class FilmKind(Kind):
 
     name, called, written = "video", "a video file", "a video file"
     modules = ("av",)
-    options = ("realtime", "loop")
+    options = ("realtime", "loop", "fps")
+    has_packets = True
 
     def fits(self, text: str) -> bool:
         return True
@@ -66,7 +68,7 @@ class FilmKind(Kind):
         return sizes[0] if sizes else None
 
     def open(self, config: SourceConfig, place: Place) -> Source:
-        return Film(Path(config.source), config.loop, place)
+        return Film(Path(config.source), config.loop, place, config.fps)
 
 
 class Film(Source):
@@ -80,10 +82,16 @@ class Film(Source):
 
     live = False
 
-    def __init__(self, path: Path | str, loop: bool = False, place: Place = BEGINNING) -> None:
+    def __init__(
+        self, path: Path | str, loop: bool = False, place: Place = BEGINNING, fps: float | None = None
+    ) -> None:
         self._path = path
         self._loop = loop
+        self._sieve = Sieve(fps)
         self._warned = False
+        self._copy = place.copy
+        if self._copy:
+            self._copy.on = not place.pictures  # what an earlier life has read it has recorded, too
         self._decoder = self._open()
         self.fps = self._decoder.fps
         self._timeline = self._begin()
@@ -119,7 +127,8 @@ class Film(Source):
     def _picture(self, frame: VideoFrame, room: Room) -> Picture:
         image, now_ns = write_bgr(frame, room), time.monotonic_ns()
         media_ms = self._began_ms + self._timeline.now.position_ms
-        return Picture(image, now_ns, media_ms, corrupt=is_corrupt(frame), bookmark=self._bookmark(frame, image))
+        bookmark, recorded, skipped = self._bookmark(frame, image), self._decoder.recorded(frame), self._sieve.taken()
+        return Picture(image, now_ns, media_ms, "", is_corrupt(frame), bookmark, recorded, skipped)
 
     def _bookmark(self, frame: VideoFrame, image: np.ndarray) -> bytes:
         """How to get to this picture again; empty if one came a short while ago, or if there is no way."""
@@ -147,6 +156,13 @@ class Film(Source):
             for frame in frames or self._decoder.frames():
                 self._count += 1
                 self._timeline.next(frame.time)
+                if not self._sieve.keeps(self._timeline.now.position_ms / 1000):
+                    yield None
+                    continue
+                if skip:
+                    self._sieve.taken()  # they were counted when this was read first
+                elif self._copy:
+                    self._copy.on = True
                 yield None if skip else frame
                 skip = max(0, skip - 1)
             if not self._count:
@@ -154,11 +170,13 @@ class Film(Source):
             self._warn_if_cut_off(self._count, self._timeline.length_ms)
             if not self._loop:
                 return
-            rounds, skip = divmod(skip, self._count)
+            # With a rate a round has fewer pictures to skip than it has: all rounds are read then.
+            rounds, skip = (0, skip) if self._sieve.fps else divmod(skip, self._count)
             self._began_ms += (1 + rounds) * self._timeline.length_ms
             self._decoder.close()
             self._decoder, frames = self._open(), None
             self._timeline, self._count = self._begin(), 0
+            self._sieve.begin()
 
     def _seek(self, bookmark: Bookmark) -> Generator[None, None, Iterator[VideoFrame] | None]:
         """The pictures from a bookmark on; None if the way to it is closed. Gives None for each that is passed over."""
@@ -170,6 +188,7 @@ class Film(Source):
                         break
                     self._timeline.now, self._count = bookmark.before, bookmark.count
                     self._began_ms, self._decoder.damaged = bookmark.began_ms, bookmark.damaged
+                    self._sieve.begin()  # it keeps the picture that is sought, and all others as it did
                     return itertools.chain([frame], frames, self._decoder.parts_to_come())
                 if frame.pts is not None and sought.pts is not None and frame.pts > sought.pts:
                     break
@@ -197,7 +216,7 @@ class Film(Source):
         import av
 
         try:
-            return Decoder(f"file:{self._path}")  # `file:`, because a name may hold a colon
+            return Decoder(f"file:{self._path}", copy=self._copy)  # `file:`, because a name may hold a colon
         except av.error.InvalidDataError:
             raise InputError(f"{self._path}: {_no_video_because(Path(self._path))}") from None
         except av.error.FFmpegError as error:

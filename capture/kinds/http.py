@@ -17,6 +17,7 @@ class HttpKind(Kind):
     modules = ("av", "capture.http_source")
     options = ("fps", "realtime", "loop", "wait", "open_timeout_s", "read_timeout_s")
     may_come_back = True
+    has_packets = True
 
     def fits(self, text: str) -> bool:
         return text.lower().startswith(("http://", "https://"))

@@ -22,7 +22,7 @@ class HttpFilm(Film):
     def __init__(self, config: SourceConfig, file: HttpFile, place: Place) -> None:
         self._config, self._file = config, file
         try:
-            super().__init__(redact(config.source), config.loop, place)
+            super().__init__(redact(config.source), config.loop, place, config.fps)
         except (InputError, SourceLost):
             if file.broke:
                 raise InputError(f"{redact(config.source)}: {file.broke}") from None
@@ -37,7 +37,7 @@ class HttpFilm(Film):
 
     def _open(self) -> Decoder:
         self._file.seek(0)
-        return opened_decoder(self._config, self._file, {})
+        return opened_decoder(self._config, self._file, {}, copy=self._copy)
 
     def _warn_if_cut_off(self, count: int, played_ms: float) -> None:
         if self._file.broke:
@@ -57,7 +57,7 @@ class PlaylistFilm(Film):
     ) -> None:
         self._config, self._url, self._parts, self._options = config, url, parts, options
         self._told = False
-        super().__init__(redact(config.source), config.loop, place)
+        super().__init__(redact(config.source), config.loop, place, config.fps)
 
     def read(self, room: Room) -> Picture | None:
         """The next picture, or None at the end. FFmpeg passes over a segment that broke off: the film is lost then."""
@@ -73,7 +73,7 @@ class PlaylistFilm(Film):
         return picture
 
     def _open(self) -> Decoder:
-        return opened_decoder(self._config, self._url, self._options, parts=self._parts)
+        return opened_decoder(self._config, self._url, self._options, parts=self._parts, copy=self._copy)
 
     def close(self) -> None:
         super().close()

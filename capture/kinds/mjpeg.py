@@ -10,6 +10,7 @@ from capture.http_client import Broken, HttpClient, Reply
 from capture.multipart import Multipart, TooLarge
 from capture.patience import Patience
 from capture.picture import NotYet, Picture, Room, Source, SourceLost
+from capture.sieve import Sieve
 from capture.still import decode_image
 
 TICK_S = 1.0  # so long a read waits at most before it says that there is nothing yet
@@ -21,16 +22,24 @@ class MjpegCamera(Source):
     live = True
     fps = 0.0  # no such stream tells its rate
 
-    def __init__(self, client: HttpClient, reply: Reply, boundary: str, patience: Patience) -> None:
+    def __init__(
+        self, client: HttpClient, reply: Reply, boundary: str, patience: Patience, fps: float | None = None
+    ) -> None:
         self._client, self._reply, self._patience = client, reply, patience
-        self._parts = Multipart(boundary)
+        self._parts, self._sieve = Multipart(boundary), Sieve(fps)
 
     def read(self, room: Room) -> Picture:
         """The next picture. Raises SourceLost, NotYet, or Undecodable for a broken one."""
-        image = decode_image(self._next(), "a picture of the stream")
+        began_s = time.monotonic()
+        data = self._next()
+        while not self._sieve.keeps(time.monotonic()):
+            if time.monotonic() - began_s > TICK_S:
+                raise NotYet
+            data = self._next()
+        image = decode_image(data, "a picture of the stream")
         slot = room(*image.shape[:2])
         np.copyto(slot, image)
-        return Picture(slot, time.monotonic_ns())
+        return Picture(slot, time.monotonic_ns(), skipped=self._sieve.taken())
 
     def _next(self) -> bytes:
         """The next part that is an image, or does not say what it is."""

@@ -13,6 +13,7 @@ from capture.origin import is_corrupt, write_bgr
 from capture.patience import Patience
 from capture.picture import NotYet, Picture, Place, Room, Source, SourceLost
 from capture.playout import TOLERANCE_S, Playout
+from capture.sieve import Sieve
 from configs.address import check_address, written
 from configs.errors import InputError
 from configs.redact import redact
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
     from capture.http_file import HttpFile, HttpParts
+    from capture.packet_copy import PacketCopy
 
+TICK_S = 1.0  # so long a read passes over pictures before it says that there is none yet
 _SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp", "tcp", "rtmp", "rtmps")  # what PyAV's wheel receives
 
 
@@ -31,8 +34,9 @@ class NetworkKind(Kind):
 
     name, called, written = "network", "a network camera", "rtsp://..."
     modules = ("av",)
-    options = ("wait", "open_timeout_s", "read_timeout_s", "rtsp_transport")
+    options = ("fps", "wait", "open_timeout_s", "read_timeout_s", "rtsp_transport")
     may_come_back = True
+    has_packets = True
 
     def fits(self, text: str) -> bool:
         return "://" in text
@@ -46,7 +50,7 @@ class NetworkKind(Kind):
             raise InputError(f"rtsp_transport is for rtsp URLs; {redact(config.source)} is none")
 
     def open(self, config: SourceConfig, place: Place) -> Source:
-        return open_camera(replace(config, source=written(config.source)))
+        return open_camera(replace(config, source=written(config.source)), place.copy)
 
 
 class NetworkCamera(Source):
@@ -64,22 +68,35 @@ class NetworkCamera(Source):
         patience: Patience,
         playout: Playout | None = None,
         body: HttpFile | HttpParts | None = None,
+        fps: float | None = None,
     ) -> None:
         self._decoder, self._patience, self._playout, self._body = decoder, patience, playout, body
+        self._sieve = Sieve(fps)
         self.fps = decoder.fps
         self._frames = self._decoder.frames()
 
     def read(self, room: Room) -> Picture:
         """The next picture. Raises SourceLost when the stream ends, breaks or falls silent, NotYet if it is slow."""
         self._patience.begin()
+        began_s, is_late = time.monotonic(), False
         try:
             for frame in self._frames:
-                return Picture(write_bgr(frame, room), self._due_ns(frame), corrupt=is_corrupt(frame))
+                now_s = time.monotonic()
+                if not self._sieve.keeps(now_s if frame.time is None else frame.time):
+                    is_late = now_s - began_s > TICK_S
+                    if is_late:
+                        break
+                    continue
+                image, due_ns, recorded = write_bgr(frame, room), self._due_ns(frame), self._decoder.recorded(frame)
+                corrupt, skipped = is_corrupt(frame), self._sieve.taken()
+                return Picture(image, due_ns, corrupt=corrupt, recorded=recorded, skipped=skipped)
         except NotYet:
             self._frames = self._decoder.frames()
             raise
         except SourceLost as lost:
             raise SourceLost(self._broke or str(lost)) from None
+        if is_late:
+            raise NotYet
         raise SourceLost(self._broke or "the stream ended")  # a killed server looks just like that
 
     @property
@@ -98,13 +115,13 @@ class NetworkCamera(Source):
             self._body.close()
 
 
-def open_camera(config: SourceConfig) -> NetworkCamera:
+def open_camera(config: SourceConfig, copy: PacketCopy | None = None) -> NetworkCamera:
     """A camera that FFmpeg opens by its address. Raises InputError, without the password, if it cannot be reached."""
     patience = Patience(config.read_timeout_s)
     timeouts_s = (config.open_timeout_s, config.read_timeout_s)
-    decoder = opened_decoder(config, config.source, _options(config), timeouts_s, patience)
+    decoder = opened_decoder(config, config.source, network_options(config, copy), timeouts_s, patience, copy=copy)
     even = config.source.lower().startswith(("rtsp", "rtmp"))  # what these bring late is made up for at once
-    return NetworkCamera(decoder, patience, None if even else playout(config, bursts=False))
+    return NetworkCamera(decoder, patience, None if even else playout(config, bursts=False), fps=config.fps)
 
 
 def opened_decoder(
@@ -114,6 +131,7 @@ def opened_decoder(
     timeouts_s: tuple[float, float] | None = None,
     patience: Patience | None = None,
     parts: HttpParts | None = None,
+    copy: PacketCopy | None = None,
 ) -> Decoder:
     """FFmpeg's reading of an address or of what is sent. Raises InputError, without the password."""
     import av
@@ -121,7 +139,7 @@ def opened_decoder(
     body = parts if isinstance(address, str) else address
     began_s = time.monotonic()
     try:
-        return Decoder(address, options, timeouts_s, patience, parts)
+        return Decoder(address, options, timeouts_s, patience, parts, copy)
     except av.error.FFmpegError as error:
         if body:
             reason = body.broke or why(error)
@@ -145,7 +163,7 @@ def playout(config: SourceConfig, bursts: bool) -> Playout:
     return Playout(bursts, config.max_age_ms / 1000 or TOLERANCE_S)
 
 
-def _options(config: SourceConfig) -> dict[str, str]:
+def network_options(config: SourceConfig, copy: PacketCopy | None = None) -> dict[str, str]:
     """FFmpeg's options for a quick start and low delay.
 
     `fflags=nobuffer`, which is often recommended, is left out: it throws away the packets that were looked at while
@@ -155,7 +173,7 @@ def _options(config: SourceConfig) -> dict[str, str]:
         return {"analyzeduration": "500000"}  # looks at 0.5 s of the stream instead of 5 s to know what it is
     options = {
         "rtsp_transport": config.rtsp_transport,
-        "allowed_media_types": "video",
+        "allowed_media_types": "video+audio" if copy and copy.sound else "video",
         "analyzeduration": "100000",  # RTSP says by itself what it sends: first picture after 0.2 s, of 0.6 s with 0.5
     }
     if config.rtsp_transport == "tcp":

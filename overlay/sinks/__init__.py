@@ -28,14 +28,16 @@ from overlay.sinks.history import HistorySink
 from overlay.sinks.images import ImagesSink
 from overlay.sinks.jsonl import JsonlSink
 from overlay.sinks.null import NullSink
+from overlay.sinks.packets import PacketsSink
 from overlay.sinks.publish import PublishSink
-from overlay.sinks.segments import Keep, SegmentsSink
+from overlay.sinks.segments import SegmentsSink
 from overlay.sinks.sink import Sink
 from overlay.sinks.video import VideoSink
 from overlay.sinks.web import WebSink
 from overlay.sinks.window import WindowSink
 from overlay.sinks.window_feed import WindowFeed, feed_address
 from overlay.target import Targets
+from recordings.retention import Keep
 from transport.stage import StageContext
 
 # Kind -> how it is written on the command line, and how it is made of its path, the options and the stage's context.
@@ -45,6 +47,7 @@ SINKS: dict[str, tuple[str, Make]] = {
     "window": ("window", lambda path, config, context: _window(context)),
     "web": ("web", lambda path, config, context: _web(config, context)),
     "file": ("file:OUT.mp4", lambda path, config, context: _recording(path, config, context)),
+    "record": ("record:FOLDER/", lambda path, config, context: _packets(path, config)),
     "clips": (
         "clips:FOLDER/",
         lambda path, config, context: _clips(path, config, context),
@@ -92,6 +95,10 @@ def _encoders(config: OverlayConfig, context: StageContext) -> tuple[str, ...]:
     encoders = encoders_of(config.encoder)
     context.facts["encoder"] = encoders[0]
     return encoders
+
+
+def _packets(path: str, config: OverlayConfig) -> Sink:
+    return PacketsSink(path, config.record_clips, config.clip_before_s, config.clip_after_s, _keep(config))
 
 
 def _history(path: str, config: OverlayConfig, context: StageContext) -> Sink:
@@ -168,6 +175,8 @@ def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
         elif ":" in spec:
             raise InputError(f"sink {spec!r}: {kind} takes no path, write {SINKS[kind][0]}")
     kinds = [spec.partition(":")[0] for spec in specs]
+    if kinds.count("record") > 1:
+        raise InputError("sink record: is given twice: remove one of them")
     for kind in {"webhook", "mqtt", "mqtts"} & set(kinds):
         if kinds.count("sqlite") != 1:
             raise InputError(f"sink {kind}: events wait on disk for it: add one --sink sqlite:EVENTS.db")
@@ -222,9 +231,9 @@ def _check_path(spec: str, kind: str, text: str, sources: tuple[str, ...]) -> No
 
 
 def _check_place(spec: str, kind: str, path: Path) -> None:
-    if kind in ("images", "clips") and path.exists() and not path.is_dir():
+    if kind in ("images", "clips", "record") and path.exists() and not path.is_dir():
         raise InputError(f"sink {spec!r}: {path} is a file, give a folder")
-    if kind not in ("images", "clips") and path.is_dir():
+    if kind not in ("images", "clips", "record") and path.is_dir():
         raise InputError(f"sink {spec!r}: {path} is a folder, give a file in it")
     if path.exists() and not os.access(path, os.W_OK):
         raise InputError(f"sink {spec!r}: {path} may not be written, choose another place")

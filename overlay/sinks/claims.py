@@ -114,6 +114,6 @@ def places(spec: str, targets: Targets, stream: str) -> list[Path]:
         return [target(text, stream)]
     if kind in ("contact", "events", "sqlite"):
         return [Path(text)]
-    if kind == "clips":
-        return [Path(text) / f"{target('{stream}', stream)}.clips"]
+    if kind in ("clips", "record"):
+        return [Path(text) / f"{target('{stream}', stream)}.{kind}"]
     return [target(text, stream) / "images"] if kind == "images" else []

@@ -16,9 +16,9 @@ from configs.errors import InputError
 from events.event import Event, unix_s
 from events.event_detector import time_ms
 from overlay.recorder import Recorder
-from overlay.sinks.segments import Keep, prune, stamped
 from overlay.sinks.sink import Sink
 from overlay.target import free_name, writing
+from recordings.retention import Keep, prune, stamped
 from transport.cores import give_way
 from transport.frame import Frame
 

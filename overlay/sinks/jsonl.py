@@ -68,14 +68,15 @@ def line(frame: Frame, age_ms: float) -> bytes:
         "age_ms": round(age_ms, 3),
         "width": width,
         "height": height,
-        "faces": [_face(face) for face in frame.faces],
+        "faces": [face_record(face) for face in frame.faces],
     }
     if frame.corrupt:
         record["corrupt"] = True
     return msgspec.json.encode(record) + b"\n"
 
 
-def _face(face: Face) -> dict[str, object]:
+def face_record(face: Face) -> dict[str, object]:
+    """What is known of a face, as the JSON lines have it."""
     prediction = face.prediction
     return {
         "track": face.track,

@@ -28,6 +28,7 @@ class _Outage:
     delay_s: float
     next_try_s: float
     lost: int = 0
+    said: bool = False  # by another process
 
 
 class Outages:
@@ -99,10 +100,21 @@ class Outages:
         """Make an event of what is said of a recording."""
         self._tell(stream, "recording", text)
 
-    def failed(self, place: str, stream: str, error: Exception, lost: int = 1, live: bool | None = None) -> None:
-        """It could not be written. Raises InputError where that ends the run. `live`: a camera's; None: see for it."""
+    def failed(
+        self,
+        place: str,
+        stream: str,
+        error: Exception,
+        lost: int = 1,
+        live: bool | None = None,
+        said: bool = False,
+    ) -> None:
+        """It could not be written. Raises InputError where that ends the run. `live`: a camera's; None: see for it.
+
+        `said`: the process that writes there has said so.
+        """
         self._miss(place, error, stream in self._live if live is None else live)
-        self.began(place, stream, str(error), lost)
+        self.began(place, stream, str(error), lost, said)
 
     def _miss(self, place: str, error: Exception, live: bool) -> None:
         """Of a file a part of the result is missing."""
@@ -129,17 +141,18 @@ class Outages:
         self._live.discard(stream)
         self._seen.discard(stream)
 
-    def began(self, place: str, stream: str, why: str, lost: int = 0) -> None:
+    def began(self, place: str, stream: str, why: str, lost: int = 0, said: bool = False) -> None:
         """It cannot be written for now: said, if it was not before."""
         outage = self._now.get(place)
         is_new = outage is None
-        outage = outage or _Outage(stream, why, FIRST_S, 0.0)
+        outage = outage or _Outage(stream, why, FIRST_S, 0.0, said=said)
         self._now[place] = outage
         outage.next_try_s = time.monotonic() + outage.delay_s
         outage.delay_s = min(2 * outage.delay_s, LONGEST_S)
         self.lost(place, lost)
-        if is_new:
+        if is_new and not said:
             log.warning("%s: recording stopped (%s); the run goes on, it is tried again", stream or place, why)
+        if is_new:
             self._tell(stream, "recording", f"recording stopped: {why}")
 
     def lost(self, place: str, count: int = 1) -> None:
@@ -153,7 +166,8 @@ class Outages:
         outage = self._now.pop(place, None)
         if outage is not None:
             text = f"records again, {outage.lost} lost meanwhile" if outage.lost else "records again"
-            log.info("%s: %s (%s)", outage.stream or place, text, place)
+            if not outage.said:
+                log.info("%s: %s (%s)", outage.stream or place, text, place)
             self._tell(outage.stream, "recording", text)
 
     def close(self) -> None:

@@ -12,8 +12,9 @@ export function drawLedger(table, streams) {
   const reasons = [...new Set(streams.flatMap((stream) => Object.keys(stream.dropped)))].sort();
   const corrupt = streams.some((stream) => stream.corrupt) ? ["corrupt"] : [];
   const unrecorded = streams.some((stream) => stream.not_recorded) ? ["not recorded"] : [];
-  fill(table, ["stream", "captured", "shown", ...unrecorded, ...corrupt, ...reasons, "in flight", "reconnects"], streams.map((stream) => [
-    stream.name, stream.captured, stream.shown, ...unrecorded.map(() => stream.not_recorded), ...corrupt.map(() => stream.corrupt), ...reasons.map((reason) => stream.dropped[reason] ?? 0), stream.in_flight, stream.reconnects,
+  const skipped = streams.some((stream) => stream.skipped) ? ["skipped"] : [];
+  fill(table, ["stream", ...skipped, "captured", "shown", ...unrecorded, ...corrupt, ...reasons, "in flight", "reconnects"], streams.map((stream) => [
+    stream.name, ...skipped.map(() => stream.skipped), stream.captured, stream.shown, ...unrecorded.map(() => stream.not_recorded), ...corrupt.map(() => stream.corrupt), ...reasons.map((reason) => stream.dropped[reason] ?? 0), stream.in_flight, stream.reconnects,
   ]));
 }
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from capture.kinds.network import _options, open_camera
+from capture.kinds.network import network_options, open_camera
 from configs.errors import InputError
 from configs.schema import SourceConfig
 
@@ -33,8 +33,8 @@ def test_silence_at_the_start_is_refused_after_the_open_timeout(closed_port):
 
 def test_rtsp_comes_over_tcp_unless_told_otherwise():
     tcp, udp = (
-        _options(SourceConfig(source="rtsp://door/live")),
-        _options(SourceConfig(source="rtsp://door/live", rtsp_transport="udp")),
+        network_options(SourceConfig(source="rtsp://door/live")),
+        network_options(SourceConfig(source="rtsp://door/live", rtsp_transport="udp")),
     )
     assert (tcp["rtsp_transport"], udp["rtsp_transport"]) == ("tcp", "udp")
     assert "max_delay" not in udp  # over UDP packets may change their order: FFmpeg must be allowed to wait for one

@@ -8,9 +8,9 @@ import pytest
 
 import capture.stage
 from capture.picture import NotYet, Picture, Source, SourceLost, Undecodable
+from capture.recording import CapturedSource
 from capture.stage import capture as capture_stage
 from configs.errors import InputError
-from configs.schema import SourceConfig
 from transport.frame import Frame
 from transport.stage import StageContext
 
@@ -65,7 +65,7 @@ class Desk:
     def room(self, height, width):
         return np.zeros((height, width, 3), np.uint8)
 
-    def number(self, image, captured_ns, media_ms=None, name="", live=False, corrupt=False):
+    def number(self, image, captured_ns, media_ms=None, name="", live=False, corrupt=False, recorded=None):
         self.captured += 1
         return Frame("s", self.captured - 1, captured_ns, image, media_ms=media_ms, name=name, live=live)
 
@@ -117,7 +117,7 @@ def first_column(frames):
 
 
 def run(desk, context=None, **options):
-    return list(capture_stage(SourceConfig(**({"source": "x.mp4"} | options)), desk, context or StageContext()))
+    return list(capture_stage(CapturedSource(**({"source": "x.mp4"} | options)), desk, context or StageContext()))
 
 
 def test_every_picture_of_a_file_is_numbered_in_order(opened):
@@ -138,7 +138,7 @@ def test_of_a_live_source_the_newest_wins_and_the_others_are_superseded(opened):
     opened(Script([1, 2, 3], live=True))
     desk = Desk(free=False)
     frames = capture_stage(
-        SourceConfig(source="rtsp://x/y"), desk, StageContext(wake=lambda: setattr(desk, "free", desk.captured == 3))
+        CapturedSource(source="rtsp://x/y"), desk, StageContext(wake=lambda: setattr(desk, "free", desk.captured == 3))
     )
     assert first_column(frames) == [3]
     assert desk.ended == [(0, "superseded"), (1, "superseded")]
@@ -158,7 +158,7 @@ def test_a_camera_that_answers_but_sends_nothing_is_still_away_and_not_back(open
     silent = [Script([NotYet(), SourceLost("no picture for 30 s")], live=True) for _ in range(2)]
     opened(Script([1, SourceLost("gone")], live=True), *silent, Script([NotYet(), 2], live=True))
     desk, context = Desk(), StageContext()
-    frames = capture_stage(SourceConfig(source="rtsp://x/y", mode="every"), desk, context)
+    frames = capture_stage(CapturedSource(source="rtsp://x/y", mode="every"), desk, context)
     assert first_column([next(frames)]) == [1]
     assert first_column([next(frames)]) == [2]
     assert desk.states == ["flowing", "away", "away", "away", "flowing"]
@@ -192,7 +192,7 @@ def test_a_file_that_is_gone_after_a_restart_is_not_waited_for(opened):
 def test_a_fast_source_stops_when_told_though_tickets_are_free(opened):
     opened(Script([1, 2, 3], live=False))
     desk = Desk()
-    frames = capture_stage(SourceConfig(source="x.mp4"), desk, StageContext())
+    frames = capture_stage(CapturedSource(source="x.mp4"), desk, StageContext())
     next(frames)
     desk.told_to_stop = True
     with pytest.raises(capture.stage.Stopping):
@@ -233,7 +233,7 @@ def test_a_picture_is_held_back_until_it_is_due(opened):
 def test_a_source_that_has_nothing_yet_is_asked_again_and_hears_meanwhile_that_the_run_stops(opened):
     opened(Script([NotYet(), NotYet(), 1, NotYet()], live=True))
     desk = Desk()
-    frames = capture_stage(SourceConfig(source="rtsp://x/y", mode="every"), desk, StageContext())
+    frames = capture_stage(CapturedSource(source="rtsp://x/y", mode="every"), desk, StageContext())
     assert first_column([next(frames)]) == [1]
     assert desk.states == ["flowing"]
     desk.told_to_stop = True

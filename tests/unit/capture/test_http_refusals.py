@@ -124,7 +124,6 @@ def test_what_is_no_picture_is_refused_in_one_line(http_server, capfd, answer, s
     [
         ({"realtime": True}, "realtime is for films"),
         ({"loop": True}, "loop is for films"),
-        ({"fps": 2.0}, "fps is for"),
     ],
 )
 def test_options_that_do_not_fit_what_is_sent_are_refused(http_server, options, said):

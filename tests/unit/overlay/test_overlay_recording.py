@@ -21,9 +21,10 @@ from overlay.sinks.clips import ClipsSink
 from overlay.sinks.event_lines import EventLinesSink
 from overlay.sinks.outages import Outages
 from overlay.sinks.publish import PublishSink
-from overlay.sinks.segments import Keep, SegmentsSink, prune
+from overlay.sinks.segments import SegmentsSink
 from overlay.sinks.video import VideoSink
 from overlay.target import Targets
+from recordings.retention import Keep, prune
 from transport.frame import Frame
 
 IMAGE = np.full((48, 64, 3), 90, np.uint8)

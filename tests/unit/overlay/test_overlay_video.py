@@ -15,10 +15,11 @@ import pytest
 from configs.errors import InputError
 from overlay.draw import BLUE, GREEN, RED
 from overlay.recorder import Recorder, fit
-from overlay.sinks.segments import Keep, SegmentsSink
+from overlay.sinks.segments import SegmentsSink
 from overlay.sinks.video import VideoSink
 from overlay.target import Targets
 from overlay.timeline import PICTURE_MS, Timeline
+from recordings.retention import Keep
 from transport.frame import Frame
 from transport.stage import EVER, RunStart
 

@@ -11,8 +11,17 @@ def stream(captured, age_bucket=80, **known):
     ages = [0] * 256
     ages[age_bucket] = captured
     usual = {"source": "x", "kind": "video", "live": True, "state": "flowing", "shown": captured, "dropped": {}}
-    usual |= {"in_flight": 0, "faces": 2 * captured, "corrupt": 0, "fps": 1.0, "paced_fps": 0.0, "nominal_fps": 0.0}
-    usual |= {"reconnects": 0, "away": "", "away_since_ns": 0, "next_try_ns": 0, "ages": ages, "captured": captured}
+    usual |= {
+        "in_flight": 0,
+        "faces": 2 * captured,
+        "corrupt": 0,
+        "skipped": 0,
+        "fps": 1.0,
+        "paced_fps": 0.0,
+        "nominal_fps": 0.0,
+    }
+    usual |= {"nominal_fps": 0.0, "reconnects": 0, "away": "", "away_since_ns": 0, "next_try_ns": 0}
+    usual |= {"ages": ages, "captured": captured}
     return StreamStatus(**(usual | known))
 
 

@@ -30,9 +30,17 @@ def _a_test_begins_now():
 def stream(shown=0, state="flowing", **known):
     ages = [0] * AGE_BUCKETS
     ages[80] = shown  # about 10 ms
-    usual = {"source": "x", "kind": "network", "live": True, "captured": shown, "dropped": {}, "in_flight": 0}
+    usual = {
+        "source": "x",
+        "kind": "network",
+        "live": True,
+        "captured": shown,
+        "dropped": {},
+        "in_flight": 0,
+        "skipped": 0,
+    }
     usual |= {"faces": 0, "fps": 25.0, "paced_fps": 0.0, "nominal_fps": 25.0, "reconnects": 0, "ages": ages}
-    usual |= {"corrupt": 0, "away": "", "away_since_ns": 0, "next_try_ns": 0}
+    usual |= {"corrupt": 0, "skipped": 0, "away": "", "away_since_ns": 0, "next_try_ns": 0}
     return StreamStatus(shown=shown, state=state, **(usual | known))
 
 
