@@ -16,9 +16,10 @@ from msgspec import Struct
 
 from capture.packet_writer import PacketWriter, Segment
 from capture.parameter_sets import parameter_sets
+from capture.segment_names import SegmentNames
 from configs.errors import InputError
 from recordings.packet_file import SOUND, VIDEO, Parcel, Tracks
-from recordings.retention import Keep, stamped
+from recordings.retention import Keep
 from transport.frame import Recorded
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class PacketCopy:
         self._last_dts: dict[int, Fraction] = {}
         self._timeless: list[Packet] = []  # the first ones, until one of them tells a time
         self._dropped, self._has_begun = 0, False
-        self._names = self._names_there()
+        self._names = SegmentNames(self._template)
         self._again_s, self._delay_s = 0.0, AGAIN_S[0]
         self._slow = ""
         self._is_out, self._lost_before = False, 0  # whether nothing can be written, and packets lost before that
@@ -241,7 +242,7 @@ class PacketCopy:
             return
         self._has_begun = True
         unix_s, began = time.time(), parcel.seconds
-        path, parameters = self._name(unix_s), self._parameters
+        path, parameters = self._names.new(unix_s), self._parameters
         self._segment = Segment(path, self._tracks, began, unix_s, parameters, self._resized, began)
         self._segment.began_ns = time.monotonic_ns()
 
@@ -293,23 +294,3 @@ class PacketCopy:
             self._delay_s = AGAIN_S[0]
         self._again_s = time.monotonic() + self._delay_s
         self._delay_s = min(2 * self._delay_s, AGAIN_S[1])
-
-    def _name(self, unix_s: float) -> Path:
-        """A name that no segment has. The folder is not asked: it may be on a disk that stands still."""
-        first = stamped(self._template, unix_s)
-        self._names = {name for name in self._names if name >= first.stem}
-        number, path = 1, first
-        while path.stem in self._names:
-            number += 1
-            path = first.with_name(f"{first.stem}.{number}{first.suffix}")
-        self._names.add(path.stem)
-        return path
-
-    def _names_there(self) -> set[str]:
-        """What an earlier life of this process may have begun in this second."""
-        now = stamped(self._template, time.time() - 2).stem
-        try:
-            found = self._template.parent.glob(f"{self._template.stem}-*{self._template.suffix}")
-            return {path.stem for path in found if path.stem >= now}
-        except OSError:
-            return set()

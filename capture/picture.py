@@ -22,7 +22,6 @@ class Picture(NamedTuple):
     stage holds the picture back until then, and hears meanwhile that the run stops.
     `corrupt`: the decoder marks it as damaged. `bookmark`: what the source needs to give this picture again without
     all before it; empty where it says nothing. `recorded` is where it is in the recording of the source's packets.
-    `skipped`: so many came before it that were not to be looked at (`fps`).
     """
 
     image: np.ndarray
@@ -32,7 +31,6 @@ class Picture(NamedTuple):
     corrupt: bool = False
     bookmark: bytes = b""
     recorded: Recorded | None = None
-    skipped: int = 0
 
 
 class Place(NamedTuple):
@@ -79,6 +77,10 @@ class Source(Protocol):
 
     def read(self, room: Room) -> Picture | None:
         """The next picture, written into the room; None at the end. Raises SourceLost, NotYet or Undecodable."""
+
+    def skipped(self) -> int:
+        """How many pictures have come since this was last asked that are not to be looked at (`fps`)."""
+        return 0
 
     def close(self) -> None: ...
 

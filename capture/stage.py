@@ -116,8 +116,6 @@ def _frames(
         while _paused_early(picture, tickets) and not _is_camera(config, source):  # a film pauses in its gaps, too
             source = _pause(config, source, tickets, context, recording)
             picture = picture._replace(captured_ns=max(picture.captured_ns, time.monotonic_ns()))
-        if picture.skipped:
-            tickets.passed_by(picture.skipped)
         if picture.bookmark:
             tickets.mark(picture.bookmark)
         captured_ns = min(picture.captured_ns, time.monotonic_ns())
@@ -160,6 +158,8 @@ def _read(source: Source, tickets: Tickets, context: StageContext) -> Picture | 
     try:
         return source.read(tickets.room)
     finally:
+        if skipped := source.skipped():
+            tickets.passed_by(skipped)
         context.busy_since_ns = 0
         context.busy_ns += time.thread_time_ns() - cpu_ns
 

@@ -48,7 +48,7 @@ class Demo(Source):
             return None
         slot = room(HEIGHT, WIDTH)
         self._scene.picture(index % len(self._scene), slot)
-        return Picture(slot, time.monotonic_ns(), 1000 * index / self.fps, skipped=self._sieve.taken())
+        return Picture(slot, time.monotonic_ns(), 1000 * index / self.fps)
 
     def _kept(self) -> int:
         """The number of the next picture that is to be looked at."""
@@ -56,5 +56,8 @@ class Demo(Source):
             self._next += 1
         self._next += 1
         return self._next - 1
+
+    def skipped(self) -> int:
+        return self._sieve.taken()
 
     def close(self) -> None: ...

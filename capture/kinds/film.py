@@ -121,14 +121,17 @@ class Film(Source):
                 raise NotYet
         return None
 
+    def skipped(self) -> int:
+        return self._sieve.taken()
+
     def close(self) -> None:
         self._decoder.close()
 
     def _picture(self, frame: VideoFrame, room: Room) -> Picture:
         image, now_ns = write_bgr(frame, room), time.monotonic_ns()
         media_ms = self._began_ms + self._timeline.now.position_ms
-        bookmark, recorded, skipped = self._bookmark(frame, image), self._decoder.recorded(frame), self._sieve.taken()
-        return Picture(image, now_ns, media_ms, "", is_corrupt(frame), bookmark, recorded, skipped)
+        bookmark, recorded = self._bookmark(frame, image), self._decoder.recorded(frame)
+        return Picture(image, now_ns, media_ms, "", is_corrupt(frame), bookmark, recorded)
 
     def _bookmark(self, frame: VideoFrame, image: np.ndarray) -> bytes:
         """How to get to this picture again; empty if one came a short while ago, or if there is no way."""

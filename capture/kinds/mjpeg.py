@@ -39,7 +39,10 @@ class MjpegCamera(Source):
         image = decode_image(data, "a picture of the stream")
         slot = room(*image.shape[:2])
         np.copyto(slot, image)
-        return Picture(slot, time.monotonic_ns(), skipped=self._sieve.taken())
+        return Picture(slot, time.monotonic_ns())
+
+    def skipped(self) -> int:
+        return self._sieve.taken()
 
     def _next(self) -> bytes:
         """The next part that is an image, or does not say what it is."""

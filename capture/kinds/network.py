@@ -88,8 +88,7 @@ class NetworkCamera(Source):
                         break
                     continue
                 image, due_ns, recorded = write_bgr(frame, room), self._due_ns(frame), self._decoder.recorded(frame)
-                corrupt, skipped = is_corrupt(frame), self._sieve.taken()
-                return Picture(image, due_ns, corrupt=corrupt, recorded=recorded, skipped=skipped)
+                return Picture(image, due_ns, corrupt=is_corrupt(frame), recorded=recorded)
         except NotYet:
             self._frames = self._decoder.frames()
             raise
@@ -108,6 +107,9 @@ class NetworkCamera(Source):
         if self._playout is None:
             return now_ns
         return round(self._playout.due_s(frame.time, now_ns / 1e9) * 1e9)
+
+    def skipped(self) -> int:
+        return self._sieve.taken()
 
     def close(self) -> None:
         self._decoder.close()

@@ -10,12 +10,16 @@ import cv2
 import numpy as np
 
 from capture.kind import Kind
-from capture.picture import Picture, Place, Room, Source, SourceLost
+from capture.picture import NotYet, Picture, Place, Room, Source, SourceLost
+from capture.sieve import Sieve
 from configs.errors import InputError
 from configs.schema import SourceConfig
 
 _LAST = 255  # minor numbers of Video4Linux devices
 _USUAL_FPS = 30.0  # taken where a camera does not tell its rate
+# One that sends so much more than was asked is sieved; one that obeys would lose pictures that tremble.
+_DISOBEYS = 1.2
+_TICK_S = 1.0  # so long a read passes over pictures before it says that there is none yet
 
 
 class WebcamKind(Kind):
@@ -47,7 +51,7 @@ class WebcamKind(Kind):
 
 
 class Webcam(Source):
-    """A camera, opened with the size and rate asked for; it may choose others near them.
+    """A camera, opened with the size and rate asked for; it may choose others. Of a faster one pictures are skipped.
 
     Raises InputError if there is none, or if it gives no picture.
     """
@@ -63,13 +67,20 @@ class Webcam(Source):
             self._camera.release()
             raise InputError(f"camera {config.source} gives no picture: is another program using it?")
         self.fps = self._camera.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
+        self._sieve = Sieve(config.fps if config.fps and self.fps > _DISOBEYS * config.fps else None)
 
     def read(self, room: Room) -> Picture:
-        """The next picture. Raises SourceLost when the camera is unplugged or stops."""
-        if not self._waiting and not self._camera.grab():
-            raise SourceLost("the camera gives no more pictures")
-        captured_ns = time.monotonic_ns()
-        self._waiting = False
+        """The next picture. Raises SourceLost when the camera is unplugged or stops, NotYet while it is slow."""
+        began_s = time.monotonic()
+        while True:
+            if not self._waiting and not self._camera.grab():
+                raise SourceLost("the camera gives no more pictures")
+            captured_ns = time.monotonic_ns()
+            self._waiting = False
+            if self._sieve.keeps(captured_ns / 1e9):
+                break
+            if captured_ns / 1e9 - began_s > _TICK_S:
+                raise NotYet
         height, width = (int(self._camera.get(side)) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
         slot = room(height, width)
         decoded, image = self._camera.retrieve(slot)
@@ -79,6 +90,9 @@ class Webcam(Source):
             slot = room(*image.shape[:2])
             np.copyto(slot, image)
         return Picture(slot, captured_ns)
+
+    def skipped(self) -> int:
+        return self._sieve.taken()
 
     def close(self) -> None:
         self._camera.release()

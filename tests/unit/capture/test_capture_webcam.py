@@ -1,5 +1,7 @@
 """A webcam: what is refused, and the way of a picture from the driver into the slot. No camera is needed."""
 
+from itertools import count
+
 import cv2
 import numpy as np
 import pytest
@@ -81,6 +83,18 @@ def test_an_unplugged_camera_is_lost(device, room):
 def test_size_and_rate_are_asked_for_when_it_is_opened(device):
     camera = webcam.Webcam(SourceConfig(source=device, width=1280, fps=29.97))
     assert camera._camera.wishes == [cv2.CAP_PROP_FRAME_WIDTH, 1280, cv2.CAP_PROP_FPS, 30]
+
+
+def test_of_a_camera_that_is_faster_than_was_asked_pictures_are_skipped(device, monkeypatch, room):
+    ticks = count()
+    monkeypatch.setattr("capture.kinds.webcam.time.monotonic_ns", lambda: next(ticks) * 10**9 // 15)
+    with webcam.Webcam(SourceConfig(source=device, fps=5)) as camera:
+        camera._camera.left = 40
+        kept = [camera.read(room).captured_ns for _ in range(10)]
+        assert camera.skipped() == 18
+        assert np.diff(kept) == pytest.approx(2e8, abs=2)
+    with webcam.Webcam(SourceConfig(source=device, fps=15)) as camera:  # it obeys
+        assert camera.read(room).captured_ns + 10**9 // 15 == pytest.approx(camera.read(room).captured_ns, abs=2)
 
 
 def test_a_busy_camera_is_refused_and_let_go(device, monkeypatch):

@@ -15,9 +15,12 @@ from configs.schema import SourceConfig
 
 
 def looked_at(source, room):
-    """(media_ms, skipped before it) of each picture."""
+    """(media_ms, skipped before it) of each picture; of the end (None, skipped before it)."""
     with source:
-        return [(round(one.media_ms), one.skipped) for one in iter(lambda: read(source, room), None)]
+        pictures = []
+        while (picture := read(source, room)) is not None:
+            pictures.append((round(picture.media_ms), source.skipped()))
+        return [*pictures, (None, source.skipped())]
 
 
 @pytest.mark.parametrize(("rate", "fps", "kept"), [(25, 5, 5), (30, 10, 10), (25, 12.5, 12.5), (29.97, 30, 29.97)])
@@ -35,7 +38,8 @@ def test_a_clock_that_trembles_costs_no_interval():
 
 def test_of_a_film_it_means_the_films_own_time(clip, room):
     film = clip(count=50)
-    assert looked_at(Film(film, fps=5), room) == [(0, 0)] + [(200 * number, 4) for number in range(1, 10)]
+    kept = [(0, 0)] + [(200 * number, 4) for number in range(1, 10)]
+    assert looked_at(Film(film, fps=5), room) == [*kept, (None, 4)]
 
 
 def test_a_film_that_is_read_on_keeps_the_same_pictures(clip, room):
