@@ -80,6 +80,8 @@ class _Given:
             steps.append(unknown["key"])
             text = f"unknown option{f', did you mean {near[0]}?' if near else ''}"
             text = REMOVED.get(".".join(map(str, steps)), text)
+        elif "Invalid enum value" in text and (words := _words(steps)):
+            text = f"{_AT.sub('', text)}: give {' or '.join(words)}"
         return self.refusal(steps, _AT.sub("", text))
 
 
@@ -222,6 +224,18 @@ def _kind(kind: Any, step: str | int) -> Any:
     if isinstance(step, int):
         return (typing.get_args(kind) or (object,))[0]
     return typing.get_type_hints(kind).get(step, object) if isinstance(kind, type) else object
+
+
+def _words(steps: Steps) -> list[str]:
+    """What an option takes that takes certain words, or a number."""
+    *section, name = steps
+    kind: Any = PipelineConfig
+    for step in section:
+        kind = _kind(kind, step)
+    hint = typing.get_type_hints(kind)[str(name)]
+    choices = [hint, *typing.get_args(hint)]
+    words = [str(word) for one in choices if typing.get_origin(one) is typing.Literal for word in typing.get_args(one)]
+    return ["a number"] * any(one in (int, float) for one in choices) + words
 
 
 def _names(steps: Steps) -> list[str]:
