@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
-from capture.packet_copy import PacketRecording
-from capture.recording import CapturedSource
+from capture.recording import captured
 from capture.sources import admitted, check_source, forms, free_name, kind_of, stream_name, tickets_of
 from configs.address import written
 from configs.console import visible
@@ -20,7 +19,7 @@ from configs.errors import Failure, InputError
 from configs.load import as_yaml, given, load_config, names_in
 from configs.plural import counted
 from configs.redact import redact
-from configs.schema import DetectConfig, OverlayConfig, PipelineConfig, SourceConfig, WebConfig
+from configs.schema import DetectConfig, PipelineConfig, SourceConfig, WebConfig
 from events.deliver import DeliverConfig
 from events.rules import read_rules
 from inference.backends.device import wants_cuda
@@ -44,8 +43,6 @@ from transport.trace import check_trace
 # For two searches, begun 100 ms after one another; below it most pictures would be dropped.
 LEAST_PRIVATE_AGE_MS = 500.0
 LOOK_AHEAD = 8  # frames of files that detect may have at once: 270 ms at 30 frames/s, in which one search is due
-
-USUAL_SEGMENT_S = 60.0  # of a recording of packets: short enough to be deleted or sent by itself
 
 
 def stages(config: PipelineConfig) -> Table:
@@ -300,30 +297,6 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         run=replace(options.run, lanes=lanes),
     )
     return checked, refused
-
-
-def captured(source: SourceConfig, overlay: OverlayConfig) -> CapturedSource:
-    """A source as its capture is told of it; raises InputError if its packets cannot be recorded as is asked."""
-    folder = next((sink.partition(":")[2] for sink in overlay.sinks if sink.startswith("record:")), "")
-    recording = None
-    if source.record and not folder:
-        raise InputError("record: of a source is recorded by --sink record:FOLDER/, which is not given")
-    if folder:
-        kind = kind_of(source.source)
-        if not kind.has_packets and not source.record:
-            raise InputError(
-                f"sink record: takes a film or a network camera; {redact(source.source)} is {kind.called}: "
-                "record it with --sink file:OUT.mp4"
-            )
-        segment_s = milliseconds(overlay.segment) / 1000 if overlay.segment else USUAL_SEGMENT_S
-        recording = PacketRecording(
-            folder=folder,
-            segment_s=segment_s,
-            keep_days=overlay.record_days,
-            keep_gb=overlay.record_gb,
-            sound=overlay.record_sound,
-        )
-    return CapturedSource(**asdict(source), recording=recording)
 
 
 def detecting(options: PipelineConfig) -> DetectConfig:

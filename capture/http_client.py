@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import aiohttp
 from yarl import URL
 
-from capture.decoder import why
+from capture.ffmpeg_error import why
 from capture.refusal import why_unauthorized, why_unknown
 from configs.errors import InputError
 from configs.redact import redact

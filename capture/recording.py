@@ -6,22 +6,52 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Self
 
+from msgspec.structs import asdict
+
 from capture.packet_copy import PacketCopy, PacketRecording
 from capture.picture import Picture
 from capture.second_stream import SecondStream
+from capture.sources import kind_of
+from configs.duration import milliseconds
 from configs.errors import InputError
 from configs.plural import counted
 from configs.redact import redact
-from configs.schema import SourceConfig
+from configs.schema import OverlayConfig, SourceConfig
 from transport.frame import Recorded
 
 log = logging.getLogger("capture")
+
+USUAL_SEGMENT_S = 60.0  # short enough to be deleted or sent by itself
 
 
 class CapturedSource(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A source as its capture is told of it: with how its packets are recorded, if they are."""
 
     recording: PacketRecording | None = None
+
+
+def captured(source: SourceConfig, overlay: OverlayConfig) -> CapturedSource:
+    """A source as its capture is told of it; raises InputError if its packets cannot be recorded as is asked."""
+    folder = next((sink.partition(":")[2] for sink in overlay.sinks if sink.startswith("record:")), "")
+    recording = None
+    if source.record and not folder:
+        raise InputError("record: of a source is recorded by --sink record:FOLDER/, which is not given")
+    if folder:
+        kind = kind_of(source.source)
+        if not kind.has_packets and not source.record:
+            raise InputError(
+                f"sink record: takes a film or a network camera; {redact(source.source)} is {kind.called}: "
+                "record it with --sink file:OUT.mp4"
+            )
+        segment_s = milliseconds(overlay.segment) / 1000 if overlay.segment else USUAL_SEGMENT_S
+        recording = PacketRecording(
+            folder=folder,
+            segment_s=segment_s,
+            keep_days=overlay.record_days,
+            keep_gb=overlay.record_gb,
+            sound=overlay.record_sound,
+        )
+    return CapturedSource(**asdict(source), recording=recording)
 
 
 class Recording:

@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Sequence
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from capture.decoder import why
+from capture.ffmpeg_error import why
 
 LONGEST_S = 3.0  # for the question
 REMEMBERED_S = 60.0  # a camera that is tried again every two seconds is asked no more often than this

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from capture.decoder import Decoder, why
+from capture.decoder import Decoder
+from capture.ffmpeg_error import why
 from capture.kinds.network import NetworkKind, network_options, opened_decoder
 from capture.packet_copy import PacketCopy
 from capture.patience import Patience

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from capture.bookmark import Bookmark, checksum, decode
-from capture.decoder import Decoder, NoVideo, why
+from capture.decoder import Decoder, NoVideo
+from capture.ffmpeg_error import why
 from capture.kind import Kind
 from capture.origin import is_at, is_corrupt, write_bgr
 from capture.picture import BEGINNING, NotYet, Picture, Place, Room, Source

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from capture.decoder import Decoder, NoVideo, broke_off, why
+from capture.decoder import Decoder, NoVideo
+from capture.ffmpeg_error import broke_off, why
 from capture.kind import Kind
 from capture.origin import is_corrupt, write_bgr
 from capture.patience import Patience
