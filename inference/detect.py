@@ -43,8 +43,8 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
     misses = known_misses(config.detector, config.width_px)
     if misses and search.detector.is_as_measured:
         context.facts["misses"] = misses
-    width = "320 px, of cameras up to 1280 px while there is time," if config.width == "auto" else f"{config.width} px"
-    log.info("%s, in pictures of at most %s width", search.detector.name, width)
+    wider = ", cameras' wider while there is time" if config.width == "auto" else ""
+    log.info("%s, in pictures at most %d px wide%s", search.detector.name, config.width_px, wider)
     frames = faces = 0
     streams: dict[str, StreamDetector] = {}
     with search:

@@ -39,8 +39,10 @@ class Tracks:
             self._write({"ms": ms, "seq": frame.seq, "faces": [face_record(face) for face in frame.faces]})
         self._had_faces = bool(frame.faces)
         self._events = [event for event in self._events if ms < event[0]]
-        named = sorted((face.track or 0, face.prediction.label) for face in frame.faces if face.prediction)
-        seen = [f"#{track} {words(label)}" if track else words(label) for track, label in named]
+        named = sorted(
+            (-1 if one.track is None else one.track, one.prediction.label) for one in frame.faces if one.prediction
+        )
+        seen = [f"#{track} {words(label)}" if track >= 0 else words(label) for track, label in named]
         self._say("\n".join([*seen, *(text for _, text in self._events)]), ms)
 
     def happened(self, event: Event, ms: float) -> None:

@@ -24,7 +24,7 @@ BEGAN_NS = time.monotonic_ns()
 def frame(seq: int, file: str, ms: float, label: str = "", live: bool = True, why: str = "") -> Frame:
     """Picture `seq` of a camera of 25 pictures a second."""
     said = Prediction(label, 0.9, {label: 0.9})
-    faces = (Face(Box(1, 2, 3, 4), said, track=7),) if label else ()
+    faces = (Face(Box(1, 2, 3, 4), said, track=0),) if label else ()
     image = np.zeros((120, 160, 3), np.uint8)
     at = Recorded(file, ms, why)
     return Frame("door", seq, BEGAN_NS + seq * 40_000_000, image, faces, live=live, recorded=at)
@@ -70,15 +70,15 @@ def test_boxes_and_events_are_told_by_the_time_of_the_video(sink, tmp_path):
     assert head == {"video": "a.mp4", "stream": "door", "width": 160, "height": 120}
     assert [line["ms"] for line in rest] == [40.0, 80.0, 80.0, 120.0]
     assert [line.get("seq") for line in rest] == [1, 2, None, 3]
-    assert rest[0]["faces"][0] | {"box": [1, 2, 3, 4], "label": "no_mask", "track": 7} == rest[0]["faces"][0]
+    assert rest[0]["faces"][0] | {"box": [1, 2, 3, 4], "label": "no_mask", "track": 0} == rest[0]["faces"][0]
     assert rest[2]["event"]["text"] == "no mask <now>"
     assert rest[3]["faces"] == []
     assert (tmp_path / "a.vtt").read_text() == (
         "WEBVTT\n\n"
-        "00:00:00.040 --> 00:00:00.120\n#7 no mask\n\n"
+        "00:00:00.040 --> 00:00:00.120\n#0 no mask\n\n"
         "00:00:00.120 --> 00:00:03.200\ndecision: no mask &lt;now&gt;\n\n"
     )
-    assert (tmp_path / "b.vtt").read_text() == "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n#7 mask\n\n"
+    assert (tmp_path / "b.vtt").read_text() == "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n#0 mask\n\n"
 
 
 def test_a_stage_that_begins_again_adds_to_what_is_there(sink, tmp_path):
