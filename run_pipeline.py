@@ -87,11 +87,13 @@ def _check_install() -> None:
     here = Path(__file__).resolve().parent
     for name in ROOMS:
         found = find_spec(name)
-        room = Path(str(found.origin if found else None)).resolve()
-        if room.parent.parent != here:
+        room = Path(found.origin).resolve() if found and found.origin else None
+        if room is None or room.parent.parent != here:
             from configs.command import refuse
 
-            sys.exit(refuse(f"{room} is not maskstream's own: uninstall the package that brought it", 1))
+            missing = f"{name} is missing: install maskstream again (in its folder: pip install -e .)"
+            foreign = f"{room} is not maskstream's own: uninstall the package that brought it"
+            sys.exit(refuse(foreign if room else missing, 1))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,13 @@ import os
 import subprocess
 import sys
 import typing
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
+import run_pipeline
 from configs.imported import imported
 from configs.schema import OverlayConfig, PipelineConfig, SourceConfig
 from pipeline import beside, stages
@@ -84,3 +89,20 @@ def test_a_stage_that_becomes_ready_imports_none_of_our_rooms_any_more():
     )
     lately = modules_after("\n ".join((prepared, *begin)))
     assert {name for name in lately if name.partition(".")[0] in ROOMS} == set()
+
+
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        (None, "recordings is missing: install maskstream again"),
+        ("/opt/recordings/__init__.py", "/opt/recordings/__init__.py is not maskstream's own: uninstall the package"),
+    ],
+)
+def test_a_room_that_is_missing_or_anothers_is_refused_with_what_to_do(origin, said, monkeypatch, capsys):
+    """An editable install from before the room was there finds none; another distribution may have one of its name."""
+    found = {"recordings": ModuleSpec("recordings", None, origin=origin) if origin else None}
+    monkeypatch.setattr(run_pipeline, "find_spec", lambda name: found[name] if name in found else find_spec(name))
+    with pytest.raises(SystemExit) as ended:
+        run_pipeline._check_install()
+    assert ended.value.code == 1
+    assert said in capsys.readouterr().err
