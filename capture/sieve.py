@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+TICK_S = 1.0  # so long a read of a camera passes over pictures before it says that there is none yet
 _EARLY = 0.1  # of an interval: a picture that comes a little before its time is the one that is meant
 
 

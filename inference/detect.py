@@ -45,7 +45,7 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
         context.facts["misses"] = misses
     wider = ", cameras' wider while there is time" if config.width == "auto" else ""
     log.info("%s, in pictures at most %d px wide%s", search.detector.name, config.width_px, wider)
-    frames = faces = 0
+    frames = faces = told_px = 0
     streams: dict[str, StreamDetector] = {}
     with search:
         for batch in batches:
@@ -61,9 +61,10 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
                 frames += 1
                 faces += len(seen.faces)
                 context.counts["searched"] = search.begun
-                if "misses" in context.facts:
-                    context.says["misses"] = known_misses(config.detector, search.width_px)
                 yield from streams[frame.stream].pass_on(seen)
+            if "misses" in context.facts and search.width_px != told_px:
+                told_px = search.width_px
+                context.says["misses"] = known_misses(config.detector, told_px)
             if config.candidates:  # only then frames are held
                 for stream in streams.values():
                     yield from stream.idle()

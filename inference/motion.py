@@ -13,6 +13,7 @@ LOOK_MS = 90.0  # between two looks; one costs 0.3 ms
 OPEN_MS = 2000.0  # after the last motion: time for eight searches, half of them of the mirror image
 LEARNT_S = 60.0  # what stands still for so long belongs to the background; a change of the light does at once
 NOISE_S = 5.0  # how fast the usual difference is learnt
+LONGEST_S = 1.0  # counts of the time between two looks: who is there when a camera comes back is not learnt at once
 FIRST = 10  # pictures of which the background is the plain mean
 
 
@@ -21,7 +22,7 @@ class MotionGate:
 
     The background is a mean over about a minute of the picture in blocks of 8 px; something moves where blocks differ
     from it by more than this camera's noise. Light that changes everywhere alike is taken off before. So whoever comes
-    in opens the gate however slowly he walks, and is background only when he has not moved for a minute.
+    in opens the gate however slowly he walks, and is background only when he has not moved for half a minute or more.
     """
 
     def __init__(self) -> None:
@@ -44,7 +45,8 @@ class MotionGate:
             self._background, self._noise, self._seen = blocks, 0.0, 1
             self._before_ms = self._moved_ms = now_ms
             return True
-        passed_s, self._before_ms = max(0.0, now_ms - self._before_ms) / 1000, now_ms
+        passed_s = min(LONGEST_S, max(0.0, now_ms - self._before_ms) / 1000)
+        self._before_ms = now_ms
         change = blocks - self._background
         light = float(np.median(change))
         difference = np.abs(change - light)

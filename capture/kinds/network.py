@@ -14,7 +14,7 @@ from capture.origin import is_corrupt, write_bgr
 from capture.patience import Patience
 from capture.picture import NotYet, Picture, Place, Room, Source, SourceLost
 from capture.playout import TOLERANCE_S, Playout
-from capture.sieve import Sieve
+from capture.sieve import TICK_S, Sieve
 from configs.address import check_address, written
 from configs.errors import InputError
 from configs.redact import redact
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from capture.http_file import HttpFile, HttpParts
     from capture.packet_copy import PacketCopy
 
-TICK_S = 1.0  # so long a read passes over pictures before it says that there is none yet
 _SCHEMES = ("rtsp", "rtsps", "http", "https", "udp", "rtp", "tcp", "rtmp", "rtmps")  # what PyAV's wheel receives
 
 

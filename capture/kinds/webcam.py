@@ -11,7 +11,7 @@ import numpy as np
 
 from capture.kind import Kind
 from capture.picture import NotYet, Picture, Place, Room, Source, SourceLost
-from capture.sieve import Sieve
+from capture.sieve import TICK_S, Sieve
 from configs.errors import InputError
 from configs.schema import SourceConfig
 
@@ -19,7 +19,6 @@ _LAST = 255  # minor numbers of Video4Linux devices
 _USUAL_FPS = 30.0  # taken where a camera does not tell its rate
 # One that sends so much more than was asked is sieved; one that obeys would lose pictures that tremble.
 _DISOBEYS = 1.2
-_TICK_S = 1.0  # so long a read passes over pictures before it says that there is none yet
 
 
 class WebcamKind(Kind):
@@ -79,7 +78,7 @@ class Webcam(Source):
             self._waiting = False
             if self._sieve.keeps(captured_ns / 1e9):
                 break
-            if captured_ns / 1e9 - began_s > _TICK_S:
+            if captured_ns / 1e9 - began_s > TICK_S:
                 raise NotYet
         height, width = (int(self._camera.get(side)) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
         slot = room(height, width)

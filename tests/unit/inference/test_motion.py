@@ -70,6 +70,10 @@ def test_who_stands_still_keeps_it_open_for_half_a_minute_and_opens_it_again_whe
     assert opened(gate, (noisy(with_face(168)) for _ in range(3)), 340.0)[-1]
 
 
+def test_who_is_there_when_a_camera_comes_back_is_not_taken_for_background(gate):
+    assert all(opened(gate, (noisy(with_face(160)) for _ in range(25 * FPS)), 3600.0))
+
+
 def test_light_that_changes_while_somebody_comes_in_does_not_hide_him(gate):
     lit = [noisy(with_face(160, contrast=number / 2) + number / 2) for number in range(40)]
     assert opened(gate, lit, 10.0)[-1]
