@@ -21,10 +21,9 @@ from configs.plural import counted
 from configs.redact import redact
 from configs.schema import DetectConfig, PipelineConfig, SourceConfig, WebConfig
 from events.deliver import DeliverConfig
-from events.rules import read_rules
 from inference.backends.device import wants_cuda
 from inference.detectors import detector_kind, detectors_in_words
-from overlay.encoders import check_encoder
+from overlay.check_options import check_overlay
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
 from run.launcher import prepared
@@ -40,8 +39,6 @@ from transport.header import HELD_SLOTS
 from transport.stage import Aside, Sources, Stage, Table
 from transport.trace import check_trace
 
-# For two searches, begun 100 ms after one another; below it most pictures would be dropped.
-LEAST_PRIVATE_AGE_MS = 500.0
 LOOK_AHEAD = 8  # frames of files that detect may have at once: 270 ms at 30 frames/s, in which one search is due
 
 
@@ -104,7 +101,7 @@ def run(
     classes: Annotated[
         str | None, typer.Option(help="class names a,b,c in output order, if the model has none")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N, or auto")] = None,
+    device: Annotated[str | None, typer.Option(help="of the classifier: cpu, cuda, cuda:N, or auto")] = None,
     detector: DetectorOption = None,
     detector_model: DetectorModelOption = None,
     realtime: Annotated[bool, typer.Option("--realtime", help="play files at their own rate, newest wins")] = False,
@@ -114,6 +111,9 @@ def run(
     height: Annotated[int | None, typer.Option(help="picture height to ask of a webcam, px")] = None,
     fps: Annotated[
         float | None, typer.Option(help="look at so many pictures a second at most; of snapshots: ask so often")
+    ] = None,
+    decode: Annotated[
+        str | None, typer.Option(help="what decodes films and network cameras: cpu, cuda, qsv; auto if not given")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="keep trying when a camera is not there at the start")] = False,
     every_frame: Annotated[
@@ -166,6 +166,7 @@ def run(
                 width=width,
                 height=height,
                 fps=fps,
+                decode=decode,
                 wait=wait or None,
                 tickets=tickets,
                 max_age_ms=max_age_ms,
@@ -269,18 +270,7 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     sinks = tuple(written(sink) for sink in options.overlay.sinks)
     sinks = tuple(per_stream(sink) if len(sources) > 1 else sink for sink in sinks)
     check_sinks(sinks, [source.source for source in sources])
-    check_encoder(options.overlay.encoder)
-    if options.overlay.privacy != "none" and any(sink.startswith("record:") for sink in sinks):
-        raise InputError("sink record: copies what the camera sends, with all faces in it: not with overlay.privacy")
-    if options.overlay.segment:
-        milliseconds(options.overlay.segment)
-    if options.overlay.privacy != "none" and 0 < options.overlay.max_age_ms < LEAST_PRIVATE_AGE_MS:
-        raise InputError(
-            f"--max-age {options.overlay.max_age_ms:g}ms is too little with overlay.privacy: a picture is shown when "
-            f"it was searched twice, which takes some 300 ms; give {LEAST_PRIVATE_AGE_MS:g}ms or more"
-        )
-    if options.overlay.rules:
-        read_rules(options.overlay.rules)
+    check_overlay(options.overlay, sinks)
     check_trace(options.trace)
     cores = options.run.cores or usable_cores()
     lanes = lanes_for(options.run.lanes, cores, len(sources), may_add="web" in (sinks or default_sinks()))

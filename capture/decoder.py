@@ -14,7 +14,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from capture.bookmark import KeyFrame
-from capture.extent import Extent
+from capture.chip_decoder import chip_decoder
+from capture.extent import Extent, tells_length
 from capture.ffmpeg_error import broke_off, why
 from capture.origin import Origin
 from capture.patience import Patience
@@ -23,7 +24,6 @@ from capture.upright import SQUARE, Turn, turn_of
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream
-    from av.container import InputContainer
 
     from capture.http_file import HttpFile, HttpParts
     from capture.packet_copy import PacketCopy
@@ -43,8 +43,8 @@ class Decoder:
     `fps` is the nominal rate, `damaged` the number of packets that could not be decoded so far, `extent` how much of
     what is promised was read, `tells_length` whether the container knows where it ends. `jumps`: the clock of this
     kind of container begins anew where a recorder does. A live source brings `patience`, and `timeouts_s` to open and
-    to read; `parts` opens what a playlist names, `copy` takes its packets. Raises av.error.FFmpegError, whose text
-    contains the address with its password, or NoVideo.
+    to read; `parts` opens what a playlist names, `copy` takes its packets; `decode` says on which chip, as the option
+    does. Raises av.error.FFmpegError, whose text contains the address with its password, or NoVideo.
     """
 
     def __init__(
@@ -55,12 +55,13 @@ class Decoder:
         patience: Patience | None = None,
         parts: HttpParts | None = None,
         copy: PacketCopy | None = None,
+        decode: str = "cpu",
     ) -> None:
         import av
         from av.format import Flags
 
         av.logging.set_level(None)  # FFmpeg's own lines name the address with its password
-        self._patience, self._copy = patience, copy
+        self._patience, self._copy, self._decode_on = patience, copy, decode
         self._read_timeout_s = timeouts_s[1] if timeouts_s else math.inf
         self._address, self._options, self._timeouts_s = address, options or {}, timeouts_s
         self._container = av.open(address, "r", options=self._options, timeout=timeouts_s, io_open=parts)
@@ -71,7 +72,7 @@ class Decoder:
         self.fps = float(self._track.average_rate or self._track.guessed_rate or USUAL_FPS)
         self.jumps = Flags.ts_discont in Flags(self._container.format.flags)
         self.extent = Extent(self._container, self._track)
-        self.tells_length = _tells_length(self._container, self._track)
+        self.tells_length = tells_length(self._container, self._track)
         self.damaged = 0
 
     def _take_track(self, after: int | None = None) -> None:
@@ -89,6 +90,7 @@ class Decoder:
         self._track.thread_type = "SLICE"  # frame threads hold pictures back
         self._track.codec_context.thread_count = 1
         self._track.codec_context.copy_opaque = True
+        self._chip = chip_decoder(self._decode_on, self._track)
         self._pixel_shape: Fraction = self._track.sample_aspect_ratio or SQUARE
         self._coded_shape: Fraction | None = None  # what the first picture itself said of its pixels
         self._turn: tuple[int, Turn] | None = None  # of the newest picture: its rotation, and all of it
@@ -174,7 +176,7 @@ class Decoder:
 
         packet.opaque = origin = Origin(packet.is_corrupt, packet.pos or 0, packet.dts)
         try:
-            frames = self._track.decode(packet)
+            frames = (self._chip or self._track).decode(packet)
         except av.error.FFmpegError:
             self.damaged += 1
             return []
@@ -190,7 +192,7 @@ class Decoder:
         """
         self.extent.shown(frame.time)
         if self._turn is None or self._turn[0] != frame.rotation:
-            self._turn = frame.rotation, turn_of(frame)
+            self._turn = frame.rotation, (self._chip and self._chip.turn) or turn_of(frame)
         origin = frame.opaque
         if isinstance(origin, Origin):
             origin.turn = self._turn[1]
@@ -199,7 +201,7 @@ class Decoder:
 
     def _pixel_shape_now(self) -> Fraction:
         """Width by height of a pixel: as the container says, until the pictures themselves say something new."""
-        coded = self._track.codec_context.sample_aspect_ratio or SQUARE
+        coded = (self._chip.context if self._chip else self._track.codec_context).sample_aspect_ratio or SQUARE
         if self._coded_shape is None:
             self._coded_shape = coded
         return self._pixel_shape if coded == self._coded_shape else coded
@@ -264,8 +266,15 @@ class Decoder:
                 self._container.seek(offset, stream=track, backward=bool(track), unsupported_byte_offset=not track)
             except av.error.FFmpegError:
                 continue
+            if self._chip:
+                self._chip.flush()
             self._beside, self._shown_to_byte = set(sought.beside), sought.byte
             yield self._frames_of_track()
+
+    @property
+    def decodes(self) -> str:
+        """What does: cpu, cuda or qsv."""
+        return self._chip.name if self._chip else "cpu"
 
     def recorded(self, frame: VideoFrame) -> Recorded | None:
         """Where a picture is in the recording of the packets, if they are recorded."""
@@ -286,9 +295,3 @@ def _is_cover(track: VideoStream) -> bool:
     from av.stream import Disposition
 
     return bool(track.disposition & Disposition.attached_pic)
-
-
-def _tells_length(container: InputContainer, track: VideoStream) -> bool:
-    """Of a fragmented MP4, which may be live, FFmpeg adds up the fragments that it has seen; only its count is 0."""
-    fragmented = container.format.name.startswith("mov") and not track.frames
-    return bool(container.duration and container.duration > 0) and not fragmented

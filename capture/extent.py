@@ -67,3 +67,9 @@ class Extent:
             if self._from_zero:
                 missing.append(self._whole_s - end_s)
         return max(0.0, min(missing, default=0.0))
+
+
+def tells_length(container: InputContainer, track: VideoStream) -> bool:
+    """Of a fragmented MP4, which may be live, FFmpeg adds up the fragments that it has seen; only its count is 0."""
+    fragmented = container.format.name.startswith("mov") and not track.frames
+    return bool(container.duration and container.duration > 0) and not fragmented

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from capture.chips import CHIPS
 from capture.http_client import Broken, HttpClient, Reply, Unspoken
 from capture.http_file import HttpFile, HttpParts
 from capture.kinds.http_film import HttpFilm, PlaylistFilm
@@ -53,6 +54,8 @@ def _check_options(config: SourceConfig, source: Source, recorded: bool) -> None
         reason = f"{'realtime' if config.realtime else 'loop'} is for films; what this URL sends is live"
     elif recorded and isinstance(source, SnapshotCamera | MjpegCamera):
         reason = "it sends single pictures, which sink record: does not take: record it with --sink file:OUT.mp4"
+    elif config.decode in CHIPS and not source.decodes:
+        reason = f"it sends single pictures, which the CPU decodes: without decode: {config.decode}"
     if reason:
         source.close()
         raise InputError(f"{redact(config.source)}: {reason}")

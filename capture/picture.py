@@ -75,6 +75,11 @@ class Source(Protocol):
     live: bool
     fps: float
 
+    @property
+    def decodes(self) -> str:
+        """What decodes its pictures, as the option `decode` names it; empty where FFmpeg does not."""
+        return ""
+
     def read(self, room: Room) -> Picture | None:
         """The next picture, written into the room; None at the end. Raises SourceLost, NotYet or Undecodable."""
 

@@ -38,7 +38,7 @@ class SecondStream(threading.Thread):
         self, config: SourceConfig, copy: PacketCopy, stream: str, delays: Callable[[], Iterator[float]]
     ) -> None:
         super().__init__(name="second", daemon=True)
-        self._config, self._copy, self._stream = replace(config, source=config.record), copy, stream
+        self._config, self._copy, self._stream = replace(config, source=config.record, decode="cpu"), copy, stream
         self._delays, self._stop = delays, threading.Event()
         self.paused = False
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
+from capture.chips import check_decode
 from capture.kind import Kind
 from capture.kinds.demo import DemoKind
 from capture.kinds.film import FilmKind
@@ -73,6 +74,7 @@ def check_source(config: SourceConfig) -> None:
             fitting = " or ".join(each.called for each in KINDS if option in each.options)
             raise InputError(f"{option} is for {fitting}; {redact(config.source)} is {kind.called}")
     kind.check(config)
+    check_decode(config.decode)
     if config.record:
         check_record(config)
 

@@ -49,6 +49,7 @@ def _captured(config: SourceConfig, tickets: Tickets, context: StageContext, rec
     context.facts |= {"source": kind_of(config.source).name, "mode": "latest" if newest_wins else "every"}
     fps = min(source.fps, config.fps or source.fps)
     context.facts |= {"fps": f"{fps:g}"} if fps else {}
+    context.facts |= {"decoder": source.decodes} if source.decodes else {}
     tickets.state("flowing")
     context.ready()
     pictures = _frames(config, source, tickets, context, not newest_wins, recording)

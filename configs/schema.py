@@ -45,6 +45,13 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             "webcam and of a snapshot URL (empty: 1)"
         ),
     ] = None
+    decode: Annotated[
+        Literal["auto", "cpu", "cuda", "qsv"],
+        option(
+            "what decodes a film or a network camera; auto: NVIDIA's NVDEC or Intel's Quick Sync where one really "
+            "opens, else the CPU"
+        ),
+    ] = "auto"
     max_age_ms: Annotated[
         float, option("send fewer frames of a live source before they get older than this, ms; 0: never", ge=0)
     ] = 0.0

@@ -66,6 +66,7 @@ def _stream(streams: Streams, capture: Process) -> StreamStatus:
         ages=ledger.ages.tolist(),
         recorded=ledger.recorded,
         not_recorded=ledger.not_recorded,
+        decoder=capture.facts.get("decoder", ""),
     )
 
 

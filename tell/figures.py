@@ -65,7 +65,7 @@ def run_report(status: Status, lately: Status, ledgers: dict[str, Ledger], refus
     `refused` are sources that could not be used, and why.
     """
     return {
-        "streams": {stream: ledger.as_json() for stream, ledger in ledgers.items()},
+        "streams": {stream: ledger.as_json() | decoder_of(stream, status) for stream, ledger in ledgers.items()},
         "stages": stage_figures(status),
         **status.beside,
         "limited_by": limited_by(status),
@@ -83,6 +83,12 @@ def run_report(status: Status, lately: Status, ledgers: dict[str, Ledger], refus
         "encoder": status.facts.get("encoder"),
         "versions": {"python": sys.version.split()[0]} | versions(),
     }
+
+
+def decoder_of(stream: str, status: Status) -> dict[str, str]:
+    """What decodes a stream that is still there; of the demo and of single pictures nothing."""
+    found = status.streams[stream].decoder if stream in status.streams else ""
+    return {"decoder": found} if found else {}
 
 
 def ages_ms(stream: StreamStatus) -> dict[str, float | None]:

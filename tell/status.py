@@ -11,6 +11,7 @@ class StreamStatus(Struct, frozen=True):
     `source` holds no password. `nominal_fps` is what the source says of itself, 0: nothing. While it is away, `away`
     says why (one line, no password), since when, and when it is tried again (time.monotonic_ns). `ages` is the
     histogram of transport/header.py. `recorded` and `not_recorded` are of the frames that sinks were to record.
+    `decoder` is what decodes it, as the option `decode` names it; empty where FFmpeg does not.
     """
 
     source: str
@@ -34,6 +35,7 @@ class StreamStatus(Struct, frozen=True):
     ages: list[int]
     recorded: int = 0
     not_recorded: int = 0
+    decoder: str = ""
 
 
 class StageStatus(Struct, frozen=True):

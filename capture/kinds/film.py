@@ -43,7 +43,7 @@ class FilmKind(Kind):
 
     name, called, written = "video", "a video file", "a video file"
     modules = ("av",)
-    options = ("realtime", "loop", "fps")
+    options = ("realtime", "loop", "fps", "decode")
     has_packets = True
 
     def fits(self, text: str) -> bool:
@@ -69,7 +69,7 @@ class FilmKind(Kind):
         return sizes[0] if sizes else None
 
     def open(self, config: SourceConfig, place: Place) -> Source:
-        return Film(Path(config.source), config.loop, place, config.fps)
+        return Film(Path(config.source), config.loop, place, config.fps, config.decode)
 
 
 class Film(Source):
@@ -84,9 +84,14 @@ class Film(Source):
     live = False
 
     def __init__(
-        self, path: Path | str, loop: bool = False, place: Place = BEGINNING, fps: float | None = None
+        self,
+        path: Path | str,
+        loop: bool = False,
+        place: Place = BEGINNING,
+        fps: float | None = None,
+        decode: str = "cpu",
     ) -> None:
-        self._path = path
+        self._path, self._decode_on = path, decode
         self._loop = loop
         self._sieve = Sieve(fps)
         self._warned = False
@@ -124,6 +129,10 @@ class Film(Source):
 
     def skipped(self) -> int:
         return self._sieve.taken()
+
+    @property
+    def decodes(self) -> str:
+        return self._decoder.decodes
 
     def close(self) -> None:
         self._decoder.close()
@@ -220,7 +229,8 @@ class Film(Source):
         import av
 
         try:
-            return Decoder(f"file:{self._path}", copy=self._copy)  # `file:`, because a name may hold a colon
+            # `file:`, because a name may hold a colon
+            return Decoder(f"file:{self._path}", copy=self._copy, decode=self._decode_on)
         except av.error.InvalidDataError:
             raise InputError(f"{self._path}: {_no_video_because(Path(self._path))}") from None
         except av.error.FFmpegError as error:

@@ -34,7 +34,7 @@ class NetworkKind(Kind):
 
     name, called, written = "network", "a network camera", "rtsp://..."
     modules = ("av",)
-    options = ("fps", "wait", "open_timeout_s", "read_timeout_s", "rtsp_transport")
+    options = ("fps", "decode", "wait", "open_timeout_s", "read_timeout_s", "rtsp_transport")
     may_come_back = True
     has_packets = True
 
@@ -111,6 +111,10 @@ class NetworkCamera(Source):
     def skipped(self) -> int:
         return self._sieve.taken()
 
+    @property
+    def decodes(self) -> str:
+        return self._decoder.decodes
+
     def close(self) -> None:
         self._decoder.close()
         if self._body:
@@ -141,7 +145,7 @@ def opened_decoder(
     body = parts if isinstance(address, str) else address
     began_s = time.monotonic()
     try:
-        return Decoder(address, options, timeouts_s, patience, parts, copy)
+        return Decoder(address, options, timeouts_s, patience, parts, copy, config.decode)
     except av.error.FFmpegError as error:
         if body:
             reason = body.broke or why(error)

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from capture.chips import refusal
+
 
 @pytest.fixture
 def bad(tmp_path, clip):
@@ -47,6 +49,14 @@ class Evil:
         (["--source", "{ok}", "--tickets", "many"], 2, "tickets"),
         (["--source", "{ok}", "--tickets", "0"], 1, "tickets"),
         (["--source", "{ok}", "--width", "640"], 1, "width"),
+        (["--source", "{ok}", "--decode", "vaapi"], 1, r"decode.*'vaapi': give auto or cpu or cuda or qsv"),
+        (["--source", "demo", "--decode", "cpu"], 1, "decode is for .*; demo is the demo"),
+        pytest.param(
+            ["--source", "{ok}", "--decode", "cuda"],
+            1,
+            "decode cuda: NVIDIA's NVDEC cannot be used here .*: take auto or cpu",
+            marks=pytest.mark.skipif(not refusal("cuda"), reason="NVDEC is there"),
+        ),
         (["--source", "{ok}", "--config", "{bad}/unknown.yaml"], 1, r"unknown\.yaml:2: detect\.widht"),
         (["--source", "{ok}", "--set", "trace.every=-1"], 1, r"trace\.every.*>= 0"),
         (["--source", "{ok}", "--set", "trace.endpoint=ftp://me:s3cret@h/x"], 1, r"trace\.endpoint.*ftp://\*\*\*@h/x"),
