@@ -110,6 +110,12 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         ),
     ] = False
     max_face: Annotated[float, option("largest face, as a share of the picture's height", gt=0, le=1)] = 1.0
+    device: Annotated[
+        str,
+        option(
+            "of maskface and yunet: cpu, cuda, cuda:N, or auto: the best that is really there; haar has the CPU only"
+        ),
+    ] = "cpu"
     threads: Annotated[int, option("pictures searched at once; 0: from the budget of cores", ge=0)] = 0
 
     @property

@@ -5,8 +5,10 @@ from __future__ import annotations
 from configs.errors import InputError
 
 
-def parse_device(device: str) -> int | None:
+def parse_device(device: str, option: str = "--device") -> int | None:
     """Number of the CUDA device asked for by name; None for cpu and auto. Raises InputError for any other name.
+
+    `option` is what users give it by.
 
     >>> [parse_device(name) for name in ("cpu", "auto", "cuda", "cuda:1")]
     [None, None, 0, 1]
@@ -16,12 +18,12 @@ def parse_device(device: str) -> int | None:
         return None
     if kind == "cuda" and (device == "cuda" or number.isdecimal()):
         return int(number or 0)
-    raise InputError(f"--device {device}: known are cpu, cuda, cuda:N and auto")
+    raise InputError(f"{option} {device}: known are cpu, cuda, cuda:N and auto")
 
 
-def wants_cuda(device: str) -> bool:
-    """Whether ONNX Runtime is to try CUDA for `--device`."""
-    return parse_device(device) is not None or (device == "auto" and cuda_built_in())
+def wants_cuda(device: str, option: str = "--device") -> bool:
+    """Whether ONNX Runtime is to try CUDA for a device."""
+    return parse_device(device, option) is not None or (device == "auto" and cuda_built_in())
 
 
 def cuda_built_in() -> bool:

@@ -18,17 +18,19 @@ log = logging.getLogger("classify")
 METADATA_KEY = "maskstream"  # in the metadata of an ONNX file: what it says of itself as JSON
 
 
-def open_session(path: Path, device: str = "cpu", threads: int = 1) -> tuple[onnxruntime.InferenceSession, str]:
+def open_session(
+    path: Path, device: str = "cpu", threads: int = 1, option: str = "--device"
+) -> tuple[onnxruntime.InferenceSession, str]:
     """An ONNX Runtime session and the execution provider that it really uses.
 
     Raises InputError for a file that is no model and for a device that is not there: `device` is cpu, cuda, cuda:N or
-    auto, `threads` those of one forward pass on a CPU.
+    auto, given by `option`; `threads` are those of one forward pass on a CPU.
     """
     import onnxruntime
 
-    cuda_number = parse_device(device)
+    cuda_number = parse_device(device, option)
     if cuda_number is not None and not cuda_built_in():
-        raise InputError(f"--device {device}: {missing_cuda_provider()}; or use --device cpu")
+        raise InputError(f"{option} {device}: {missing_cuda_provider()}; or use {option} cpu")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # it prints pages about what we say in one line
     options.intra_op_num_threads = threads
@@ -36,7 +38,7 @@ def open_session(path: Path, device: str = "cpu", threads: int = 1) -> tuple[onn
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # else it burns the other stages' cores
     providers: list[str | tuple[str, dict[str, int]]] = ["CPUExecutionProvider"]
     # TF32, which ONNX Runtime allows by default, cuts fp32 to 10 bits: who wants that speed exports with --fp16
-    if wants_cuda(device):
+    if wants_cuda(device, option):
         providers.insert(0, ("CUDAExecutionProvider", {"device_id": cuda_number or 0, "use_tf32": 0}))
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
@@ -45,9 +47,9 @@ def open_session(path: Path, device: str = "cpu", threads: int = 1) -> tuple[onn
     used = session.get_providers()[0]
     if cuda_number is not None and used != "CUDAExecutionProvider":
         raise InputError(
-            f"--device {device}: ONNX Runtime could not start CUDA and would run on {used}; "
-            "check the driver and the CUDA libraries, or use --device cpu"
+            f"{option} {device}: ONNX Runtime could not start CUDA and would run on {used}; "
+            f"check the driver and the CUDA libraries, or use {option} cpu"
         )
     if device == "auto":
-        log.info("--device auto: chose %s", used)
+        log.info("%s auto: chose %s", option, used)
     return session, used

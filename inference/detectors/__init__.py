@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from configs.errors import InputError
 from configs.schema import DetectConfig
-from inference.detectors.detector import Detector
+from inference.backends.device import parse_device
+from inference.detectors.detector import DEVICE_OPTION, Detector
 from inference.detectors.maskface import MaskfaceDetector
 from inference.detectors.verified_haar import VerifiedHaarDetector
 from inference.detectors.yunet import YunetDetector
@@ -23,10 +24,14 @@ def open_detector(config: DetectConfig) -> Detector:
 
 
 def detector_kind(config: DetectConfig) -> type[Detector]:
-    """The class of the detector of the options; raises InputError for one that is unknown."""
+    """The class of the detector of the options; raises InputError for one that is unknown, or not for their device."""
     kind = DETECTORS.get(config.detector)
     if kind is None:
         raise InputError(f"detector {config.detector!r} is unknown; known are {', '.join(DETECTORS)}")
+    if parse_device(config.device, DEVICE_OPTION) is not None and not kind.on_cuda:
+        raise InputError(
+            f"{DEVICE_OPTION} {config.device}: {config.detector} runs on the CPU only: take cpu, or --detector maskface"
+        )
     if config.verify:
         return kind
     if kind.unverified is None:
@@ -37,7 +42,13 @@ def detector_kind(config: DetectConfig) -> type[Detector]:
 def open_candidate_detector(config: DetectConfig) -> Detector:
     """What finds places that may be faces: ours that ships, at a low score."""
     return MaskfaceDetector(
-        DetectConfig(detector="maskface", score=CANDIDATE_SCORE, width=config.width_px, max_face=config.max_face)
+        DetectConfig(
+            detector="maskface",
+            score=CANDIDATE_SCORE,
+            width=config.width_px,
+            max_face=config.max_face,
+            device=config.device,
+        )
     )
 
 

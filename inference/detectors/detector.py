@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from configs.schema import USUAL_WIDTH_PX, DetectConfig
 from transport.frame import Box
 
+DEVICE_OPTION = "detect.device"
 CLIPPED_SHARE, MOST_GAIN = 0.01, 2.0  # see `stretched`
 
 
@@ -68,11 +69,13 @@ class Detector(ABC):
 
     Each frames faces in its own way; `mapping` makes the boxes of annotators of that, forehead to chin. They may reach
     outside the picture. `score` is the least of a new face. `about` says in the help what it is; `ships` whether it
-    needs no file of the user's; `unverified` is what `detect.verify: false` leaves of it. Used by one thread at a time.
+    needs no file of the user's; `unverified` is what `detect.verify: false` leaves of it; `on_cuda` whether it may run
+    there. Used by one thread at a time.
     """
 
     about: str
     ships = True
+    on_cuda = False
     unverified: type[Detector] | None = None
     name: str
     mapping: BoxMapping
@@ -104,6 +107,7 @@ class Detector(ABC):
             motion=self.config.motion,
             every=self.config.every,
             candidates=self.config.candidates,
+            device=self.config.device,
             threads=self.config.threads,
         )
         return self.config == measured

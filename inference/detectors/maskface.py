@@ -12,7 +12,7 @@ from configs.errors import InputError
 from configs.schema import DetectConfig
 from inference.backends.onnx_errors import session_errors
 from inference.backends.session import METADATA_KEY, open_session
-from inference.detectors.detector import BoxMapping, Detector, Shrunken, stretched
+from inference.detectors.detector import DEVICE_OPTION, BoxMapping, Detector, Shrunken, stretched
 from inference.detectors.maskface_file import MULTIPLE, PADDING_GREY, DetectorInfo
 from transport.frame import Box
 
@@ -28,6 +28,7 @@ class MaskfaceDetector(Detector):
     """
 
     about = "a network of ours that ships"
+    on_cuda = True
     mapping = MAPPING
     widest_px = 640  # at 960 px it breaks a face of half the picture into three, at 1280 px into six
 
@@ -36,10 +37,10 @@ class MaskfaceDetector(Detector):
         path = Path(config.model) if config.model else SHIPPED_DETECTOR
         if not path.is_file():
             raise InputError(f"{path}: no such model file of a detector; another one: --detector-model FILE")
-        self._session, _ = open_session(path)
+        self._session, provider = open_session(path, config.device, option=DEVICE_OPTION)
         self._info = read_info(path, self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY))
         self.score = self._info.score if config.score is None else config.score
-        self.name = f"{self._info.name} {path.name}"
+        self.name = f"{self._info.name} {path.name}{' on CUDA' if provider.startswith('CUDA') else ''}"
         unfit: tuple[type[Exception], ...] = (ValueError, *session_errors())
         try:
             self._network(np.zeros((MULTIPLE, MULTIPLE, 3), np.uint8))

@@ -9,7 +9,8 @@ import numpy as np
 
 from configs.errors import InputError
 from configs.schema import DetectConfig
-from inference.detectors.detector import BoxMapping, Detector, Shrunken
+from inference.backends.device import parse_device
+from inference.detectors.detector import DEVICE_OPTION, BoxMapping, Detector, Shrunken
 from transport.frame import Box
 
 WHERE = "face_detection_yunet_2023mar.onnx of the OpenCV zoo"
@@ -32,6 +33,7 @@ class YunetDetector(Detector):
 
     about = "OpenCV's network, needs its file"
     ships = False
+    on_cuda = True
     mapping = MAPPING
 
     def __init__(self, config: DetectConfig) -> None:
@@ -41,12 +43,15 @@ class YunetDetector(Detector):
         path = Path(config.model)
         if not path.is_file():
             raise InputError(f"{path}: no such model file of a detector ({WHERE})")
-        self.name = f"yunet {path.name}"
+        backend, target = dnn_device(config.device)
+        self.name = f"yunet {path.name}{' on CUDA' if target else ''}"
         self.score = SCORE if config.score is None else config.score
         level = cv2.utils.logging.getLogLevel()
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it prints what we say in one line
         try:
-            self._network = cv2.FaceDetectorYN.create(str(path), "", (64, 64), self.score, NMS_IOU, MOST_FACES)
+            self._network = cv2.FaceDetectorYN.create(
+                str(path), "", (64, 64), self.score, NMS_IOU, MOST_FACES, backend, target
+            )
             self._network.detect(np.zeros((64, 64, 3), np.uint8))
         except cv2.error as error:
             raise InputError(f"{path}: not a YuNet model that OpenCV can run ({error.err}); get {WHERE}") from error
@@ -64,3 +69,19 @@ class YunetDetector(Detector):
         middles = faces[:, :2] + faces[:, 2:4] / 2
         real = (faces[:, 2:4] >= 1).all(axis=1) & ((middles >= 0) & (middles <= (width, height))).all(axis=1)
         return self.of_allowed_size(faces[real, :4], faces[real, -1], picture)
+
+
+def dnn_device(device: str) -> tuple[int, int]:
+    """What OpenCV calls the backend and the target of a device. Raises InputError for one that it cannot use."""
+    number = parse_device(device, DEVICE_OPTION)
+    there = cv2.dnn.DNN_TARGET_CUDA in cv2.dnn.getAvailableTargets(cv2.dnn.DNN_BACKEND_CUDA)
+    if number is None and not (device == "auto" and there):
+        return cv2.dnn.DNN_BACKEND_DEFAULT, cv2.dnn.DNN_TARGET_CPU
+    if not there:
+        raise InputError(
+            f"{DEVICE_OPTION} {device}: this OpenCV is built without CUDA, as PyPI's wheels are: take cpu, "
+            "or --detector maskface"
+        )
+    if number:  # it chooses the card for a thread, and each search has its own
+        raise InputError(f"{DEVICE_OPTION} {device}: yunet takes the first card: set CUDA_VISIBLE_DEVICES={number}")
+    return cv2.dnn.DNN_BACKEND_CUDA, cv2.dnn.DNN_TARGET_CUDA

@@ -74,6 +74,7 @@ class Evil:
         (["--source", "{ok}", "--detector", "yunet", "--detector-model", "{bad}/text.onnx"], 1, r"text\.onnx"),
         (["--source", "{ok}", "--detector", "maskface", "--detector-model", "{bad}/text.onnx"], 1, r"text\.onnx"),
         (["--source", "{ok}", "--detector", "eyes"], 1, "'eyes' is unknown; known are haar"),
+        (["--source", "{ok}", "--set", "detect.device=cuda"], 1, r"detect\.device cuda: haar runs on the CPU only"),
         (["--source", "{ok}", "--sink", "file:{ok}"], 1, r"ok\.mp4"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
