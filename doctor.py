@@ -12,19 +12,19 @@ import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import av
 import typer
-from msgspec import Struct, to_builtins
+from msgspec import to_builtins
 from msgspec.json import encode
 from msgspec.structs import replace
-from rich.text import Text
 
+from capture.chips import CHIPS, has_node, refusal
 from capture.kinds.webcam import Webcam
 from capture.sources import size_of, tickets_of
-from configs.console import console
 from configs.errors import InputError
+from configs.finding import Finding, show
 from configs.fonts import SCRIPTS, advice, font_for, joins_letters
 from configs.load import load_config
 from configs.plural import counted
@@ -41,18 +41,6 @@ from transport.cores import lanes_for, usable_cores
 NEEDED = ("numpy", "opencv-python", "onnxruntime", "pyzmq", "av", "aiohttp", "pillow")
 TRAINING = ("torch", "torchvision", "onnx", "onnxscript")
 LEAST_DISK_GB = 1.0
-COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
-
-Level = Literal["ok", "warning", "problem"]
-
-
-class Finding(Struct, frozen=True):
-    """What was found about a subject; `remedy` says what to do where it is not ok."""
-
-    level: Level
-    subject: str
-    found: str
-    remedy: str = ""
 
 
 def doctor(
@@ -84,13 +72,6 @@ def doctor(
         typer.echo(encode({"findings": to_builtins(findings)}).decode())
     if any(finding.level == "problem" for finding in findings):
         raise typer.Exit(1)
-
-
-def show(finding: Finding) -> None:
-    """One line at the terminal, two where something is to be done."""
-    line = Text.assemble((f"{finding.level:8}", COLOURS[finding.level]), f"{finding.subject}: {finding.found}")
-    remedy = f"\n        {finding.remedy}" if finding.remedy else ""
-    console(highlight=False, soft_wrap=True).print(line.append(remedy))
 
 
 def examine(options: PipelineConfig) -> Iterator[Finding]:
@@ -182,8 +163,15 @@ def codecs() -> Finding:
     missing = [name for name, mode in wanted if not has_codec(name, mode)]
     if missing:
         return Finding("problem", "codecs", f"missing: {', '.join(missing)}", "pip install --force-reinstall av")
+    refusals = {name: refusal(name) for name in CHIPS}
+    decoder = next((CHIPS[name].name for name, reason in refusals.items() if not reason), "the CPU")
     encoder = ENCODERS[encoders_of("auto")[0]].name
-    return Finding("ok", "codecs", f"reads H.264, HEVC and MJPEG, writes H.264 by {encoder}")
+    found = f"reads H.264, HEVC and MJPEG by {decoder}, writes H.264 by {encoder}"
+    idle = [f"{CHIPS[name].name} ({reason})" for name, reason in refusals.items() if reason and has_node(name)]
+    if decoder == "the CPU" and idle:
+        remedy = "if there is such a chip, install its driver whole; else this is well: the CPU decodes"
+        return Finding("warning", "codecs", f"{found}; cannot be used: {', '.join(idle)}", remedy)
+    return Finding("ok", "codecs", found)
 
 
 def has_codec(name: str, mode: Any) -> bool:

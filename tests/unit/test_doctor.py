@@ -13,9 +13,10 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image
 
+import doctor
 from configs.load import load_config
 from configs.schema import SourceConfig
-from doctor import cameras, classifier, detector, examine, memory, open_files, port
+from doctor import cameras, classifier, codecs, detector, examine, memory, open_files, port
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
@@ -68,6 +69,17 @@ def test_a_model_without_a_card_is_told(tmp_path):
 def test_a_detector_without_its_file_is_a_problem():
     found = detector(load_config(None, (), {"detect": {"detector": "yunet"}}))
     assert (found.level, "--detector-model" in found.found) == ("problem", True)
+
+
+def test_what_decodes_is_told_and_a_driver_that_cannot(monkeypatch):
+    monkeypatch.setattr(doctor, "refusal", lambda name: "no driver")
+    monkeypatch.setattr(doctor, "has_node", lambda name: False)
+    assert (codecs().level, "MJPEG by the CPU, writes" in codecs().found) == ("ok", True)
+    monkeypatch.setattr(doctor, "has_node", lambda name: name == "cuda")
+    assert codecs().level == "warning"
+    assert "cannot be used: NVIDIA's NVDEC (no driver)" in codecs().found
+    monkeypatch.setattr(doctor, "refusal", lambda name: "" if name == "cuda" else "no driver")
+    assert (codecs().level, "by NVIDIA's NVDEC, writes" in codecs().found) == ("ok", True)
 
 
 @pytest.mark.parametrize(("limit", "level"), [("max", "ok"), (str(10**12), "ok"), (str(2 * 10**8), "problem")])

@@ -88,6 +88,23 @@ def test_pyav_decodes_on_the_cpu_and_says_nothing_where_its_decoder_is_none_for_
         open_chip("cuda", "ffv1")
 
 
+@pytest.mark.skipif("qsv" in there, reason="Quick Sync is there")
+def test_why_a_chip_cannot_be_used_is_not_taken_for_a_codec_without_one(monkeypatch):
+    with pytest.raises(NotImplementedError, match="it does not open"):
+        open_chip("qsv", "h264")
+    monkeypatch.setattr(chips, "has_node", lambda name: True)
+    assert refusal.__wrapped__("qsv") == "it does not open"
+
+
+def test_a_chip_that_opens_is_asked_for_a_picture(monkeypatch):
+    """NVDEC opens in a container without the library that decodes, and FFmpeg goes on in software without a word."""
+    monkeypatch.setattr(chips, "has_node", lambda name: True)
+    monkeypatch.setattr(chips, "open_chip", lambda name, codec: av.CodecContext.create(codec, "r"))
+    assert refusal.__wrapped__("cuda").startswith("it opens and decodes no H.264; a container needs NVIDIA_DRIVER")
+    monkeypatch.setattr(chips, "open_chip", lambda name, codec: SoftChip().open(name, codec))
+    assert refusal.__wrapped__("cuda") == ""
+
+
 @pytest.mark.parametrize("name", missing)
 def test_a_chip_that_is_asked_for_and_not_there_is_refused_before_the_source_is_opened(name, clip):
     with pytest.raises(InputError, match=rf"decode {name}: .* cannot be used here \(.+\): take auto or cpu"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs.console import console, visible
-from doctor import Finding, show
+from configs.finding import Finding, show
 from export.gate import Check, Verdict
 from export.report import print_checks
 from tell.progress import Progress, print_ledger
