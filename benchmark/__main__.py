@@ -13,9 +13,11 @@ import numpy as np
 import typer
 
 from benchmark.baseline import check_baseline, read_baseline
+from benchmark.card import require_card
 from benchmark.clip import Clip, face_crops, generate, open_clip
 from benchmark.compared import NetworkFiles, prepare_network
 from benchmark.find_max import find_max as find_most
+from benchmark.gpu import measure_gpu
 from benchmark.link import measure_links
 from benchmark.loops import best_rate
 from benchmark.models import measure_models
@@ -26,6 +28,7 @@ from configs.command import run_command
 from configs.duration import milliseconds
 from configs.errors import InputError
 from configs.plural import counted
+from configs.schema import DetectConfig
 from export.faces import choose, face_files, read_faces
 from inference.networks import require_torch
 
@@ -50,8 +53,13 @@ def benchmark(
         str, typer.Option(help="Network that is compared: a checkpoint .pth, or a backbone by name (random weights).")
     ] = "ResNet",
     find_max: Annotated[bool, typer.Option("--find-max", help="The most streams that this box holds.")] = False,
-    max_age: Annotated[str, typer.Option(help="For --find-max: the age that 95 % of frames must keep.")] = "100ms",
+    max_age: Annotated[
+        str, typer.Option(help="For --find-max and --gpu: the age that 95 % of frames must keep.")
+    ] = "100ms",
     transport: Annotated[bool, typer.Option("--transport", help="A frame's way from process to process.")] = False,
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="What an NVIDIA card does of each stage, beside the CPU; takes some minutes.")
+    ] = False,
     model: Annotated[
         list[Path] | None, typer.Option(help="Time a model file on faces, .onnx or .pth; repeatable to compare.")
     ] = None,
@@ -91,6 +99,7 @@ def benchmark(
       maskstream benchmark
       maskstream benchmark --compare
       maskstream benchmark --find-max --max-age 100ms
+      maskstream benchmark --gpu --json
     """
     options = [word for setting in settings or () for word in ("--set", setting)]
     options += ["--device", device]
@@ -99,7 +108,8 @@ def benchmark(
     report = Report()
     max_age_ms = milliseconds(max_age)
     earlier = read_baseline(baseline) if baseline else None
-    run_it = compare or not (transport or model or find_max)
+    run_it = compare or not (transport or model or find_max or gpu)
+    card = require_card(device) if gpu else None
     if truth and not clip:
         raise InputError("--truth tells the faces of a film: give that by --clip")
     if faces and not model:
@@ -116,7 +126,7 @@ def benchmark(
         if transport:
             say("frames from process to process ...")
             report.links = measure_links()
-        if model or find_max or run_it:
+        if model or find_max or run_it or gpu:
             film = open_clip(clip, truth) if clip else generated(folder, size, fps)
             report.clip = f"{film.path.name}, {film.size[0]}x{film.size[1]}, {film.fps:g} frames/s"
         if compare:  # first: what is no network is refused before minutes of measuring
@@ -130,6 +140,11 @@ def benchmark(
         if find_max:
             report.find_max = find_most(film, folder, options, max_age_ms, say)
             report.real_time = report.find_max.held
+        if card:
+            detectors = [DetectConfig(detector="maskface")]
+            if detector and (detector != "maskface" or detector_model):
+                detectors.append(DetectConfig(detector=detector, model=str(detector_model or "")))
+            report.gpu = measure_gpu(card, folder, film, detectors, options, max_age_ms, say)
         if run_it:
             measure_pipeline(report, film, folder, options, limit, rounds)
         if compare:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from benchmark.find_max import FindMax
+from benchmark.gpu import GpuFigures, gpu_tables
 from benchmark.link import LinkFigures
 from benchmark.models import ModelFigures
 from benchmark.pipeline import FlatOut, RealTime
@@ -21,7 +22,17 @@ from configs.plural import counted
 from transport.cores import usable_cores
 
 Row = tuple[str, str, str]  # what, figure, what it does
-VERSIONS = ("maskstream", "opencv-python", "onnxruntime", "onnxruntime-gpu", "torch", "pyzmq", "av", "numpy")
+VERSIONS = (
+    "maskstream",
+    "opencv-python",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "torch",
+    "tensorrt",
+    "pyzmq",
+    "av",
+    "numpy",
+)
 LOOPS = {
     "decode": "reads the film, one process",
     "original": "one process: Haar 1.3/4 on the full frame, whole picture twice through torch for each face",
@@ -51,6 +62,7 @@ class Report(Struct, kw_only=True):
     find_max: FindMax | None = None
     links: list[LinkFigures] = []
     models: list[ModelFigures] = []
+    gpu: GpuFigures | None = None
 
     def ratios(self) -> dict[str, float]:
         """What can be compared between machines; what was not run is absent."""
@@ -95,6 +107,8 @@ class Report(Struct, kw_only=True):
             out["transport"] = [plain(figures) for figures in self.links]
         if self.models:
             out["models"] = [plain(figures) for figures in self.models]
+        if self.gpu:
+            out["gpu"] = plain(self.gpu)
         return out | {"clip": self.clip, "machine": machine()}
 
     def _pipeline(self) -> dict[str, Any]:
@@ -148,6 +162,8 @@ def tables(report: Report) -> Iterator[tuple[str, list[Row]]]:
         yield "Handing a frame to another process", list(link_rows(report.links))
     if report.models:
         yield "Models", list(model_rows(report.models))
+    if report.gpu:
+        yield from gpu_tables(report.gpu)
 
 
 def pipeline_rows(report: Report) -> Iterator[Row]:

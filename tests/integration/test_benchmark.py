@@ -11,6 +11,7 @@ import pytest
 
 from benchmark.clip import generate
 from benchmark.compared import prepare_network
+from capture.chips import has_node
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from inference.backends import open_backend
@@ -44,6 +45,15 @@ def test_the_pipeline_is_measured_and_scored(tmp_path):
     assert 0 < report["ratios"]["pipeline_to_decode"] < 1
     assert cv2.imread(str(tmp_path / "ages.png")).shape[1] > 800
     assert [path.name for path in tmp_path.iterdir()] == ["ages.png"]
+
+
+@pytest.mark.skipif(has_node("cuda"), reason="there is a driver")
+def test_without_a_card_one_line_says_what_is_missing(tmp_path):
+    done = benchmark(tmp_path, "--gpu", "--json")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("maskstream: error: benchmark --gpu: NVIDIA's driver is not loaded")
+    assert not done.stdout
 
 
 def test_models_are_timed_beside_each_other(tmp_path):
