@@ -124,9 +124,11 @@ def test_what_is_no_picture_is_refused_in_one_line(http_server, capfd, answer, s
     [
         ({"realtime": True}, "realtime is for films"),
         ({"loop": True}, "loop is for films"),
+        ({"decode": "cuda"}, "it sends single pictures, which the CPU decodes: without decode: cuda"),
     ],
 )
-def test_options_that_do_not_fit_what_is_sent_are_refused(http_server, options, said):
+def test_options_that_do_not_fit_what_is_sent_are_refused(http_server, options, said, monkeypatch):
+    monkeypatch.setattr("capture.chips.refusal", lambda name: "")  # as where the chip is there
     part = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + jpeg(1) + b"\r\n"
     with pytest.raises(InputError, match=said):
         opened(http_server(multipart(part)).url, **options)
