@@ -188,7 +188,8 @@ def gpu_tables(figures: GpuFigures) -> Iterator[tuple[str, list[tuple[str, str, 
         yield "Most streams", [(figures.streams_with, "-", figures.streams_why_not)]
         return
     then = f"one more: {most.why}; most CPU in {most.limited_by}" if most.limited_by else "no limit was met"
-    yield "Most streams", [(figures.streams_with, str(most.streams), then)]
+    age = f"worst p95 age {most.held.worst_age_ms:.0f} ms; " if most.held else ""
+    yield "Most streams", [(figures.streams_with, str(most.streams), age + then)]
 
 
 def part_row(part: PartFigures, unit: str) -> tuple[str, str, str]:

@@ -46,6 +46,15 @@ def test_a_gap_in_a_film_is_waited_for_and_pause_removal_and_the_end_are_heard_m
     assert run.report["stages"]["capture"]["restarts"] == 0
 
 
+def test_the_run_says_what_decoded_a_film_and_nothing_of_what_ffmpeg_does_not_decode(maskstream, clip):
+    run = maskstream("--source", clip("film.mp4", count=8), "--decode", "cpu", "--sink", "null", "--json")
+    assert run.wait(60) == 0, run.stderr
+    assert run.report["streams"]["film"]["decoder"] == "cpu"
+    run = maskstream("--source", "demo", "--sink", "null", "--json", "--fps", "1")
+    assert run.wait(60) == 0, run.stderr
+    assert "decoder" not in run.report["streams"]["demo"]
+
+
 def test_damaged_pictures_are_shown_counted_and_told_once(maskstream, clip):
     path, port = clip("lossy.ts", count=90, g="30", size=(640, 480), crf="1"), _free_port()
     data = path.read_bytes()

@@ -10,6 +10,7 @@ from capture import chip_decoder, chips
 from capture.chips import CHIPS, check_decode, has_node, open_chip, refusal
 from capture.decoder import Decoder
 from capture.kinds.film import Film
+from capture.patience import Patience
 from capture.picture import Place
 from capture.sources import check_source, open_source
 from configs.errors import InputError
@@ -165,6 +166,18 @@ def test_where_a_chip_fails_no_picture_is_lost_and_none_comes_twice(fails_at, cl
     assert [record.message for record in caplog.records] == [
         "NVIDIA's NVDEC: Generic error in an external library; the CPU decodes instead"
     ]
+
+
+@pytest.mark.parametrize("fails_at", [None, 14])
+def test_a_live_stream_loses_no_picture_either(fails_at, clip, use_chip):
+    path = clip("a.ts", count=30, preset="medium", bf="2", g="10")
+    use_chip(SoftChip(fails_at))
+    decoder = Decoder(str(path), patience=Patience(5.0), decode="auto")
+    times = [frame.pts for frame in decoder.frames()]
+    assert len(times) == len(set(times)) == 30
+    assert times == sorted(times)
+    assert decoder.decodes == ("cpu" if fails_at else "cuda")
+    decoder.close()
 
 
 @pytest.mark.parametrize("count", [20, 100])
