@@ -31,6 +31,7 @@ from overlay.stage import overlay
 from pipeline import DetectorModelOption, DetectorOption, detecting, run_to_ledger
 from transport.cores import usable_cores
 from transport.frame import Box, Face, Frame
+from transport.pixels import Pixels
 from transport.stage import StageContext
 
 log = logging.getLogger("classify")
@@ -162,13 +163,12 @@ def read_frames(files: Iterable[tuple[str, Path]], broken: dict[str, str]) -> It
             broken[name] = error.reason
             continue
         image.setflags(write=False)
-        yield Frame(STREAM, seq, time.monotonic_ns(), image, name=name)
+        yield Frame(STREAM, seq, time.monotonic_ns(), Pixels(image), name=name)
 
 
 def take_whole(batch: list[Frame]) -> list[Frame]:
     """Each picture as one face: its crop is the whole picture."""
-    sizes = [frame.image.shape[:2] for frame in batch]
-    boxes = [Box(0, 0, width, height) for height, width in sizes]
+    boxes = [Box(0, 0, frame.width, frame.height) for frame in batch]
     return [replace(frame, faces=(Face(box),)) for frame, box in zip(batch, boxes, strict=True)]
 
 

@@ -52,5 +52,5 @@ def decode(data: bytes) -> Bookmark:
 
 
 def checksum(image: np.ndarray) -> int:
-    """Of a picture, (H, W, 3) uint8 without gaps. 1920x1080: 3 ms, on two shared cores, 26 November 2026."""
+    """Of pixels, uint8 without gaps. 1920x1080 in BGR: 3 ms, on two shared cores, 26 November 2026."""
     return zlib.crc32(image)  # type: ignore[arg-type]

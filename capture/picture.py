@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from transport.pixels import Pixels
+
 if TYPE_CHECKING:
     from capture.packet_copy import PacketCopy
     from transport.frame import Recorded
 
-Room = Callable[[int, int], np.ndarray]
-"""(height, width) -> (height, width, 3) uint8 to be filled: a slot of shared memory. Asked again, it gives the same."""
+Room = Callable[..., np.ndarray]
+"""(height, width) -> (height, width, 3) uint8 to be filled: a slot of shared memory. Asked again, it gives the same.
+
+(height, width, colours) is asked by sources that give planes: an array for these (transport/pixels.py).
+"""
 
 
 class Picture(NamedTuple):
-    """`image` is (H, W, 3) uint8 BGR, the array that the room gave.
+    """`image` is (H, W, 3) uint8 BGR, the array that the room gave; or the planes in it, if the source gives these.
 
     `captured_ns` is when the picture was taken, or is due, by `time.monotonic_ns()`. Where that lies ahead, the capture
     stage holds the picture back until then, and hears meanwhile that the run stops.
@@ -24,7 +29,7 @@ class Picture(NamedTuple):
     all before it; empty where it says nothing. `recorded` is where it is in the recording of the source's packets.
     """
 
-    image: np.ndarray
+    image: np.ndarray | Pixels
     captured_ns: int
     media_ms: float | None = None
     name: str = ""
@@ -70,10 +75,12 @@ class Source(Protocol):
 
     `live`: the newest picture is the one that matters; otherwise every picture counts.
     `fps`: the nominal rate in pictures/s; 0 where there is none, as in a folder of images.
+    `planes`: pictures may be given as the decoder's planes; who sets that reads them as Pixels.
     """
 
     live: bool
     fps: float
+    planes: bool = False
 
     @property
     def decodes(self) -> str:

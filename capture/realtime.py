@@ -22,6 +22,15 @@ class Realtime(Source):
         self._began_ns: int | None = None
         self.fps = film.fps
 
+    @property
+    def planes(self) -> bool:  # type: ignore[override]
+        """Whether pictures may be given as planes: as of the film."""
+        return self._film.planes
+
+    @planes.setter
+    def planes(self, wanted: bool) -> None:
+        self._film.planes = wanted
+
     def read(self, room: Room) -> Picture | None:
         """The next picture, which is captured when it is due: the stage waits for that. None at the end."""
         picture = self._film.read(room)

@@ -6,13 +6,13 @@ import time
 from collections.abc import Sequence
 
 import cv2
-import numpy as np
 
 from events.decisions import Decision, Decisions
 from events.event import Event, Ids, unix_s, utc
 from events.rule_checker import RuleChecker
 from events.rules import Rule
 from transport.frame import Box, Face, Frame
+from transport.pixels import Pixels
 
 PICTURE_PX = 160  # side of a face's picture
 MARGIN = 0.35  # of the box, on each side: a mask is judged with the head around it
@@ -28,15 +28,15 @@ class EventDetector:
         self._decisions: dict[str, Decisions] = {}
         self._ids = Ids()
 
-    def see(self, frame: Frame, picture: np.ndarray) -> list[tuple[Event, bytes]]:
-        """What happened with this frame. `picture` is what may be shown of it: faces are hidden where they must be."""
+    def see(self, frame: Frame) -> list[tuple[Event, bytes]]:
+        """What happened with this frame, as it may be shown: faces are hidden where they must be."""
         events = []
         for decision in self._decisions.setdefault(frame.stream, Decisions()).see(frame, time_ms(frame)):
-            events.append((self._decided(frame, decision), face_picture(picture, decision.face.box)))
+            events.append((self._decided(frame, decision), face_picture(frame.pixels, decision.face.box)))
         for rule, checker in self._checkers_of(frame.stream):
             for met in checker.see(frame, time_ms(frame)):
                 event = self._event(frame, rule.name, met.text, met.face, met.held_s)
-                events.append((event, face_picture(picture, met.face.box) if met.face else b""))
+                events.append((event, face_picture(frame.pixels, met.face.box) if met.face else b""))
         return events
 
     def told(self, stream: str, rule: str, text: str) -> Event:
@@ -94,14 +94,15 @@ def time_ms(frame: Frame) -> float:
     return frame.captured_ns / 1e6 if frame.live or frame.media_ms is None else frame.media_ms
 
 
-def face_picture(picture: np.ndarray, box: Box) -> bytes:
-    """A face of the picture (H, W, 3) uint8 BGR with some of what is around it, as JPEG; empty if it is outside."""
+def face_picture(pixels: Pixels, box: Box) -> bytes:
+    """A face of the picture with some of what is around it, as JPEG; empty if it is outside."""
     side = max(box.width, box.height) * (1 + 2 * MARGIN)
     left, top = box.x + (box.width - side) / 2, box.y + (box.height - side) / 2
     x0, y0 = max(0, round(left)), max(0, round(top))
-    crop = picture[y0 : max(y0, round(top + side)), x0 : max(x0, round(left + side))]
-    if 0 in crop.shape:
+    x1, y1 = min(pixels.width, round(left + side)), min(pixels.height, round(top + side))
+    if x1 <= x0 or y1 <= y0:
         return b""
+    crop = pixels.crop(x0, y0, x1, y1)
     scale = min(1.0, PICTURE_PX / max(crop.shape[:2]))
     size = max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale))
     small = cv2.resize(crop, size, interpolation=cv2.INTER_AREA) if scale < 1 else crop

@@ -56,7 +56,7 @@ class RuleChecker:
 
     def _take_in(self, frame: Frame, now_ms: float) -> list[Met]:
         """Remember who is there; who crossed the line with this frame."""
-        height, width = frame.image.shape[:2]
+        height, width = frame.height, frame.width
         crossed = []
         for face in frame.faces:
             if face.track is None:

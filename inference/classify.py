@@ -18,9 +18,10 @@ from configs.schema import ClassifyConfig
 from inference.backends import model_file, open_backend
 from inference.backends.backend import Backend
 from inference.person import PersonState, Request
-from inference.preprocess import crop_face, prepare
+from inference.preprocess import crop_box, prepare
 from transport.cores import give_way
 from transport.frame import Face, Frame, Prediction
+from transport.pixels import Pixels
 from transport.stage import Batches, StageContext
 
 log = logging.getLogger("classify")
@@ -56,18 +57,26 @@ def classify(config: ClassifyConfig, batches: Batches, context: StageContext) ->
 
 @dataclass(slots=True, eq=False)
 class Sighting:
-    """One face of one frame: whose it is, its crop, when its picture was taken, ms; in the end its prediction.
+    """One face of one frame: whose it is, in which pixels, when its picture was taken, ms; in the end its prediction.
 
     `waits`: the frame waits for the answer about it, as frames of files do; `usable`: its picture is not damaged.
     """
 
     face: Face
     person: PersonState
-    crop: np.ndarray
+    pixels: Pixels
     at_ms: float
     waits: bool
     usable: bool
     prediction: Prediction | None = None
+    _crop: np.ndarray | None = None
+
+    def crop(self, margin: float) -> np.ndarray:
+        """The crop of the face, (H, W, 3) uint8 BGR; made when it is asked for: most frames' are not."""
+        if self._crop is None:
+            box, pixels = self.face.box, self.pixels
+            self._crop = pixels.crop(*crop_box(box, pixels.width, pixels.height, margin))
+        return self._crop
 
 
 class PersonStates:
@@ -112,8 +121,8 @@ class PersonStates:
         for face in frame.faces:
             followed = face.track is not None
             person = known.get(face.track, PersonState()) if face.track is not None else PersonState()
-            crop = crop_face(frame.image, face.box, self._backend.preprocessing.margin)
-            sightings.append(Sighting(face, person, crop, at_ms, not (frame.live and followed), not frame.corrupt))
+            waits = not (frame.live and followed)
+            sightings.append(Sighting(face, person, frame.pixels, at_ms, waits, not frame.corrupt))
         self._followed[frame.stream] = {one.face.track: one.person for one in sightings if one.face.track is not None}
         return sightings
 
@@ -137,20 +146,25 @@ class PersonStates:
             if sighting.waits and sighting.usable:
                 if person.depends_on_answers(sighting.at_ms, self._config.refresh_ms):
                     return
-                due = person.due(sighting.at_ms, self._config.refresh_ms, sighting.crop)
-            yield left.popleft(), person.submit(sighting.crop, sighting.at_ms) if due else None
+                due = self._due(sighting)
+            yield left.popleft(), person.submit(self._crop(sighting), sighting.at_ms) if due else None
+
+    def _crop(self, sighting: Sighting) -> np.ndarray:
+        return sighting.crop(self._backend.preprocessing.margin)
+
+    def _due(self, sighting: Sighting) -> bool:
+        return sighting.person.due(sighting.at_ms, self._config.refresh_ms, lambda: self._crop(sighting))
 
     def _request_beside(self, live: Sequence[Sighting]) -> None:
         """Have crops that are due classified in the thread; they are copied, their slot may be another frame's by then.
 
         Of a person who is in several frames it is the newest crop.
         """
-        refresh_ms = self._config.refresh_ms
-        due = {one.person: one for one in live if one.usable and one.person.due(one.at_ms, refresh_ms, one.crop)}
+        due = {one.person: one for one in live if one.usable and self._due(one)}
         if not due or self._under_way is not None:
             return
         first = sorted(due.values(), key=lambda one: one.person.urgency)[: self._most_beside]
-        requests = [one.person.submit(one.crop, one.at_ms) for one in first]
+        requests = [one.person.submit(self._crop(one), one.at_ms) for one in first]
         self._under_way = requests, self._beside.submit(self._answers, [request.crop.copy() for request in requests])
 
     def _answers(self, crops: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -46,10 +46,11 @@ class PersonState:
         self._weight = 0.0
         self._probabilities: np.ndarray | None = None
 
-    def due(self, now_ms: float, refresh_ms: float, crop: np.ndarray) -> bool:
-        """Whether to ask about this crop (H, W, 3) uint8: a new face at once, an unsettled one soon.
+    def due(self, now_ms: float, refresh_ms: float, crop: Callable[[], np.ndarray]) -> bool:
+        """Whether to ask about this crop (H, W, 3) uint8, which is made if it is needed.
 
-        A settled one every `refresh_ms`, and soon when it no longer looks as it did.
+        A new face at once, an unsettled one soon. A settled one every `refresh_ms`, and soon when it no longer looks as
+        it did.
         """
         if self.asked_ms is None:
             return True
@@ -59,7 +60,7 @@ class PersonState:
         if not settled or since_ms < UNSETTLED_MS or now_ms - self._looked_ms < LOOK_EVERY_MS:
             return False
         self._looked_ms = now_ms
-        return self._looks_otherwise(look_of(crop))
+        return self._looks_otherwise(look_of(crop()))
 
     def depends_on_answers(self, now_ms: float, refresh_ms: float) -> bool:
         """Whether answers that are still to come decide if a crop of that time is due: they may settle the person.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from configs.schema import DetectConfig
 from inference.detectors import open_candidate_detector, open_detector
-from inference.detectors.detector import Detection, Shrunken, scaled, shrink
+from inference.detectors.detector import Detection, Shrunken, scaled, shrink_pixels
 from inference.track import same_face
 from inference.widths import Widths
 from transport.cores import give_way
@@ -92,7 +92,7 @@ class Search:
 
     def shrunken(self, frame: Frame) -> tuple[int, Shrunken]:
         """The frame's number, and its picture as it is searched and followed in."""
-        return frame.seq, shrink(frame.image, self._config.width_px)
+        return frame.seq, shrink_pixels(frame.pixels, self._config.width_px)
 
     def wide(self, frame: Frame) -> Shrunken | None:
         """A camera's picture as wide as there is time to search it; None: as it is followed in."""
@@ -101,9 +101,9 @@ class Search:
         now_s = time.monotonic()
         self._wide_s = {name: at_s for name, at_s in self._wide_s.items() if now_s - at_s < RECENT_S}
         self._wide_s[frame.stream] = now_s
-        widest_px = min(frame.image.shape[1], self.detector.widest_px)
+        widest_px = min(frame.width, self.detector.widest_px)
         self.width_px = self._widths.choose(len(self._wide_s), widest_px)
-        return shrink(frame.image, self.width_px) if self.width_px > self._config.width_px else None
+        return shrink_pixels(frame.pixels, self.width_px) if self.width_px > self._config.width_px else None
 
     def _run(self, look: Look, mirrored: bool, wide: Shrunken | None) -> Answer:
         began_s, (seq, picture), own = time.monotonic(), look(), self._own

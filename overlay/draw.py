@@ -1,6 +1,6 @@
 """Draws what is known about a frame: boxes and labels, the corner text, and the picture of an absent camera.
 
-Colours are BGR. Nothing here changes the picture it is given.
+Colours are BGR. Nothing but `draw` changes the picture it is given.
 """
 
 from __future__ import annotations
@@ -54,7 +54,11 @@ def annotate(picture: np.ndarray, faces: tuple[Face, ...], corner: str = "") -> 
     >>> picture[70, 40].tolist() == list(GREY)
     True
     """
-    drawn = picture.copy()
+    return draw(picture.copy(), faces, corner)
+
+
+def draw(drawn: np.ndarray, faces: tuple[Face, ...], corner: str = "") -> np.ndarray:
+    """The same, on the picture that is given."""
     captions = [caption(face.prediction) for face in faces]
     outlines = [_draw_box(drawn, face.box, colour) for face, (_, colour) in zip(faces, captions, strict=True)]
     written: list[Rectangle] = []

@@ -14,6 +14,7 @@ import numpy as np
 
 from events.event_detector import time_ms
 from transport.frame import Box, Frame
+from transport.pixels import Pixels
 
 MARGIN = 0.3  # of the box, on each side: hair and ears tell who it is, too
 KEPT_MS = 1000.0  # a face that is no longer found is hidden for so long where it was last
@@ -36,12 +37,12 @@ class PrivacyMask:
         }
         seen = {track: last for track, last in seen.items() if 0 <= now_ms - last[0] <= KEPT_MS}
         self._seen[frame.stream] = seen
-        image = frame.image.copy()
+        image = frame.pixels.copy()
         hide(
             image, [*(face.box for face in faces if face.track is None), *(box for _, box in seen.values())], self._kind
         )
         image.setflags(write=False)
-        return replace(frame, image=image, slot=None)
+        return replace(frame, pixels=Pixels(image), slot=None)
 
     def forget(self, stream: str) -> None:
         """The stream has ended: a later one of its name has other faces."""

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 
+import numpy as np
+
 from configs.plural import counted
 from configs.redact import redact
 from configs.schema import OverlayConfig
@@ -15,7 +17,7 @@ from events.event import Event
 from events.event_detector import EventDetector
 from events.rules import Rule, read_rules
 from overlay.away import AwayMonitor
-from overlay.draw import annotate, corner_text
+from overlay.draw import corner_text, draw
 from overlay.frame_rate import FrameRate
 from overlay.privacy import PrivacyMask
 from overlay.sinks import default_sinks, make_sinks
@@ -25,6 +27,8 @@ from transport.frame import Ended, Frame
 from transport.stage import Batches, StageContext
 
 log = logging.getLogger("overlay")
+
+_NOTHING = np.empty((0, 0, 3), np.uint8)
 
 
 def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> Iterator[Ended]:
@@ -95,13 +99,13 @@ class Show:
         fps = self._rates.setdefault(frame.stream, FrameRate()).count(time.monotonic())
         corner = corner_text(frame.stream, fps, age_ms) if self._corner else ""
         drawn = any(sink.wants_pixels for sink in self._sinks)
-        picture = annotate(frame.image, frame.faces, corner) if drawn else frame.image
+        picture = draw(frame.pixels.copy(), frame.faces, corner) if drawn else _NOTHING
         picture.setflags(write=False)  # sinks share it, in threads of their own, too
         self.outages.saw(frame.stream, frame.live)
         for sink in self._sinks:
             if sink.wants_frames:
                 self.outages.attempt(sink, frame.stream, partial(sink.show, frame, picture, age_ms))
-        for event, face in self._detector.see(frame, frame.image) if self._detector and not frame.corrupt else ():
+        for event, face in self._detector.see(frame) if self._detector and not frame.corrupt else ():
             self._happened(event, face)
 
     def is_ending(self, stream: str) -> bool:

@@ -69,7 +69,10 @@ def run_bytes(lanes: int) -> float:
 
 
 def stream_bytes(slots: int, size: tuple[int, int] | None) -> float:
-    """Memory that a stream takes: its capture, and as many pictures of that width and height, px; None: 1080p."""
+    """Memory that a stream takes: its capture, and as many pictures of that width and height, px; None: 1080p.
+
+    In BGR: the planes that most films and network cameras have take half of that.
+    """
     width, height = size or USUAL_SIZE
     return CAPTURE_BYTES + slots * width * height * 3
 

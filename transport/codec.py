@@ -7,10 +7,10 @@ same header lies beside them. Whatever arrives is checked here (version, types, 
 from __future__ import annotations
 
 import msgspec
-import numpy as np
 from msgspec import Struct
 
 from transport.frame import Face, Frame, Recorded
+from transport.pixels import Colours, Pixels
 
 VERSION = b"\x07"
 MAX_SIDE_PX = 1 << 16
@@ -40,14 +40,15 @@ class FrameHeader(Struct, frozen=True, tag="frame"):
     candidates: tuple[Face, ...]
     recorded: Recorded | None
     slot: int
+    colours: Colours | None  # of planes; None: its pixels are BGR
 
-    def with_pixels(self, image: np.ndarray) -> Frame:
+    def with_pixels(self, pixels: Pixels) -> Frame:
         """The frame, with its picture."""
         return Frame(
             stream=self.stream,
             seq=self.seq,
             captured_ns=self.captured_ns,
-            image=image,
+            pixels=pixels,
             faces=self.faces,
             media_ms=self.media_ms,
             name=self.name,
@@ -142,14 +143,13 @@ def encode(message: Message) -> bytes:
 def encode_frame(frame: Frame, segment: int) -> bytes:
     """The header of a frame that lies in a slot of a segment, as bytes."""
     assert frame.slot is not None, f"{frame} is in no slot"
-    height, width = frame.image.shape[:2]
     header = FrameHeader(
         stream=frame.stream,
         segment=segment,
         seq=frame.seq,
         captured_ns=frame.captured_ns,
-        height=height,
-        width=width,
+        height=frame.height,
+        width=frame.width,
         faces=frame.faces,
         media_ms=frame.media_ms,
         name=frame.name,
@@ -158,6 +158,7 @@ def encode_frame(frame: Frame, segment: int) -> bytes:
         candidates=frame.candidates,
         recorded=frame.recorded,
         slot=frame.slot,
+        colours=frame.pixels.colours,
     )
     return VERSION + _encoder.encode(header)
 
@@ -174,6 +175,8 @@ def decode(data: bytes | memoryview) -> Message:
         0 < message.height < MAX_SIDE_PX and 0 < message.width < MAX_SIDE_PX and message.seq >= 0 and message.slot >= 0
     ):
         raise WireError(f"frame of {message.width}x{message.height} px with seq {message.seq} in slot {message.slot}")
+    if isinstance(message, FrameHeader) and message.colours and not message.colours.fit(message.height, message.width):
+        raise WireError(f"planes of {message.width}x{message.height} px, {message.colours}")
     return message
 
 

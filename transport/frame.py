@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from msgspec import Struct
 
+from transport.pixels import Pixels
+
 UNSURE = "unsure"  # the label of a followed face of which no class is likely enough
 
 
@@ -72,7 +74,7 @@ class Recorded(Struct, frozen=True, array_like=True):
 class Frame:
     """One captured picture and what the stages have attached to it.
 
-    `image` is (H, W, 3) uint8, BGR as OpenCV reads it, and read-only: draw on a copy.
+    `pixels` are the picture as it was captured; an array (H, W, 3) uint8 BGR is taken, too.
     `captured_ns` is `time.monotonic_ns()` at the moment the picture left the source.
     `media_ms` is the position in a video file, None for cameras and pictures.
     `name` is the file name of a picture from a folder, else empty.
@@ -89,7 +91,7 @@ class Frame:
     stream: str
     seq: int
     captured_ns: int
-    image: np.ndarray
+    pixels: Pixels
     faces: tuple[Face, ...] = ()
     media_ms: float | None = None
     name: str = ""
@@ -100,13 +102,25 @@ class Frame:
     slot: int | None = None
 
     def __post_init__(self) -> None:
-        image = self.image
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-            raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
+        if isinstance(self.pixels, np.ndarray):
+            object.__setattr__(self, "pixels", Pixels(self.pixels))
+
+    @property
+    def image(self) -> np.ndarray:
+        """The picture, (H, W, 3) uint8, BGR as OpenCV reads it, and read-only: draw on a copy (`pixels.copy`)."""
+        return self.pixels.bgr
+
+    @property
+    def width(self) -> int:
+        """Of the picture, px."""
+        return self.pixels.width
+
+    @property
+    def height(self) -> int:
+        return self.pixels.height
 
     def __repr__(self) -> str:
-        height, width = self.image.shape[:2]
-        return f"Frame({self.stream} #{self.seq}, {width}x{height}, {len(self.faces)} faces)"
+        return f"Frame({self.stream} #{self.seq}, {self.width}x{self.height}, {len(self.faces)} faces)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ those of recordings; a slot is written by whoever its word names (transport/slot
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import secrets
@@ -19,6 +20,7 @@ import numpy as np
 
 from transport import bookmark
 from transport import header as at
+from transport.pixels import Colours, Pixels, bytes_of, shape_of
 from transport.slot import Numbers
 
 NOTE_BYTES = 128 << 10  # what can be known of a frame: about a thousand faces. Takes memory only when it is written
@@ -91,7 +93,7 @@ class Pool:
         self.notes = memory[_notes_at(slots) :]
         self._numbers = numbers
         self._data: mmap.mmap | None = None
-        self._views: dict[tuple[int, int, int], np.ndarray] = {}
+        self._views: dict[tuple[int, int, int, bool], np.ndarray] = {}
 
     @property
     def slot_bytes(self) -> int:
@@ -147,27 +149,32 @@ class Pool:
         os.ftruncate(self._fd, self._data_at + slot_bytes * self.count)
         self.head[at.SLOT_BYTES] = slot_bytes
 
-    def pixels(self, slot: int, height: int, width: int) -> np.ndarray:
-        """The (height, width, 3) uint8 picture in a slot, writable; raises ValueError if it does not fit."""
-        slot_bytes, size = self.slot_bytes, height * width * 3
-        if not 0 <= slot < self.count or size > slot_bytes:
+    def room(self, slot: int, height: int, width: int, colours: Colours | None = None) -> np.ndarray:
+        """The uint8 array of a picture in a slot, writable: (height, width, 3), or planes if they have colours.
+
+        Raises ValueError if it does not fit.
+        """
+        slot_bytes, shape = self.slot_bytes, shape_of(height, width, colours)
+        if not 0 <= slot < self.count or bytes_of(height, width, colours) > slot_bytes:
             raise ValueError(f"no room for {width}x{height} px in slot {slot} of {self.count} x {slot_bytes} bytes")
         end = slot_bytes * self.count
         if self._data is None or len(self._data) < end:
             self._data = mmap.mmap(self._fd, end, offset=self._data_at)
             self._views.clear()
-        return np.frombuffer(self._data, np.uint8, count=size, offset=slot * slot_bytes).reshape(height, width, 3)
+        size = math.prod(shape)
+        return np.frombuffer(self._data, np.uint8, count=size, offset=slot * slot_bytes).reshape(shape)
 
-    def picture(self, slot: int, height: int, width: int) -> np.ndarray:
+    def picture(self, slot: int, height: int, width: int, colours: Colours | None = None) -> Pixels:
         """The same, read-only: for those who may not change it."""
-        view = self._views.get((slot, height, width))
+        key = (slot, height, width, colours is None)
+        view = self._views.get(key)
         if view is None or len(self._data or ()) < self.slot_bytes * self.count:
             if len(self._views) > 4 * self.count:  # a folder of pictures, each of its own size
                 self._views.clear()
-            view = self.pixels(slot, height, width)
+            view = self.room(slot, height, width, colours)
             view.setflags(write=False)
-            self._views[slot, height, width] = view
-        return view
+            self._views[key] = view
+        return Pixels(view, colours, height)
 
     def close(self) -> None:
         """Let go of the memory. The arrays handed out keep their own hold on it."""

@@ -191,7 +191,7 @@ class Post:
             return None
         if header is None:
             header = station.known(slot)
-        frame = header.with_pixels(station.pool.picture(slot, header.height, header.width))
+        frame = header.with_pixels(station.pool.picture(slot, header.height, header.width, header.colours))
         if station.tries(slot) > MAX_TRIES:
             log.warning("%s #%d is lost: %d lives died with it", frame.stream, frame.seq, MAX_TRIES)
             self._end(station, frame, LOST, self._clock_ns() - frame.captured_ns)

@@ -17,6 +17,7 @@ from transport import header as at
 from transport.codec import Message, Pause, encode_frame
 from transport.frame import Frame, Recorded
 from transport.journal import STOPPED, count_home, count_skipped, recover_captured
+from transport.pixels import Colours, Pixels, bytes_of
 from transport.pool import Pool
 from transport.slot import DONE, FILLING, FIRST, FREE, NEWEST, place_of, publish, word
 from transport.trace import Trace
@@ -112,12 +113,12 @@ class Tickets:
         """Say how the source is: opening, flowing, away, ended, failed, paused."""
         self._pool.set_state(name)
 
-    def room(self, height: int, width: int) -> np.ndarray:
-        """A free slot to write a picture into, (height, width, 3) uint8. Called again, it gives the same slot.
+    def room(self, height: int, width: int, colours: Colours | None = None) -> np.ndarray:
+        """A free slot to write a picture into, as Pool.room gives it. Called again, it gives the same slot.
 
         A picture larger than the slots waits until all frames are back, then the slots grow. Raises Stopping.
         """
-        pool, nbytes = self._pool, height * width * 3
+        pool, nbytes = self._pool, bytes_of(height, width, colours)
         if nbytes > pool.slot_bytes:
             self.wait(lambda: not (self._pending or self.in_flight))
             pool.grow(nbytes)
@@ -125,11 +126,11 @@ class Tickets:
             self.wait(lambda: bool(self._free))
             self._writing = self._free.pop()
             publish(pool.words, self._writing, word(FILLING, self._life))
-        return pool.pixels(self._writing, height, width)
+        return pool.room(self._writing, height, width, colours)
 
     def number(
         self,
-        image: np.ndarray,
+        image: np.ndarray | Pixels,
         captured_ns: int,
         media_ms: float | None = None,
         name: str = "",
@@ -138,7 +139,8 @@ class Tickets:
         recorded: Recorded | None = None,
     ) -> Frame:
         """The picture just written into the room, as a frame: it is captured now, and waits for a ticket."""
-        image.setflags(write=False)
+        pixels = image if isinstance(image, Pixels) else Pixels(image)
+        pixels.array.setflags(write=False)
         pool, slot = self._pool, self._writing
         assert slot is not None, "room() comes before number()"
         with self._changed:
@@ -146,7 +148,7 @@ class Tickets:
                 raise Stopping
             self._writing, seq = None, self.captured
             about = {"media_ms": media_ms, "name": name, "live": live, "corrupt": corrupt, "recorded": recorded}
-            frame = Frame(self.stream, seq, captured_ns, image, slot=slot, **about)  # type: ignore[arg-type]
+            frame = Frame(self.stream, seq, captured_ns, pixels, slot=slot, **about)  # type: ignore[arg-type]
             pool.seqs[slot], pool.outcomes[slot], pool.corrupt[slot] = seq, 0, corrupt
             pool.held_ns[slot] = pool.waited_ns[slot] = 0
             pool.note(slot, FIRST, encode_frame(frame, pool.id))

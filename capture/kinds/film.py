@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from capture.bookmark import Bookmark, checksum, decode
+from capture.bookmark import Bookmark, decode
 from capture.decoder import Decoder, NoVideo
 from capture.ffmpeg_error import why
 from capture.kind import Kind
-from capture.origin import is_at, is_corrupt, write_bgr
+from capture.origin import checksum_of, is_at, is_corrupt, write_picture
 from capture.picture import BEGINNING, NotYet, Picture, Place, Room, Source
 from capture.sieve import Sieve
 from capture.timeline import Timeline
@@ -138,12 +138,12 @@ class Film(Source):
         self._decoder.close()
 
     def _picture(self, frame: VideoFrame, room: Room) -> Picture:
-        image, now_ns = write_bgr(frame, room), time.monotonic_ns()
+        image, now_ns = write_picture(frame, room, self.planes), time.monotonic_ns()
         media_ms = self._began_ms + self._timeline.now.position_ms
-        bookmark, recorded = self._bookmark(frame, image), self._decoder.recorded(frame)
+        bookmark, recorded = self._bookmark(frame), self._decoder.recorded(frame)
         return Picture(image, now_ns, media_ms, "", is_corrupt(frame), bookmark, recorded)
 
-    def _bookmark(self, frame: VideoFrame, image: np.ndarray) -> bytes:
+    def _bookmark(self, frame: VideoFrame) -> bytes:
         """How to get to this picture again; empty if one came a short while ago, or if there is no way."""
         now_s = time.monotonic()
         if now_s - self._bookmarked_s < _BOOKMARK_EVERY_S or self._count == 1:
@@ -153,7 +153,7 @@ class Film(Source):
             return b""
         self._bookmarked_s = now_s
         count, damaged, before = self._count - 1, self._decoder.damaged, self._timeline.before
-        return Bookmark(key_frame, checksum(image), count, damaged, before, self._began_ms).encode()
+        return Bookmark(key_frame, checksum_of(frame), count, damaged, before, self._began_ms).encode()
 
     def _play(self, place: Place) -> Iterator[VideoFrame | None]:
         """The pictures from its place on; None for each that is passed over before."""
@@ -197,7 +197,7 @@ class Film(Source):
         for frames in self._decoder.near(sought):
             for frame in frames:
                 if is_at(frame, sought):
-                    if checksum(write_bgr(frame, _scratch)) != bookmark.checksum:
+                    if checksum_of(frame) != bookmark.checksum:
                         break
                     self._timeline.now, self._count = bookmark.before, bookmark.count
                     self._began_ms, self._decoder.damaged = bookmark.began_ms, bookmark.damaged
@@ -247,8 +247,3 @@ def _no_video_because(path: Path) -> str:
     if head[4:8] == b"ftyp":  # recorders write the index last
         return "the index of this mp4 is missing or broken; it was cut off while being recorded or copied"
     return "not a video that FFmpeg can read"
-
-
-def _scratch(height: int, width: int) -> np.ndarray:
-    """A room for a picture that is looked at only."""
-    return np.empty((height, width, 3), np.uint8)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from capture.decoder import Decoder, NoVideo
 from capture.ffmpeg_error import broke_off, why
 from capture.kind import Kind
-from capture.origin import is_corrupt, write_bgr
+from capture.origin import is_corrupt, write_picture
 from capture.patience import Patience
 from capture.picture import NotYet, Picture, Place, Room, Source, SourceLost
 from capture.playout import TOLERANCE_S, Playout
@@ -87,8 +87,8 @@ class NetworkCamera(Source):
                     if is_late:
                         break
                     continue
-                image, due_ns, recorded = write_bgr(frame, room), self._due_ns(frame), self._decoder.recorded(frame)
-                return Picture(image, due_ns, corrupt=is_corrupt(frame), recorded=recorded)
+                image, due_ns = write_picture(frame, room, self.planes), self._due_ns(frame)
+                return Picture(image, due_ns, corrupt=is_corrupt(frame), recorded=self._decoder.recorded(frame))
         except NotYet:
             self._frames = self._decoder.frames()
             raise

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from configs.schema import USUAL_WIDTH_PX, DetectConfig
 from transport.frame import Box
+from transport.pixels import Pixels
 
 DEVICE_OPTION = "detect.device"
 CLIPPED_SHARE, MOST_GAIN = 0.01, 2.0  # see `stretched`
@@ -171,6 +172,15 @@ def shrink(image_bgr: np.ndarray, most_px: int) -> Shrunken:
     else:
         image_bgr = image_bgr.copy()
     return Shrunken(image_bgr, cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), scale)
+
+
+def shrink_pixels(pixels: Pixels, most_px: int) -> Shrunken:
+    """The same of pixels as they lie in a slot: planes are made smaller before they are BGR."""
+    if pixels.colours is None or pixels.width <= most_px:
+        return shrink(pixels.bgr, most_px)
+    scale = most_px / pixels.width
+    bgr = pixels.resized(most_px, max(1, round(pixels.height * scale)))
+    return Shrunken(bgr, cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), scale)
 
 
 def stretched(picture: Shrunken) -> Shrunken:

@@ -21,6 +21,7 @@ from overlay.sinks.outages import Outages
 from overlay.sinks.sink import Sink
 from transport.cores import give_way
 from transport.frame import Frame
+from transport.pixels import Pixels
 from transport.recordings import RecordingCount
 
 log = logging.getLogger("overlay")
@@ -68,7 +69,7 @@ class Beside(Sink):
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
         queue = self._queue(frame.stream, frame.live)
         queue.count.given()
-        about = replace(frame, image=picture, slot=None)  # its own pixels are another frame's by then
+        about = replace(frame, pixels=Pixels(picture), slot=None)  # its own pixels are another frame's by then
         became: Became = "failed"
         while became == "failed":
             self._tell(queue)

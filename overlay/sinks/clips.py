@@ -21,6 +21,7 @@ from overlay.target import free_name, writing
 from recordings.retention import Keep, prune, stamped
 from transport.cores import give_way
 from transport.frame import Frame
+from transport.pixels import Pixels
 
 log = logging.getLogger("overlay")
 
@@ -60,7 +61,7 @@ class ClipsSink(Sink):
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
         stream, now_ms = self._streams.setdefault(frame.stream, _Stream()), time_ms(frame)
         jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
-        coded = replace(frame, image=_NOTHING, slot=None), jpeg
+        coded = replace(frame, pixels=_NOTHING, slot=None), jpeg
         if stream.clip is not None:
             stream.clip.append(coded)
             if not stream.last_ms <= now_ms < stream.until_ms:
@@ -150,4 +151,4 @@ def _record(path: Path, clip: list[tuple[Frame, bytes]], encoders: tuple[str, ..
         raise
 
 
-_NOTHING = np.zeros((1, 1, 3), np.uint8)
+_NOTHING = Pixels(np.zeros((1, 1, 3), np.uint8))

@@ -58,7 +58,6 @@ def line(frame: Frame, age_ms: float) -> bytes:
     """The frame as a line of JSON, its end of line included."""
     captured_s = time.time() - (time.monotonic_ns() - frame.captured_ns) / 1e9
     captured = datetime.fromtimestamp(captured_s, UTC).isoformat(timespec="milliseconds")
-    height, width = frame.image.shape[:2]
     record = {
         "stream": frame.stream,
         "seq": frame.seq,
@@ -66,8 +65,8 @@ def line(frame: Frame, age_ms: float) -> bytes:
         "captured": captured.replace("+00:00", "Z"),
         "media_ms": frame.media_ms,
         "age_ms": round(age_ms, 3),
-        "width": width,
-        "height": height,
+        "width": frame.width,
+        "height": frame.height,
         "faces": [face_record(face) for face in frame.faces],
     }
     if frame.corrupt:

@@ -25,9 +25,8 @@ class Tracks:
     def __init__(self, path: Path, frame: Frame) -> None:
         self._lines = Lines(path.with_suffix(".jsonl"))
         self._cues = Lines(path.with_suffix(".vtt"))
-        height, width = frame.image.shape[:2]
         if path.with_suffix(".vtt").stat().st_size == 0:
-            self._write({"video": path.name, "stream": frame.stream, "width": width, "height": height})
+            self._write({"video": path.name, "stream": frame.stream, "width": frame.width, "height": frame.height})
             self._cues.write(b"WEBVTT\n\n")
         self._had_faces = False
         self._text, self._since_ms, self._now_ms = "", 0.0, 0.0

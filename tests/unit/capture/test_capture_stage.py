@@ -209,6 +209,14 @@ def test_webcams_are_mirrored_and_others_are_not(opened, source, mirror, column)
     assert frame.image.sum() == 9 * 4 * 3
 
 
+@pytest.mark.parametrize(("mirror", "planes"), [(None, True), (True, False)])
+def test_a_source_may_give_planes_unless_they_were_to_be_mirrored(opened, mirror, planes):
+    sources = [Script([1, SourceLost("gone")], live=True), Script([2], live=True)]
+    opened(*sources)
+    run(Desk(), source="rtsp://x/y", mirror=mirror)
+    assert [source.planes for source in sources] == [planes, planes]
+
+
 def test_a_bug_in_the_reader_thread_ends_the_process(opened):
     opened(Script([ZeroDivisionError()], live=True))
     with pytest.raises(ZeroDivisionError):

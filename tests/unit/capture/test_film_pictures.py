@@ -1,7 +1,9 @@
 """Films: every picture that ffprobe counts, in order, into the slot; and what is no film."""
 
 import gc
+import math
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,6 +15,7 @@ from reading import ffprobe_count, grows, play
 from capture.kinds.film import Film
 from capture.picture import Place
 from configs.errors import InputError
+from transport.pixels import Pixels, bytes_of, shape_of
 
 SHARED_CLIPS = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "clips"
 
@@ -44,6 +47,35 @@ def test_a_picture_lies_in_the_room_as_bgr(clip, room):
     picture = Film(clip()).read(room)
     assert np.shares_memory(picture.image, room(240, 320))
     assert np.abs(picture.image[200, 160].astype(int) - (200, 60, 20)).max() < 10
+
+
+def planes_room(height, width, colours=None):
+    """A new room for each picture, of planes with what FFmpeg reads behind them."""
+    shape = shape_of(height, width, colours)
+    return np.zeros(bytes_of(height, width, colours), np.uint8)[: math.prod(shape)].reshape(shape)
+
+
+@pytest.mark.parametrize(
+    ("options", "are_planes"),
+    [
+        ({}, True),
+        ({"size": (322, 246)}, True),
+        ({"pixels": "yuvj420p"}, True),
+        ({"pixels": "yuv444p"}, False),
+        ({"turned": 90}, False),
+        ({"pixel_shape": Fraction(4, 3)}, False),
+        ({"x264-params": "interlaced=1"}, False),
+    ],
+    ids=str,
+)
+def test_planes_are_given_where_they_are_the_picture_as_it_is_shown(clip, options, are_planes):
+    plain, asked = Film(path := clip(count=3, **options)), Film(path)
+    asked.planes = True
+    for _ in range(3):
+        picture, given = plain.read(planes_room), asked.read(planes_room)
+        assert isinstance(given.image, Pixels) == are_planes
+        seen = given.image.bgr if are_planes else given.image
+        assert np.array_equal(seen, picture.image)
 
 
 def test_pictures_keep_their_times_where_the_rate_is_not_even(clip, room):

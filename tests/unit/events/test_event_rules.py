@@ -22,7 +22,7 @@ def happened(frames, rules=(), stream="door") -> list[tuple[str, int | None, str
     found = []
     for seq, faces in enumerate(frames):
         frame = Frame(stream, seq, 0, IMAGE, tuple(faces), media_ms=seq * STEP_MS)
-        for event, picture in detector.see(frame, IMAGE):
+        for event, picture in detector.see(frame):
             assert bool(picture) == (event.track is not None)
             found.append((event.rule, event.track, event.label, seq * STEP_MS / 1000))
     return found
@@ -122,7 +122,7 @@ def test_a_stream_that_comes_again_after_its_end_has_other_people(tmp_path):
 
     def seen(stream):
         frames = [Frame(stream, seq, 0, IMAGE, (person(1, "no_mask"),), media_ms=seq * STEP_MS) for seq in range(15)]
-        return [event.rule for frame in frames for event, _ in detector.see(frame, IMAGE)]
+        return [event.rule for frame in frames for event, _ in detector.see(frame)]
 
     for stream in ("door", "hall"):
         assert seen(stream) == ["decision", "bare"]

@@ -262,7 +262,7 @@ def test_in_a_damaged_picture_faces_stay_where_they_are_and_none_is_looked_for()
     scene, context = DemoScene(), StageContext()
     batches = film(scene, 336, 340)
     torn = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
-    damaged = [[replace(frame, image=torn, corrupt=True) for frame in batch] for batch in film(scene, 340, 360)]
+    damaged = [[replace(frame, pixels=torn, corrupt=True) for frame in batch] for batch in film(scene, 340, 360)]
     *_, before = list(detect(DetectConfig(), [*batches, *damaged, *film(scene, 344, 345)], context))[:4]
     out = list(detect(DetectConfig(), [*batches, *damaged, *film(scene, 344, 345)], context))
     assert [frame.faces for frame in out[4:24]] == [before.faces] * 20

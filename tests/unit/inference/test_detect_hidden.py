@@ -73,7 +73,7 @@ def test_the_last_pictures_of_a_film_are_searched_though_none_follows():
     scene = DemoScene()
     nobody = np.full((480, 640, 3), 90, np.uint8)
     film = [Frame("demo", seq, seq * 40_000_000, nobody, media_ms=40.0 * seq) for seq in range(6)]
-    film[-1] = replace(film[-1], image=scene.picture(340))
+    film[-1] = replace(film[-1], pixels=scene.picture(340))
     out = shown(DetectConfig(candidates=True), *film)
     assert [frame.seq for frame in out] == list(range(6))
     truth = [face for face, _ in scene.truth(340)]

@@ -120,9 +120,8 @@ def test_where_a_face_is_known_it_is_not_hidden_twice(clock):
 
 def test_a_face_that_cannot_be_followed_is_hidden_where_it_was_found(clock):
     waiting = Hold()
-    waiting.add(
-        replace(frame(0), image=np.full((240, 320, 3), 90, np.uint8)), shrink(np.full((240, 320, 3), 90, np.uint8), 320)
-    )
+    flat = np.full((240, 320, 3), 90, np.uint8)
+    waiting.add(replace(frame(0), pixels=flat), shrink(flat, 320))
     waiting.add(frame(1), picture(1))
     for _ in range(SEARCHES):
         waiting.searched(1, picture(1), [place(1)])
@@ -131,7 +130,7 @@ def test_a_face_that_cannot_be_followed_is_hidden_where_it_was_found(clock):
 
 
 def test_boxes_are_in_pixels_of_the_frame(clock):
-    large = replace(frame(0), image=cv2.resize(frame(0).image, (640, 480)))
+    large = replace(frame(0), pixels=cv2.resize(frame(0).image, (640, 480)))
     waiting = Hold()
     waiting.add(large, shrink(large.image, 320))
     for _ in range(SEARCHES):

@@ -53,22 +53,24 @@ def test_a_label_tells_how_old_its_newest_answer_is():
 def test_a_settled_person_is_asked_about_later_than_an_unsettled_one(answers, after_ms):
     person = answered(*answers)
     asked = person.asked_ms
-    assert not person.due(asked + after_ms - 1, 600, CROP)
-    assert person.due(asked + after_ms, 600, CROP)
+    assert not person.due(asked + after_ms - 1, 600, lambda: CROP)
+    assert person.due(asked + after_ms, 600, lambda: CROP)
 
 
 def test_a_new_person_is_asked_about_at_once():
-    assert PersonState().due(0, 600, CROP)
+    assert PersonState().due(0, 600, lambda: CROP)
 
 
 def test_who_looks_otherwise_than_when_last_asked_about_is_asked_about_soon():
     person = answered(*[MASK] * 10)
     asked_ms = person.asked_ms
     brighter = (CROP * 0.8 + 30).astype(np.uint8)
-    assert not person.due(asked_ms + 200, 600, brighter)
-    assert not person.due(asked_ms + 250, 600, MASKED)  # looked at 50 ms before: the comparison has its price, too
-    assert person.due(asked_ms + 300, 600, MASKED)
-    assert not answered(*[MASK] * 10).due(asked_ms + UNSETTLED_MS - 1, 600, MASKED)
+    assert not person.due(asked_ms + 200, 600, lambda: brighter)
+    assert not person.due(
+        asked_ms + 250, 600, lambda: MASKED
+    )  # looked at 50 ms before: the comparison has its price, too
+    assert person.due(asked_ms + 300, 600, lambda: MASKED)
+    assert not answered(*[MASK] * 10).due(asked_ms + UNSETTLED_MS - 1, 600, lambda: MASKED)
 
 
 def test_answers_about_another_look_count_little():

@@ -27,7 +27,7 @@ from transport.stage import EVER, RunStart
 def frame(seq: int, stream: str = "clip", size=(160, 120), value=0, **known) -> Frame:
     known.setdefault("captured_ns", time.monotonic_ns())
     image = np.full((size[1], size[0], 3), value, np.uint8)
-    return Frame(stream, seq, image=image, **known)
+    return Frame(stream, seq, pixels=image, **known)
 
 
 def record(path: Path, frames: list[Frame], began: RunStart = EVER) -> None:

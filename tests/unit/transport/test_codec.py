@@ -18,6 +18,7 @@ from transport.codec import (
     encode_frame,
 )
 from transport.frame import Box, Face, Frame, Prediction
+from transport.pixels import Colours, Pixels
 
 
 def frame(**changes):
@@ -30,7 +31,7 @@ def frame(**changes):
             "stream": "door",
             "seq": 7,
             "captured_ns": 123,
-            "image": image,
+            "pixels": image,
             "faces": (face, Face(Box(0, 0, 1, 1))),
             "media_ms": 40.0,
             "name": "é.png",
@@ -49,15 +50,21 @@ def wire(**changes):
 def test_a_frame_comes_back_the_same():
     header = decode(wire())
     assert (header.segment, header.slot, header.height, header.width) == (77, 3, 4, 6)
-    out = header.with_pixels(frame().image)
-    assert {name: getattr(out, name) for name in out.__slots__ if name != "image"} == {
-        name: getattr(frame(slot=3), name) for name in out.__slots__ if name != "image"
+    out = header.with_pixels(frame().pixels)
+    assert {name: getattr(out, name) for name in out.__slots__ if name != "pixels"} == {
+        name: getattr(frame(slot=3), name) for name in out.__slots__ if name != "pixels"
     }
     assert np.array_equal(out.image, frame().image)
 
 
+def test_the_colours_of_planes_go_with_the_frame():
+    pixels = Pixels(np.zeros((24, 16), np.uint8), Colours(1, True), 16)
+    header = decode(wire(pixels=pixels))
+    assert (header.height, header.width, header.colours) == (16, 16, Colours(1, True))
+
+
 def test_a_frame_sends_a_header_only():
-    assert len(wire(candidates=())) < 340
+    assert len(wire(candidates=())) < 350
 
 
 def test_a_frame_that_is_in_no_slot_is_not_sent():
@@ -106,7 +113,9 @@ def test_what_is_noted_beside_pixels_is_a_frame():
         decode_header(encode(Return("a")))
 
 
-@pytest.mark.parametrize("wrong", [{"height": 1 << 40}, {"width": 0}, {"seq": -1}, {"slot": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"height": 1 << 40}, {"width": 0}, {"seq": -1}, {"slot": -1}, {"colours": [1, True]}]
+)
 def test_absurd_numbers_are_refused(wrong):
     header = msgspec.msgpack.decode(wire()[1:]) | wrong
     with pytest.raises(WireError, match="px"):
@@ -119,7 +128,7 @@ def test_absurd_numbers_are_refused(wrong):
 )
 def test_a_frame_refuses_what_is_no_picture(image):
     with pytest.raises(ValueError, match="uint8"):
-        frame(image=image)
+        frame(pixels=image)
 
 
 def test_a_frame_prints_its_shape_and_not_its_pixels():

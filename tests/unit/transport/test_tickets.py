@@ -209,7 +209,7 @@ def test_slots_grow_for_a_larger_picture_once_all_are_back(tickets, wire, pool):
     large = tickets.room(400, 600)
     large[:] = 9
     frame = tickets.fly(tickets.number(large, 0))
-    image = pool.picture(frame.slot, 400, 600)
+    image = pool.picture(frame.slot, 400, 600).array
     assert image.min() == image.max() == 9
 
 
