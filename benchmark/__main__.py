@@ -12,10 +12,11 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmark.baseline import check_baseline, read_baseline
 from benchmark.card import require_card
+from benchmark.baseline import check_baseline, not_compared, read_baseline
 from benchmark.clip import Clip, face_crops, generate, open_clip
 from benchmark.compared import NetworkFiles, prepare_network
+from benchmark.decoding import measure_decoding, median
 from benchmark.find_max import find_max as find_most
 from benchmark.gpu import measure_gpu
 from benchmark.link import measure_links
@@ -158,6 +159,8 @@ def benchmark(
     if json_:
         typer.echo(json.dumps(report.as_json()))
     if earlier is not None:
+        for line in not_compared(report.ratios(), earlier):
+            say(f"--baseline {baseline}: not compared: {line}")
         check_baseline(report.ratios(), earlier, tolerance)
 
 
@@ -166,10 +169,10 @@ def measure_pipeline(report: Report, film: Clip, folder: Path, options: list[str
     runs, decoded = [], []
     for _ in range(rounds):
         say("decoding alone ...")
-        decoded.append(best_rate("decode", film.path, LOOP_S)[0])
+        decoded.append(measure_decoding(film.path))
         say("the pipeline, flat out ...")
         runs.append(flat_out(film, folder, options, limit, say))
-    report.decode_fps = statistics.median(decoded)
+    report.decoding = median(decoded)
     report.flat_out = sorted(runs, key=lambda run: run.fps)[len(runs) // 2]
     say("the pipeline, at the film's own rate ...")
     report.real_time = real_time(film, folder, options, 1, REAL_TIME_S)

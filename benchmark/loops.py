@@ -1,6 +1,6 @@
 """Single-process loops to compare with, written anew: `python -m benchmark.loops`, told by JSON on standard input.
 
-`decode` only reads the film. `original` does for each frame what users of the original program run: mirror, Haar
+`original` does for each frame what users of the original program run: mirror, Haar
 with scale 1.3 and 4 neighbours on the full frame, and for each face the whole picture through PIL and torchvision's
 transforms and twice through the network. `single` is that loop done right: Haar as the pipeline searches, the face
 crops of a frame in one forward pass, drawn once.
@@ -26,7 +26,7 @@ from configs.schema import ClassifyConfig, DetectConfig
 from inference.backends.torch_backend import TorchBackend
 from transport.cores import thread_limits, usable_cores
 
-Name = Literal["decode", "original", "single"]
+Name = Literal["original", "single"]
 ROOT = Path(__file__).resolve().parents[1]
 WARM_UP_FRAMES = 3
 
@@ -87,10 +87,6 @@ def frames_per_s(loop: Loop) -> float:
     return frames / (time.perf_counter() - began_s)
 
 
-def decode(loop: Loop) -> Callable[[np.ndarray], None]:
-    return lambda picture: None
-
-
 def original(loop: Loop) -> Callable[[np.ndarray], None]:
     import torch
     from PIL import Image
@@ -146,7 +142,6 @@ def open_torch(loop: Loop) -> TorchBackend:
 
 
 STEPS: dict[Name, Callable[[Loop], Callable[[np.ndarray], None]]] = {
-    "decode": decode,
     "original": original,
     "single": single,
 }

@@ -29,7 +29,7 @@ def test_the_pipeline_beside_the_loops():
     assert ratios["pipeline_to_original"] > 60
     assert ratios["pipeline_to_single"] > 25
     assert ratios["every_frame_to_original"] > 6
-    assert ratios["pipeline_to_decode"] > 0.25
+    assert ratios["pipeline_to_own_decoding"] > 0.25
     assert pipeline["recall"] > 0.98
     assert pipeline["wrong_person"] == 0
     assert pipeline["false_boxes_per_frame"] == 0

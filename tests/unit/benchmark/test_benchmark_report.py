@@ -5,8 +5,9 @@ import json
 import pytest
 
 from benchmark import find_max as module
-from benchmark.baseline import check_baseline, read_baseline
-from benchmark.find_max import find_max, why_not
+from benchmark.baseline import check_baseline, not_compared, read_baseline
+from benchmark.decoding import Decoding, median
+from benchmark.find_max import find_max, most_streams, why_not
 from benchmark.link import LinkFigures, Way
 from benchmark.pipeline import FlatOut, RealTime
 from benchmark.report import Compared, Report, markdown, print_tables
@@ -51,7 +52,10 @@ def full_report():
         threads={"original": 2, "single": 1},
     )
     links = [LinkFigures((640, 480), Way(20000.0, 0.05), Way(4000.0, 0.3), 50000.0)]
-    return Report(clip="film", flat_out=flat(400.0), real_time=real(), decode_fps=800.0, compared=compared, links=links)
+    decoding = Decoding({"own_threads": 800.0, "own_processes": 700.0, "ffmpeg": 1000.0}, 2)
+    return Report(
+        clip="film", flat_out=flat(400.0), real_time=real(), decoding=decoding, compared=compared, links=links
+    )
 
 
 @pytest.mark.parametrize("most", [1, 2, 5, 6, 8, 11])
@@ -91,6 +95,22 @@ def test_what_fails_once_is_held_if_it_holds_twice(ages, most, monkeypatch, tmp_
     assert found.tried[2] == (most == 2)
 
 
+@pytest.mark.parametrize("most", [0, 1, 4, 5, 6, 9])
+@pytest.mark.parametrize("first", [1, 5])
+def test_a_search_that_begins_near_its_end_finds_the_same_and_tries_no_more_than_the_limit(most, first):
+    tried = []
+
+    def play(streams):
+        tried.append(streams)
+        return real(streams, p95=50.0 if streams <= most else 150.0)
+
+    found = most_streams(play, 30.0, 100.0, lambda line: None, first, limit=8)
+    assert found.streams == min(most, 8)
+    assert max(tried) <= 8
+    assert tried[0] == first
+    assert (found.held.streams if found.held else 0) == found.streams
+
+
 def test_a_starved_stream_is_not_held():
     assert why_not(real(slowest=28.0), 30.0, 100.0) == "a stream showed 28.0 of 30 frames/s"
     assert why_not(real(dropped=2), 30.0, 100.0) == "2 frames dropped"
@@ -100,7 +120,8 @@ def test_a_starved_stream_is_not_held():
 def test_ratios_say_what_is_to_what():
     assert full_report().ratios() == pytest.approx(
         {
-            "pipeline_to_decode": 0.5,
+            "pipeline_to_own_decoding": 0.5,
+            "pipeline_to_decoding": 0.4,
             "pipeline_to_original": 80,
             "pipeline_to_single": 40,
             "every_frame_to_original": 10,
@@ -138,6 +159,37 @@ def test_a_ratio_that_got_worse_fails(tmp_path):
         check_baseline(now, before | {"pipeline_to_original": 104.0}, 0.1)
     with pytest.raises(Failure, match="link_cpu"):  # of CPU less is better
         check_baseline(now, {"link_cpu_to_imagezmq_480p": 0.1}, 0.1)
+
+
+def test_of_ages_less_is_better():
+    with pytest.raises(Failure, match="drawn_recording_to_none_age_p99"):
+        check_baseline({"drawn_recording_to_none_age_p99": 1.5}, {"drawn_recording_to_none_age_p99": 1.1}, 0.15)
+
+
+def test_what_decoding_alone_was_before_is_not_compared_with_what_it_is_now():
+    now = full_report().ratios()
+    assert not_compared(now, now) == []
+    [line] = not_compared(now, {"pipeline_to_decode": 0.9})
+    assert "pipeline_to_decode: was against one process" in line
+    check_baseline(now, {"pipeline_to_decode": 0.9}, 0.1)
+    [line] = not_compared({}, now | {"pipeline_to_decode": 0.9})
+    assert line.startswith("not measured this time: every_frame_to_original, ")
+
+
+def test_decoding_alone_is_the_best_way_and_without_the_tool_it_says_so():
+    both = Decoding({"own_threads": 800.0, "own_processes": 700.0, "ffmpeg": 1000.0}, 2)
+    assert (both.best, both.fps, both.own_fps) == ("ffmpeg", 1000.0, 800.0)
+    assert both.told == (
+        "FFmpeg's own tool, no conversion (PyAV with FFmpeg's threads 800, PyAV in 2 processes 700)"
+    )
+    own = Decoding({"own_threads": 800.0, "own_processes": 900.0}, 2, "ffmpeg is not installed")
+    assert own.told == (
+        "PyAV in 2 processes, no conversion (PyAV with FFmpeg's threads 800; ffmpeg is not installed)"
+    )
+    report = Report(flat_out=flat(400.0), decoding=own)
+    assert report.ratios() == {"pipeline_to_own_decoding": pytest.approx(400 / 900)}
+    assert report.as_json()["decoding"]["missing"] == "ffmpeg is not installed"
+    assert median([both, own]).rates == {"own_threads": 800.0, "own_processes": 800.0}
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"fps": 3}'])
