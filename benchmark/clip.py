@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -48,23 +49,32 @@ class Clip(Struct, frozen=True):
     truth: tuple[tuple[Seen, ...], ...] | None
 
 
-def generate(folder: Path, size: tuple[int, int], fps: float) -> Clip:
-    """The scene as a film in the folder, H.264 with a key picture every 2 s, as cameras send it."""
-    import av
-
+def generate(folder: Path, size: tuple[int, int], fps: float, camera_bit_rate: int = 0) -> Clip:
+    """The scene as a film in the folder, H.264; with a bit rate as a camera sends it: see `write_film`."""
     scene = DemoScene(CAST, size, fps, SECONDS)
     path = folder / f"scene-{size[0]}x{size[1]}-{fps:g}.mp4"
-    rate = Fraction(fps).limit_denominator(1001)
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx264", rate=rate, options={"preset": "veryfast", "g": str(round(2 * fps))})
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
-        stream.bit_rate = round(BIT_RATE * size[0] * size[1] / (640 * 480) * fps / 30)
-        for index in range(len(scene)):
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(scene.picture(index), format="bgr24")))
-        output.mux(stream.encode())
+    bit_rate = camera_bit_rate or round(BIT_RATE * size[0] * size[1] / (640 * 480) * fps / 30)
+    pictures = (scene.picture(index) for index in range(len(scene)))
+    write_film(path, pictures, size, fps, bit_rate, b_frames=not camera_bit_rate)
     truth = [scene.truth(index) for index in range(len(scene))]
     return Clip(path, size, fps, len(scene), linked(truth))
+
+
+def write_film(
+    path: Path, pictures: Iterable[np.ndarray], size: tuple[int, int], fps: float, bit_rate: int, b_frames: bool
+) -> None:
+    """Pictures (H, W, 3) uint8 BGR as H.264 with a key picture every 2 s; cameras send no B-frames, which come late."""
+    import av
+
+    options = {"preset": "veryfast", "g": str(round(2 * fps))} | ({} if b_frames else {"bf": "0"})
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.bit_rate = bit_rate
+        for picture in pictures:
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        output.mux(stream.encode())
 
 
 class TruthFace(Struct):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,9 @@ from msgspec import Struct
 
 from benchmark.clip import Clip
 from benchmark.program import Program, Sample
-from benchmark.score import Scores, score
+from benchmark.score import SaidFrame, Scores, score
+from configs.errors import Failure
+from configs.plural import counted
 from transport.cores import usable_cores
 
 WINDOW_S = 2.0
@@ -48,13 +50,15 @@ class RealTime(Struct, frozen=True, kw_only=True):
     ages: list[tuple[float, float]]  # (seconds since the start, ms), a few hundred
     fps_by_stream: dict[str, float]
     scores: Scores | None
+    recorded: int = 0  # frames by `file:`, packets by `record:`
+    not_recorded: int = 0
 
 
-def flat_out(clip: Clip, folder: Path, options: Sequence[str], limit_s: float, say: Say) -> FlatOut:
-    """Run until three windows in a row agree, or the limit is reached."""
-    arguments = ["--source", str(clip.path), "--loop", "--sink", "null", *options]
+def flat_out(clip: Clip, folder: Path, options: Sequence[str], limit_s: float, say: Say, films: int = 1) -> FlatOut:
+    """Run until three windows in a row agree, or the limit is reached. The clip is played so many times at once."""
+    arguments = [*["--source", str(clip.path)] * films, "--loop", "--sink", "null", *options]
     with Program(folder, arguments) as program:
-        program.until_first_frames(WARM_UP_FRAMES)
+        program.until_first_frames(WARM_UP_FRAMES * films)
         windows: list[float] = []
         samples, counts = [program.sample()], [program.frames_shown()]
         while not agree(windows) and len(windows) * WINDOW_S < limit_s:
@@ -75,27 +79,37 @@ def flat_out(clip: Clip, folder: Path, options: Sequence[str], limit_s: float, s
         batch_mean={name: stage["batch_mean"] for name, stage in report["stages"].items() if name != "capture"},
         busy_share=sum(cpu_s.values()) / (seconds * usable_cores()),
         memory_mb=memory_mb,
-        scores=score(said, clip),
+        scores=score(of_one_stream(said), clip),
     )
 
 
 def real_time(clip: Clip, folder: Path, options: Sequence[str], streams: int, seconds: float) -> RealTime:
     """Play the clip `streams` times beside each other for so long."""
-    sources = ["--source", str(clip.path)] * streams
-    with Program(folder, [*sources, "--realtime", "--loop", "--sink", "null", *options]) as program:
+    return live([str(clip.path)] * streams, folder, ["--realtime", "--loop", *options], seconds, clip)
+
+
+def live(
+    sources: Sequence[str], folder: Path, options: Sequence[str], seconds: float, clip: Clip | None = None
+) -> RealTime:
+    """Watch so many live sources for so long, and score what is said of one of them where its film is known."""
+    streams = len(sources)
+    words = [word for source in sources for word in ("--source", source)]
+    with Program(folder, [*words, "--sink", "null", *options]) as program:
         program.until_first_frames(REALTIME_WARM_UP_FRAMES * streams)
         first = program.sample()
         program.wait(seconds)
         last = program.sample()
         said = program.frames_between(first, last)
-        program.end()
+        report = program.end()
+    if not said:
+        raise Failure(f"the pipeline showed nothing of {counted(streams, 'stream')} for {seconds:g} s")
+    recordings = [*report["streams"].values(), report["stages"].get("capture", {})]
     cpu_s, span_s = spent(first, last), last.at_s - first.at_s
     ages_of: dict[str, list[float]] = {}
     for frame in said:
         ages_of.setdefault(frame.stream, []).append(frame.age_ms)
     ages = np.array([frame.age_ms for frame in said])
     by_stream = {stream: len(of_stream) / span_s for stream, of_stream in sorted(ages_of.items())}
-    one = min(ages_of)
     seqs = {stream: [frame.seq for frame in said if frame.stream == stream] for stream in ages_of}
     return RealTime(
         streams=len(ages_of),
@@ -108,8 +122,16 @@ def real_time(clip: Clip, folder: Path, options: Sequence[str], streams: int, se
         cpu_ms_per_frame=per_frame(cpu_s, len(said)),
         ages=[(place * span_s / len(said), said[place].age_ms) for place in range(0, len(said), len(said) // 400 + 1)],
         fps_by_stream=by_stream,
-        scores=score((frame for frame in said if frame.stream == one), clip),
+        scores=score(of_one_stream(said), clip) if clip else None,
+        recorded=sum(one.get("recorded", 0) for one in recordings),
+        not_recorded=sum(one.get("not_recorded", 0) for one in recordings),
     )
+
+
+def of_one_stream(said: Sequence[SaidFrame]) -> Iterator[SaidFrame]:
+    """The frames of the first stream by name."""
+    one = min((frame.stream for frame in said), default="")
+    return (frame for frame in said if frame.stream == one)
 
 
 def agree(windows: Sequence[float]) -> bool:
