@@ -25,6 +25,7 @@ class FindMax(Struct, frozen=True, kw_only=True):
     why: str
     held: RealTime | None
     tried: dict[int, bool]
+    cpu_ms_per_frame: dict[int, float]  # of all processes, with so many streams
 
 
 def find_max(clip: Clip, folder: Path, options: Sequence[str], max_age_ms: float, say: Say, first: int = 1) -> FindMax:
@@ -73,13 +74,14 @@ def most_streams(
             most = middle
         else:
             too_many = middle
-    over = failed.get(too_many)
+    over, runs_of = failed.get(too_many), failed | held
     return FindMax(
         streams=most,
         limited_by=busiest(over) if over else "",
         why=why_not(over, fps, max_age_ms) if over else "",
         held=held.get(most),
-        tried={streams: streams in held for streams in sorted({*held, *failed})},
+        tried={streams: streams in held for streams in sorted(runs_of)},
+        cpu_ms_per_frame={streams: sum(runs_of[streams].cpu_ms_per_frame.values()) for streams in sorted(runs_of)},
     )
 
 
