@@ -19,12 +19,15 @@ from benchmark.compared import NetworkFiles, prepare_network
 from benchmark.decoding import measure_decoding, median
 from benchmark.find_max import find_max as find_most
 from benchmark.gpu import measure_gpu
+from benchmark.idle import measure_idle
 from benchmark.link import measure_links
 from benchmark.loops import best_rate
 from benchmark.models import measure_models
 from benchmark.pipeline import flat_out, real_time
-from benchmark.plot import save_plot
+from benchmark.plot import save_plot, save_scaling_plot
+from benchmark.recorded import measure_recorded
 from benchmark.report import Compared, Report, markdown, print_tables
+from benchmark.scaling import measure_scaling
 from configs.command import run_command
 from configs.duration import milliseconds
 from configs.errors import InputError
@@ -55,8 +58,19 @@ def benchmark(
     ] = "ResNet",
     find_max: Annotated[bool, typer.Option("--find-max", help="The most streams that this box holds.")] = False,
     max_age: Annotated[
-        str, typer.Option(help="For --find-max and --gpu: the age that 95 % of frames must keep.")
+        str, typer.Option(help="For --find-max, --scaling, --record, --gpu: the age that 95 % of frames must keep.")
     ] = "100ms",
+    scaling: Annotated[
+        bool,
+        typer.Option("--scaling", help="The most streams and frames/s on 1, 2, 4, ... cores, and the law behind."),
+    ] = False,
+    idle: Annotated[
+        bool, typer.Option("--idle", help="CPU of a camera before an empty room, beside decoding its stream only.")
+    ] = False,
+    record: Annotated[
+        bool,
+        typer.Option("--record", help="1080p cameras: how many are held while recorded, and what drawing costs."),
+    ] = False,
     transport: Annotated[bool, typer.Option("--transport", help="A frame's way from process to process.")] = False,
     gpu: Annotated[
         bool, typer.Option("--gpu", help="What an NVIDIA card does of each stage, beside the CPU; takes some minutes.")
@@ -89,7 +103,9 @@ def benchmark(
     markdown_: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
     baseline: Annotated[Path | None, typer.Option(help="JSON of an earlier run: fail if a ratio got worse.")] = None,
     tolerance: Annotated[float, typer.Option(min=0, max=1, help="How much worse it may be.")] = 0.15,
-    plot: Annotated[Path | None, typer.Option(help="PNG to draw ages and rates into.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="PNG to draw ages and rates into; with --scaling what more cores bring.")
+    ] = None,
 ) -> None:
     """Measure frames per second, age, CPU and memory of the pipeline here, and whether it still sees every face.
 
@@ -101,6 +117,8 @@ def benchmark(
       maskstream benchmark --compare
       maskstream benchmark --find-max --max-age 100ms
       maskstream benchmark --gpu --json
+      maskstream benchmark --scaling --plot scaling.png
+      maskstream benchmark --idle --record
     """
     options = [word for setting in settings or () for word in ("--set", setting)]
     options += ["--device", device]
@@ -109,8 +127,8 @@ def benchmark(
     report = Report()
     max_age_ms = milliseconds(max_age)
     earlier = read_baseline(baseline) if baseline else None
-    run_it = compare or not (transport or model or find_max or gpu)
     card = require_card(device) if gpu else None
+    run_it = compare or not (transport or model or find_max or scaling or idle or record or gpu)
     if truth and not clip:
         raise InputError("--truth tells the faces of a film: give that by --clip")
     if faces and not model:
@@ -119,15 +137,15 @@ def benchmark(
     if names and not (model or (compare and network.endswith(".pth"))):
         raise InputError("--classes names the outputs of a model file: give that by --model, or by --compare --network")
     if plot:
-        if not (run_it or find_max):
-            raise InputError("--plot draws ages and rates of the pipeline: it is not run beside --transport or --model")
+        if not (run_it or find_max or scaling):
+            raise InputError("--plot draws what a default run, --find-max or --scaling measures: ask for one of these")
         require_torch("--plot")  # matplotlib comes with it
     with tempfile.TemporaryDirectory(prefix="maskstream-benchmark-") as name:
         folder = Path(name)
         if transport:
             say("frames from process to process ...")
             report.links = measure_links()
-        if model or find_max or run_it or gpu:
+        if model or find_max or scaling or run_it or gpu:
             film = open_clip(clip, truth) if clip else generated(folder, size, fps)
             report.clip = f"{film.path.name}, {film.size[0]}x{film.size[1]}, {film.fps:g} frames/s"
         if compare:  # first: what is no network is refused before minutes of measuring
@@ -146,11 +164,19 @@ def benchmark(
             if detector and (detector != "maskface" or detector_model):
                 detectors.append(DetectConfig(detector=detector, model=str(detector_model or "")))
             report.gpu = measure_gpu(card, folder, film, detectors, options, max_age_ms, say)
+        if scaling:
+            report.scaling = measure_scaling(film, folder, options, max_age_ms, limit, say)
+        if idle:
+            report.idle = measure_idle(folder, options, rounds, say)
+        if record:
+            report.recorded = measure_recorded(folder, options, max_age_ms, rounds, say)
         if run_it:
             measure_pipeline(report, film, folder, options, limit, rounds)
         if compare:
             measure_compared(report, film, folder, options, compared, device, limit, rounds)
-    if plot is not None and report.real_time is not None:
+    if plot is not None and report.scaling is not None:
+        save_scaling_plot(report.scaling, report.clip, plot)
+    elif plot is not None and report.real_time is not None:
         save_plot(report.real_time, report.clip, plot)
     if markdown_:
         typer.echo(markdown(report))

@@ -10,8 +10,7 @@ from msgspec import Struct
 
 from configs.errors import Failure, InputError
 
-
-LESS_IS_BETTER = ("cpu", "age")  # in the name of a ratio
+LESS_IS_BETTER = {"cpu", "age"}  # words in the name of a ratio
 CHANGED = {  # why a ratio is not there although the pipeline was measured
     "pipeline_to_decode": "was against one process that converts to BGR, too; write a new baseline",
     "pipeline_to_decoding": "was against the best of FFmpeg's own tool and ours, and the tool is not here",
@@ -47,7 +46,7 @@ def check_baseline(now: Mapping[str, float], before: Mapping[str, float], tolera
     """Raises Failure if a ratio that both have is worse than before by more than the tolerance."""
     worse = []
     for name in sorted(now.keys() & before.keys()):
-        less_is_better = any(word in name for word in LESS_IS_BETTER)
+        less_is_better = LESS_IS_BETTER & set(name.split("_"))
         better = before[name] / now[name] if less_is_better else now[name] / before[name]
         if better < 1 - tolerance:
             worse.append(f"{name} {now[name]:.3g}, was {before[name]:.3g}")

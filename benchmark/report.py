@@ -15,9 +15,12 @@ from msgspec import Struct
 from benchmark.decoding import Decoding
 from benchmark.find_max import FindMax
 from benchmark.gpu import GpuFigures, gpu_tables
+from benchmark.idle import Idle
 from benchmark.link import LinkFigures
 from benchmark.models import ModelFigures
 from benchmark.pipeline import FlatOut, RealTime
+from benchmark.recorded import Recorded
+from benchmark.scaling import Scaling
 from configs.console import console
 from configs.plural import counted
 from transport.cores import usable_cores
@@ -63,6 +66,9 @@ class Report(Struct, kw_only=True):
     links: list[LinkFigures] = []
     models: list[ModelFigures] = []
     gpu: GpuFigures | None = None
+    scaling: Scaling | None = None
+    idle: Idle | None = None
+    recorded: Recorded | None = None
 
     def ratios(self) -> dict[str, float]:
         """What can be compared between machines; what was not run is absent."""
@@ -84,6 +90,10 @@ class Report(Struct, kw_only=True):
                 found[f"link_cpu_to_imagezmq_{size}"] = (
                     figures.link.cpu_ms_per_frame / figures.imagezmq.cpu_ms_per_frame
                 )
+        if self.idle:
+            found["idle_cpu_to_decoding"] = self.idle.ratio
+        for scene in (self.scaling, self.recorded):
+            found.update(scene.ratios() if scene else ())
         return found
 
     def as_json(self) -> dict[str, Any]:
@@ -111,6 +121,9 @@ class Report(Struct, kw_only=True):
             out["models"] = [plain(figures) for figures in self.models]
         if self.gpu:
             out["gpu"] = plain(self.gpu)
+        if self.scaling:
+            out["scaling"] = self.scaling.as_json()
+        out |= {name: plain(scene) for name in ("idle", "recorded") if (scene := getattr(self, name))}
         return out | {"clip": self.clip, "machine": machine()}
 
     def _pipeline(self) -> dict[str, Any]:
@@ -160,6 +173,12 @@ def tables(report: Report) -> Iterator[tuple[str, list[Row]]]:
             rows.append(("age p50 / p95 / p99", three(ages), f"worst stream p95 {most.held.worst_age_ms:.0f} ms"))
             rows.append(("CPU", f"{most.held.cpu_share:.0%}", "of the cores"))
         yield f"Most streams of {report.clip}", rows
+    if report.scaling:
+        yield f"Scaling on {report.clip}", list(report.scaling.rows())
+    if report.idle:
+        yield "A camera before an empty room, 640x480 at 30 frames/s", list(report.idle.rows())
+    if report.recorded:
+        yield "Cameras that are recorded, 1920x1080", list(report.recorded.rows())
     if report.links:
         yield "Handing a frame to another process", list(link_rows(report.links))
     if report.models:

@@ -14,7 +14,7 @@ PAYLOAD_TYPE = 96  # the first of those that SDP names
 _FRAGMENT = 1400  # bytes: what fits an Ethernet frame, as cameras send it over TCP, too
 _NAL_TYPE, _NAL_IMPORTANCE, _FU_A = 0x1F, 0x60, 28
 _FIRST, _LAST = 0x80, 0x40
-_HEAD = struct.Struct("!cBHBBHII")  # $, channel, length; then the head of RTP: version, marker and type, seq, time, SSRC
+_HEAD = struct.Struct("!cBHBBHII")  # $, channel, length; of RTP version, marker and type, seq, time, SSRC
 
 
 class CodedPicture(Struct, frozen=True):
@@ -82,7 +82,8 @@ def fragments(unit: bytes) -> Iterator[bytes]:
 
 def framed(picture: CodedPicture, seq: int, time: int, ssrc: int) -> bytes:
     """A picture as bytes of the connection, its first packet numbered `seq`; the last one has the marker."""
-    last, parts = len(picture.payloads) - 1, []
+    last = len(picture.payloads) - 1
+    parts: list[bytes] = []
     for number, payload in enumerate(picture.payloads):
         kind = PAYLOAD_TYPE | (0x80 if number == last else 0)
         size, time_now, at = 12 + len(payload), time & 0xFFFFFFFF, (seq + number) & 0xFFFF

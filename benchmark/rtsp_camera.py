@@ -1,8 +1,9 @@
 """A network camera that is not there: a film over and over as live RTSP on loopback, to as many viewers as ask.
 
-It is a process of its own, `python -m benchmark.rtsp_camera FILM`, so that its CPU is not the pipeline's. Each viewer
-gets the film from its first picture on, at its rate, over the connection itself (RTP in TCP); the time stamps go on
-when it begins anew, so no viewer sees an end. What a viewer does not take is left out up to the next key picture.
+It is a process of its own, `python -m benchmark.rtsp_camera FILM [FPS]`, so that its CPU is not the pipeline's. Each
+viewer gets the film from its first picture on, at its rate, over the connection itself (RTP in TCP); the time stamps
+go on when it begins anew, so no viewer sees an end. What a viewer does not take is left out up to the next key
+picture.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from benchmark.program import ROOT
 from benchmark.rtp import CLOCK_HZ, PAYLOAD_TYPE, CodedFilm, framed, read_film
 from configs.errors import Failure
@@ -23,10 +26,10 @@ _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN"
 
 
 class RtspCamera:
-    """The camera's process. Use it in a `with` block."""
+    """The camera's process, at the film's rate or another. Use it in a `with` block."""
 
-    def __init__(self, film: Path) -> None:
-        command = [sys.executable, "-m", "benchmark.rtsp_camera", str(film)]
+    def __init__(self, film: Path, fps: float | None = None) -> None:
+        command = [sys.executable, "-m", "benchmark.rtsp_camera", str(film), *([str(fps)] if fps else [])]
         self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         port = self._process.stdout.readline().strip()
@@ -138,4 +141,5 @@ async def serve(film: CodedFilm) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(read_film(Path(sys.argv[1]))))
+    told = read_film(Path(sys.argv[1]))
+    asyncio.run(serve(replace(told, fps=float(sys.argv[2])) if len(sys.argv) > 2 else told))

@@ -12,11 +12,17 @@ import pytest
 from benchmark.clip import generate
 from benchmark.compared import prepare_network
 from capture.chips import has_node
+from benchmark.decoding import measure_decoding
+from benchmark.idle import measure_idle
+from benchmark.pipeline import flat_out, live
+from benchmark.rtsp_camera import RtspCamera
+from benchmark.scaling import by_core, on
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from inference.backends import open_backend
 from inference.checkpoint import load_checkpoint
 from inference.networks import build_network
+from transport.cores import usable_cores
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,6 +60,49 @@ def test_without_a_card_one_line_says_what_is_missing(tmp_path):
     [line] = done.stderr.splitlines()
     assert line.startswith("maskstream: error: benchmark --gpu: NVIDIA's driver is not loaded")
     assert not done.stdout
+def test_a_camera_before_an_empty_room_is_measured_beside_decoding(tmp_path):
+    lines = []
+    idle = measure_idle(tmp_path, ["--device", "cpu"], 1, lines.append, settle_s=4.0, seconds=3.0)
+    assert set(idle.cores) == {"supervisor", "capture", "detect", "classify", "overlay"}
+    assert idle.cores["capture"] > 0
+    assert idle.ratio > 1
+    assert idle.fps == pytest.approx(30, abs=2)
+    assert idle.faces == 0
+    assert idle.searches_per_s < 5  # of the first two seconds and one a second from then on; else seven a second
+    assert lines[0] == "a camera before an empty room ..."
+
+
+def test_a_camera_of_our_own_is_recorded_and_its_pictures_are_in_order(tmp_path):
+    film = generate(tmp_path, (320, 240), 25, camera_bit_rate=500_000)
+    with RtspCamera(film.path) as camera:
+        run = live([camera.url(0), camera.url(1)], tmp_path, ["--sink", f"record:{tmp_path}/kept/"], 3.0)
+    assert run.streams == 2
+    assert run.slowest_fps == pytest.approx(25, abs=2)
+    assert run.recorded > 100
+    assert run.not_recorded == 0
+    assert len(list((tmp_path / "kept").glob("*.mp4"))) == 2
+
+
+def test_films_are_played_on_one_core_and_on_two(tmp_path):
+    if len(by_core(os.sched_getaffinity(0))) < 2:
+        pytest.skip("there is one core")
+    before = os.sched_getaffinity(0)
+    film = generate(tmp_path, (320, 240), 10)
+    with on(by_core(before)[:1]):
+        run = flat_out(film, tmp_path, ["--set", "detect.every=3"], 6.0, lambda line: None, films=2)
+        assert usable_cores() == 1
+    assert os.sched_getaffinity(0) == before
+    assert run.busy_share <= 1.05
+    assert run.scores.recall > 0.9
+
+
+def test_decoding_alone_is_measured_in_all_ways(tmp_path, monkeypatch):
+    film = generate(tmp_path, (320, 240), 10)
+    found = measure_decoding(film.path, 0.5)
+    assert set(found.rates) - {"ffmpeg"} == {"own_threads", "own_processes"}
+    assert min(found.rates.values()) > 50
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert measure_decoding(film.path, 0.2).missing == "ffmpeg is not installed"
 
 
 def test_models_are_timed_beside_each_other(tmp_path):
@@ -107,6 +156,7 @@ def test_weights_without_class_names_are_compared_with_those_given(tmp_path):
         (["--faces", "x"], "--model"),
         (["--classes", "a,b"], "--classes names the outputs of a model file: give that by --model"),
         (["--transport", "--plot", "x.png"], "--plot draws"),
+        (["--idle", "--record", "--plot", "x.png"], "ask for one of these"),
         (["--faces", "nowhere", "--model", "x.onnx", "--size", "320x240", "--fps", "1"], "--faces nowhere"),
         (["--set", "detect.evry=3", "--size", "320x240", "--fps", "1"], "evry"),
     ],

@@ -157,6 +157,8 @@ def test_a_ratio_that_got_worse_fails(tmp_path):
     check_baseline(now, before, 0.1)
     with pytest.raises(Failure, match=r"pipeline_to_original 80, was 104"):
         check_baseline(now, before | {"pipeline_to_original": 104.0}, 0.1)
+    with pytest.raises(Failure, match="link_to_imagezmq"):
+        check_baseline(now, before | {"link_to_imagezmq_480p": 6.0}, 0.1)
     with pytest.raises(Failure, match="link_cpu"):  # of CPU less is better
         check_baseline(now, {"link_cpu_to_imagezmq_480p": 0.1}, 0.1)
 
@@ -179,13 +181,9 @@ def test_what_decoding_alone_was_before_is_not_compared_with_what_it_is_now():
 def test_decoding_alone_is_the_best_way_and_without_the_tool_it_says_so():
     both = Decoding({"own_threads": 800.0, "own_processes": 700.0, "ffmpeg": 1000.0}, 2)
     assert (both.best, both.fps, both.own_fps) == ("ffmpeg", 1000.0, 800.0)
-    assert both.told == (
-        "FFmpeg's own tool, no conversion (PyAV with FFmpeg's threads 800, PyAV in 2 processes 700)"
-    )
+    assert both.told == ("FFmpeg's own tool, no conversion (PyAV with FFmpeg's threads 800, PyAV in 2 processes 700)")
     own = Decoding({"own_threads": 800.0, "own_processes": 900.0}, 2, "ffmpeg is not installed")
-    assert own.told == (
-        "PyAV in 2 processes, no conversion (PyAV with FFmpeg's threads 800; ffmpeg is not installed)"
-    )
+    assert own.told == ("PyAV in 2 processes, no conversion (PyAV with FFmpeg's threads 800; ffmpeg is not installed)")
     report = Report(flat_out=flat(400.0), decoding=own)
     assert report.ratios() == {"pipeline_to_own_decoding": pytest.approx(400 / 900)}
     assert report.as_json()["decoding"]["missing"] == "ffmpeg is not installed"
