@@ -112,6 +112,10 @@ def benchmark(
     Speed is honest only beside the truth: recall and labels are scored in the same run. Ratios to other loops can be
     compared between machines; frames per second cannot. Keep the machine quiet meanwhile.
 
+    --scaling names what keeps more cores from bringing more: contention is waiting for what one has at a time,
+    coherence is agreeing with each other. --idle and --record serve live cameras of their own over RTSP, on the same
+    cores. They take minutes, and say on standard error how far they are.
+
     Examples:
       maskstream benchmark
       maskstream benchmark --compare
@@ -129,6 +133,9 @@ def benchmark(
     earlier = read_baseline(baseline) if baseline else None
     card = require_card(device) if gpu else None
     run_it = compare or not (transport or model or find_max or scaling or idle or record or gpu)
+    plays_film = bool(model or find_max or scaling or gpu or run_it)
+    if clip and not plays_film:
+        raise InputError("--clip: --transport, --idle and --record do not play it; leave it out")
     if truth and not clip:
         raise InputError("--truth tells the faces of a film: give that by --clip")
     if faces and not model:
@@ -145,7 +152,7 @@ def benchmark(
         if transport:
             say("frames from process to process ...")
             report.links = measure_links()
-        if model or find_max or scaling or run_it or gpu:
+        if plays_film:
             film = open_clip(clip, truth) if clip else generated(folder, size, fps)
             report.clip = f"{film.path.name}, {film.size[0]}x{film.size[1]}, {film.fps:g} frames/s"
         if compare:  # first: what is no network is refused before minutes of measuring

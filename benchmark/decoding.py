@@ -125,8 +125,9 @@ def own_rate(task: Task, processes: int) -> float:
     """Frames per second of so many processes at once, each of which decodes the film again and again."""
     command = [sys.executable, "-m", "benchmark.decoding"]
     running = [
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(processes)
-    ]
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
+        for _ in range(processes)
+    ]  # Ctrl-C is not for them: they are killed here
     try:
         for process in running:
             _told(process, msgspec.json.encode(task))

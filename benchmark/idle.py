@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import msgspec
@@ -39,6 +40,7 @@ SECONDS = 20.0
 class Idle(Struct, frozen=True, kw_only=True):
     """Cores that each stage used before the empty room, and one process that only decoded; medians over the rounds."""
 
+    title: ClassVar[str] = f"A camera before an empty room, {SIZE[0]}x{SIZE[1]} at {FPS:g} frames/s"
     cores: dict[str, float]
     decoding_cores: float
     fps: float

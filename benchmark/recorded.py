@@ -10,6 +10,7 @@ import shutil
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from msgspec import Struct
 
@@ -56,6 +57,7 @@ class Drawn(Struct, frozen=True, kw_only=True):
 class Recorded(Struct, frozen=True):
     """Both."""
 
+    title: ClassVar[str] = f"Cameras that are recorded, {SIZE[0]}x{SIZE[1]}"
     packets: Packets
     drawn: Drawn
 
@@ -70,7 +72,7 @@ class Recorded(Struct, frozen=True):
         alone, recorded, drawn = self.packets.alone, self.packets.recorded, self.drawn
         share = "" if self.packets.ratio is None else f", {self.packets.ratio:.2f} of that"
         then = f"one more: {alone.why}; most CPU in {alone.limited_by}" if alone.limited_by else "no limit was met"
-        yield "1080p25, seen alone", f"{alone.streams} held", then
+        yield f"{SIZE[1]}p{PACKETS_FPS:g}, seen alone", f"{alone.streams} held", then
         counts = f"{recorded.held.recorded} packets recorded, {recorded.held.not_recorded} not" if recorded.held else ""
         yield "seen and recorded (record:)", f"{recorded.streams} held{share}", counts or recorded.why
         both = alone.cpu_ms_per_frame.keys() & recorded.cpu_ms_per_frame.keys()
@@ -78,7 +80,7 @@ class Recorded(Struct, frozen=True):
             one, other = (found.cpu_ms_per_frame[max(both)] for found in (alone, recorded))
             what = f"CPU per frame of {counted(max(both), 'stream')}, recorded"
             yield what, f"{other:.2f} ms, {other / one:.2f} times", f"seen alone {one:.2f} ms"
-        yield "1080p30, age p99", f"{drawn.alone_p99_ms:.1f} ms", "one camera, seen alone"
+        yield f"{SIZE[1]}p{DRAWN_FPS:g}, age p99", f"{drawn.alone_p99_ms:.1f} ms", "one camera, seen alone"
         counts = f"{drawn.ratio:.2f} times; {drawn.recorded} frames recorded, {drawn.not_recorded} not"
         yield "with a drawn recording (file:)", f"{drawn.recorded_p99_ms:.1f} ms", counts
 

@@ -176,9 +176,9 @@ def tables(report: Report) -> Iterator[tuple[str, list[Row]]]:
     if report.scaling:
         yield f"Scaling on {report.clip}", list(report.scaling.rows())
     if report.idle:
-        yield "A camera before an empty room, 640x480 at 30 frames/s", list(report.idle.rows())
+        yield report.idle.title, list(report.idle.rows())
     if report.recorded:
-        yield "Cameras that are recorded, 1920x1080", list(report.recorded.rows())
+        yield report.recorded.title, list(report.recorded.rows())
     if report.links:
         yield "Handing a frame to another process", list(link_rows(report.links))
     if report.models:

@@ -30,7 +30,9 @@ class RtspCamera:
 
     def __init__(self, film: Path, fps: float | None = None) -> None:
         command = [sys.executable, "-m", "benchmark.rtsp_camera", str(film), *([str(fps)] if fps else [])]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, process_group=0
+        )  # Ctrl-C is not for it: it ends when its standard input does
         assert self._process.stdout is not None
         port = self._process.stdout.readline().strip()
         if not port:

@@ -60,6 +60,8 @@ def test_without_a_card_one_line_says_what_is_missing(tmp_path):
     [line] = done.stderr.splitlines()
     assert line.startswith("maskstream: error: benchmark --gpu: NVIDIA's driver is not loaded")
     assert not done.stdout
+
+
 def test_a_camera_before_an_empty_room_is_measured_beside_decoding(tmp_path):
     lines = []
     idle = measure_idle(tmp_path, ["--device", "cpu"], 1, lines.append, settle_s=4.0, seconds=3.0)
@@ -152,6 +154,7 @@ def test_weights_without_class_names_are_compared_with_those_given(tmp_path):
         (["--compare", "--network", "VGG", "--size", "320x240", "--limit", "6", "--fps", "1"], "VGG"),
         (["--baseline", "nothing.json"], "nothing.json"),
         (["--truth", "x.json"], "--clip"),
+        (["--idle", "--clip", "x.mp4"], "--clip: --transport, --idle and --record do not play it"),
         (["--detector", "yunet", "--size", "320x240", "--fps", "2"], "--detector-model FILE"),
         (["--faces", "x"], "--model"),
         (["--classes", "a,b"], "--classes names the outputs of a model file: give that by --model"),

@@ -1,6 +1,8 @@
-"""A film's packets in RTP: what a viewer puts together again is what the film holds."""
+"""A film's packets in RTP: what a viewer puts together again is what the film holds, and when it is sent."""
 
+import asyncio
 import struct
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -8,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.clip import generate
-from benchmark.rtp import CodedPicture, fragments, framed, read_film, units
-from benchmark.rtsp_camera import description
+from benchmark.rtp import CodedFilm, CodedPicture, fragments, framed, read_film, units
+from benchmark.rtsp_camera import WAITING_BYTES, Viewer, description
 
 
 def put_together(payloads):
@@ -62,3 +64,23 @@ def test_packets_are_numbered_on_and_the_last_of_a_picture_is_marked():
 @pytest.mark.parametrize(("size", "packets"), [(1, 1), (1400, 1), (1401, 1), (1402, 2), (2801, 2), (2802, 3)])
 def test_a_unit_that_fits_is_one_packet(size, packets):
     assert len(list(fragments(bytes([0x41]) * size))) == packets
+
+
+class Connection:
+    """Takes what is sent; its buffer is as full as it is told for each picture, and after the last one it breaks."""
+
+    def __init__(self, *waiting):
+        self._waiting, self.sent = iter(waiting), []
+        self.transport = SimpleNamespace(get_write_buffer_size=lambda: next(self._waiting))
+
+    def write(self, content):
+        self.sent.append(struct.unpack_from("!BBHII", content, 4)[2:4])
+
+
+def test_what_a_viewer_does_not_take_is_left_out_up_to_the_next_key_picture():
+    """Numbers go on without a gap, times tell what is missing, and the film begins anew at its end."""
+    film = CodedFilm([CodedPicture([b"ab", b"c"], key=number == 0) for number in range(3)], 300.0, "")
+    connection = Connection(0, 0, 0, 0, WAITING_BYTES + 1, 0, 0, 0)
+    with pytest.raises(RuntimeError):  # from StopIteration
+        asyncio.run(Viewer(film, None, connection, 1)._play())
+    assert connection.sent == [(0, 0), (2, 300), (4, 600), (6, 900), (8, 1800), (10, 2100)]
