@@ -46,6 +46,8 @@ class Law(Struct, frozen=True, kw_only=True):
     @property
     def told(self) -> str:
         """For the table."""
+        if self.contention > 1:  # no share of the work
+            return "two cores did less than one: a busy machine?"
         if self.coherence is None:
             return "two points do not determine coherence; contention as if there were none"
         exact = self.points == LEAST_POINTS and self.misfit < EXACT

@@ -45,6 +45,13 @@ def test_the_link_beside_imagezmq():
         assert ratios[f"link_cpu_to_imagezmq_{size}"] < 0.25
 
 
+def test_a_camera_before_an_empty_room():
+    report = measured("--idle")
+    assert report["ratios"]["idle_cpu_to_decoding"] < 3
+    assert report["idle"]["searches_per_s"] < 2.5
+    assert report["idle"]["faces"] == 0
+
+
 def test_the_streams_that_this_box_holds():
     found = measured("--find-max")["find_max"]
     assert found["streams"] >= 6

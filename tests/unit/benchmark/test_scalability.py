@@ -38,6 +38,10 @@ def test_two_points_determine_contention_only_and_it_says_so():
     assert law.told == "two points do not determine coherence; contention as if there were none"
 
 
+def test_two_cores_that_do_less_than_one_are_no_share_of_the_work():
+    assert fit({1: 100.0, 2: 80.0}).told == "two cores did less than one: a busy machine?"
+
+
 def test_more_than_linear_is_no_negative_contention():
     law = fit({1: 100.0, 2: 220.0})
     assert law.contention == 0.0
