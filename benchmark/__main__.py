@@ -12,8 +12,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from benchmark.card import require_card
 from benchmark.baseline import check_baseline, not_compared, read_baseline
+from benchmark.card import require_card
 from benchmark.clip import Clip, face_crops, generate, open_clip
 from benchmark.compared import NetworkFiles, prepare_network
 from benchmark.decoding import measure_decoding, median

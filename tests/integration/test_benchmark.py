@@ -11,12 +11,12 @@ import pytest
 
 from benchmark.clip import generate
 from benchmark.compared import prepare_network
-from capture.chips import has_node
 from benchmark.decoding import measure_decoding
 from benchmark.idle import measure_idle
 from benchmark.pipeline import flat_out, live
 from benchmark.rtsp_camera import RtspCamera
 from benchmark.scaling import by_core, on
+from capture.chips import has_node
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from inference.backends import open_backend
