@@ -2,11 +2,9 @@
 
 import errno
 import os
-import threading
 import time
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
 
 import av
 import numpy as np
@@ -16,11 +14,10 @@ from configs.errors import InputError
 from events.event import Event
 from overlay import recorder
 from overlay.recorder import Recorder
-from overlay.sinks import outages, publish
+from overlay.sinks import outages
 from overlay.sinks.clips import ClipsSink
 from overlay.sinks.event_lines import EventLinesSink
 from overlay.sinks.outages import Outages
-from overlay.sinks.publish import PublishSink
 from overlay.sinks.segments import SegmentsSink
 from overlay.sinks.video import VideoSink
 from overlay.target import Targets
@@ -267,36 +264,3 @@ def test_an_outage_ends_with_its_stream_unless_others_write_there_too(tmp_path, 
     caplog.clear()
     show.outages.close()
     assert {record.args[0] for record in caplog.records} == {str(tmp_path / "hall.mp4"), lines.place("")}
-
-
-class Publisher:
-    """Stands in for the thread that sends to a server."""
-
-    started: ClassVar[list[str]] = []
-
-    def __init__(self, stream, url, width, height):
-        self.url, self.closing = url, threading.Event()
-
-    def start(self):
-        self.started.append(self.url)
-
-    def is_alive(self):
-        return not self.closing.is_set()
-
-    def join(self, timeout):
-        assert self.closing.is_set()
-
-
-def test_a_stream_that_ended_is_published_no_more_and_one_of_its_name_anew(monkeypatch):
-    monkeypatch.setattr(publish, "_Publisher", Publisher)
-    sink = PublishSink("rtsp://host/a", first="door")
-    for stream in ("door", "hall"):
-        sink.show(frame(0, stream), IMAGE, 1.0)
-    sink.ended("hall")
-    sink.show(frame(0, "hall"), IMAGE, 1.0)
-    assert Publisher.started == ["rtsp://host/a", "rtsp://host/a/hall", "rtsp://host/a/hall"]
-    for _ in range(50):
-        sink.ended("hall")
-        sink.show(frame(0, "hall"), IMAGE, 1.0)
-    assert len(sink._leaving) <= 1
-    sink.close()
