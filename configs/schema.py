@@ -89,8 +89,8 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     motion: Annotated[
         bool,
         option(
-            "search a camera's picture once a second while nothing has moved in it for 2 s and no face is followed; "
-            "false: as often as any"
+            "search a camera's picture each second, later each fourth, while nothing has moved in it for 2 s and no "
+            "face is followed; false: as often as any"
         ),
     ] = True
     verify: Annotated[

@@ -24,7 +24,7 @@ log = logging.getLogger("detect")
 NUMBERS_OF_A_LIFE = 1_000_000  # a restarted stage must not give a new face the number, and so the label, of an old one
 AUTO_EVERY_MS = 300.0  # of a film between two searches: a new face is seen within that
 LIVE_EVERY_MS = (90.0, 1000 * LATE_S)  # of a camera: with time to spare in each third of 30 pictures/s; at the latest
-QUIET_EVERY_MS = 1000.0  # of one before which nothing moves
+QUIET_EVERY_MS = (1000.0, 4000.0)  # of one before which nothing moves: a quarter of how long that is so, within these
 CANDIDATES_FROM = NUMBERS_OF_A_LIFE // 2  # tracks of candidates, which may be faces, are numbered from here on
 APART_HIDING = 20  # frames between two searches where faces are to be hidden: twice as many wait for two of them
 SILENT_S = 0.2  # with no further picture the last one is searched again, so that those that wait for it can go on
@@ -104,6 +104,7 @@ class StreamDetector:
 
     def see(self, frame: Frame) -> Frame:
         """The frame, the one after the last, with its faces; and, if asked for, with candidates."""
+        self._look_for_motion(frame)
         if self._rests(frame):
             return frame
         ahead = self._ahead.pop(frame.seq, None)
@@ -115,8 +116,6 @@ class StreamDetector:
                 self._came.append(ahead.found(known=()))
                 return with_boxes(frame, self._came[-1])
             self._follow(picture)
-            if frame.live and self._gate is not None and self._gate.is_due(frame.captured_ns / 1e6):
-                self._is_quiet = not self._gate.look(picture.grey, frame.captured_ns / 1e6)
             self._take_in(ahead)
             self._search_if_due(frame, picture)
         return replace(frame, faces=faces_of(self._faces, picture), candidates=faces_of(self._candidates, picture))
@@ -153,11 +152,19 @@ class StreamDetector:
         """Whether faces just stay where they are: in a damaged picture none is looked for, except to hide it."""
         return frame.corrupt and not self._config.candidates
 
+    def _look_for_motion(self, frame: Frame) -> None:
+        """Tell whether anything moves before a camera, by a coarse grey picture: a shrunken one takes longer."""
+        now_ms = frame.captured_ns / 1e6
+        if self._gate is None or not frame.live or self._is_ignored(frame) or not self._gate.is_due(now_ms):
+            return
+        grey = frame.pixels.grey(max(1, frame.width // self._config.width_px))
+        self._is_quiet = not self._gate.look(grey, now_ms)
+
     def _rests(self, frame: Frame) -> bool:
-        """Whether nothing is to be done: nobody is followed, nothing moves, and it is too soon to look again."""
-        if not self._is_quiet or self._faces.tracks or self._beside is not None or self._gate is None:
+        """Whether nothing is to be done: nothing moves, nobody is followed, nothing was lost, and no search is due."""
+        if not self._is_quiet or self._faces.tracks or self._lost or self._beside is not None:
             return False
-        return not self._gate.is_due(frame.captured_ns / 1e6)
+        return frame.live and not self._due(frame)
 
     def _is_alone(self, frame: Frame) -> bool:
         """Whether nothing is followed into it: pictures of a folder have nothing to do with each other."""
@@ -223,8 +230,9 @@ class StreamDetector:
         """
         if frame.live and self._config.every == "auto":
             since_ms, (soon_ms, late_ms) = frame.captured_ns / 1e6 - self._begun_ms, LIVE_EVERY_MS
-            if self._is_quiet and not self._faces.tracks:
-                return since_ms >= QUIET_EVERY_MS
+            if self._gate is not None and self._is_quiet and not self._faces.tracks:
+                soon_ms, late_ms = QUIET_EVERY_MS
+                return since_ms >= min(max(self._gate.still_ms / 4, soon_ms), late_ms)
             has_time = self._search.has_time or self._config.candidates
             return since_ms >= late_ms or (since_ms >= soon_ms and has_time)
         turn = self._turn_of(frame)

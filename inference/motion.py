@@ -30,6 +30,11 @@ class MotionGate:
         self._noise, self._seen = 0.0, 0
         self._before_ms = self._moved_ms = 0.0
 
+    @property
+    def still_ms(self) -> float:
+        """For how long nothing had moved when it was looked at last."""
+        return self._before_ms - self._moved_ms
+
     def is_due(self, now_ms: float) -> bool:
         """Whether a picture captured then is worth a look."""
         return now_ms - self._before_ms >= LOOK_MS

@@ -104,6 +104,14 @@ class Pixels:
             plane[:] = whole[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
         return _converted(part, self.colours)[y0 - top : y1 - top, x0 - left : x1 - left]
 
+    def grey(self, step: int) -> np.ndarray:
+        """The brightness of each `step`th pixel of each such row, (H, W) uint8: of planes Y as the decoder gave it."""
+        import cv2  # see `resized`
+
+        if self.colours is None:
+            return cv2.cvtColor(np.ascontiguousarray(self.bgr[::step, ::step]), cv2.COLOR_BGR2GRAY)
+        return np.ascontiguousarray(self.array[: self.height : step, ::step])
+
     def resized(self, width: int, height: int) -> np.ndarray:
         """A picture of that size, (height, width, 3) uint8 BGR, by linear interpolation: the planes are made smaller.
 
