@@ -41,6 +41,9 @@ class Realtime(Source):
             self._began_ns = now_ns - position_ns
         return picture._replace(captured_ns=max(now_ns, self._began_ns + position_ns), media_ms=None)
 
+    def skipped(self) -> int:
+        return self._film.skipped()
+
     @property
     def decodes(self) -> str:
         return self._film.decodes

@@ -8,6 +8,7 @@ from reading import read
 from capture.kinds.demo import Demo
 from capture.kinds.film import Film
 from capture.picture import Place
+from capture.realtime import Realtime
 from capture.sieve import Sieve
 from capture.sources import check_source
 from configs.errors import InputError
@@ -40,6 +41,14 @@ def test_of_a_film_it_means_the_films_own_time(clip, room):
     film = clip(count=50)
     kept = [(0, 0)] + [(200 * number, 4) for number in range(1, 10)]
     assert looked_at(Film(film, fps=5), room) == [*kept, (None, 4)]
+
+
+def test_of_a_film_at_its_own_rate_they_are_counted_too(clip, room):
+    with Realtime(Film(clip(count=50), fps=5)) as film:
+        counts = []
+        while read(film, room) is not None:
+            counts.append(film.skipped())
+        assert [*counts, film.skipped()] == [0, *[4] * 10]
 
 
 def test_a_film_that_is_read_on_keeps_the_same_pictures(clip, room):
