@@ -16,10 +16,11 @@ from configs.address import written
 from configs.console import visible
 from configs.duration import milliseconds
 from configs.errors import Failure, InputError
+from configs.labels import Labels, labels_of
 from configs.load import as_yaml, given, load_config, names_in
 from configs.plural import counted
 from configs.redact import redact
-from configs.schema import DetectConfig, PipelineConfig, SourceConfig, WebConfig
+from configs.schema import DetectConfig, PipelineConfig, SourceConfig
 from events.deliver import DeliverConfig
 from inference.backends.device import wants_cuda
 from inference.detectors import detector_kind, detectors_in_words
@@ -27,6 +28,9 @@ from overlay.check_options import check_overlay
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
 from run.launcher import prepared
+from run.owned import fingerprint, owned
+from run.shard import Shard
+from run.shard_folder import in_shard
 from run.supervisor import Supervisor
 from tell.figures import limited_by, run_report
 from tell.log_lines import LogLines
@@ -38,6 +42,8 @@ from transport.cores import lanes_for, model_threads, search_threads, usable_cor
 from transport.header import HELD_SLOTS
 from transport.stage import Aside, Sources, Stage, Table
 from transport.trace import check_trace
+from web.address import local_url
+from web.push_target import check_status
 
 LOOK_AHEAD = 8  # frames of files that detect may have at once: 270 ms at 30 frames/s, in which one search is due
 
@@ -71,9 +77,12 @@ def beside(config: PipelineConfig) -> list[Aside]:
         page.append(Aside("window", "overlay.show_windows:show_windows", config.overlay))
     receivers = tuple(sink for sink in sinks if sink.startswith(("webhook:", "mqtt:", "mqtts:")))
     stores = [sink.removeprefix("sqlite:") for sink in sinks if sink.startswith("sqlite:")]
+    if config.run.status:
+        page.append(Aside("push", "web.push:push", config.run, outlasts=True))
     if not receivers:
         return page
-    return [*page, Aside("deliver", "events.deliver:deliver", DeliverConfig(stores[0], receivers))]
+    delivering = DeliverConfig(stores[0], receivers)
+    return [*page, Aside("deliver", "events.deliver:deliver", delivering, delivers=True)]
 
 
 DetectorOption = Annotated[
@@ -137,6 +146,13 @@ def run(
         str | None, typer.Option(help="the certificate's key, PEM, if in a file of its own", metavar="FILE")
     ] = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="run on when one of several sources fails")] = False,
+    shard: Annotated[str | None, typer.Option(help="be this shard of a fleet (docs/shards.md)")] = None,
+    epoch: Annotated[
+        int | None, typer.Option(help="number of the owner's grant; 1 more than the last if not given")
+    ] = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="if the shard runs: wait for its end, and end as it does")
+    ] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="any option: section.key=value; repeatable")
     ] = None,
@@ -176,7 +192,7 @@ def run(
         "classify": given(model=model, classes=names_in(classes), device=device),
         "overlay": given(sinks=sink, corner=corner, max_age_ms=max_age_ms, segment=segment),
         "web": given(host=host, port=port, token=token, tls_cert=tls_cert, tls_key=tls_key),
-        "run": given(keep_going=keep_going or None),
+        "run": given(keep_going=keep_going or None, shard=shard, epoch=epoch),
     }
     options = load_config(config, settings or (), flags, look_up=not print_config)
     if print_config:
@@ -184,19 +200,38 @@ def run(
         return
     if log not in ("human", "json"):
         raise InputError(f"--log {log}: use human or json")
-    run_to_ledger(options, as_json=json_, log_lines=log == "json")
+    run_to_ledger(options, as_json=json_, log_lines=log == "json", adopt=adopt)
 
 
-def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = False) -> None:
+def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = False, adopt: bool = False) -> None:
     """The pipeline from its start to its ledger.
 
-    Raises InputError or Failure where it could not run, or nothing of a source was left, and Exit(1) if sources failed.
+    Raises InputError or Failure where it could not run, or nothing of a source was left, and Exit(1) if sources failed;
+    of a shard with other codes, too.
     """
+    labels, config = labels_of(options.run), fingerprint(options)
+    if options.run.shard:
+        options = in_shard(options, default_sinks())
+    page = options.web if "web" in (options.overlay.sinks or default_sinks()) else None
+    place = (local_url(page), page.port) if page else ("", 0)
+    with owned(options.run, labels, config, place, adopt, _show) as shard:
+        _run_to_ledger(options, as_json, log_lines, labels, shard)
+
+
+def _show(line: str) -> None:
+    typer.echo(f"maskstream: {visible(redact(line))}", err=True)
+
+
+def _run_to_ledger(
+    options: PipelineConfig, as_json: bool, log_lines: bool, labels: Labels, shard: Shard | None
+) -> None:
     options, refused = checked(options)
     if "web" in (options.overlay.sinks or default_sinks()):
-        options = replace(options, web=_checked_page(options.web))
+        from web.checked_page import checked_page  # here: most runs have no page
+
+        options = replace(options, web=checked_page(options.web, lambda line: typer.echo(line, err=True)))
     recent, notify = Recent(), Notify()
-    progress = LogLines() if log_lines else Progress()
+    progress = LogLines(labels.given) if log_lines else Progress(labels.shard)
     claims = Claims(options.overlay.sinks)
 
     def tick(status: Status) -> None:
@@ -214,7 +249,8 @@ def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = Fals
         claims.take(name)
         return name, source
 
-    supervisor = Supervisor(stages(options), options.run, say, tick, beside(options), admit, options.trace, prepared())
+    rows, asides = stages(options), beside(options)
+    supervisor = Supervisor(rows, options.run, say, tick, asides, admit, options.trace, prepared(), labels, shard)
     try:
         with claims, progress:
             for source in options.sources:
@@ -223,6 +259,8 @@ def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = Fals
     finally:  # what went wrong is said after the account, not instead of it
         refused |= supervisor.refused
         ledgers, status = supervisor.ledgers, supervisor.status
+        if shard is not None:
+            shard.hear({}, ledgers)  # what it notes down last is the whole account
         recent.add(status)
         if status.started:
             print_ledger(ledgers, limited_by(status), limited_by(recent.lately()))
@@ -233,17 +271,6 @@ def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = Fals
         raise Failure(f"not one frame of {', '.join(gone)} was shown: see above why all are lost or undecodable")
     if refused:
         raise typer.Exit(1)  # what could be done was done, but not all of it: as make --keep-going says it
-
-
-def _checked_page(page: WebConfig) -> WebConfig:
-    """The page's options with its token; raises InputError for what it could not be served with."""
-    from web.address import public_addresses  # here: most runs have no page
-    from web.tls import check_tls
-    from web.token import with_token
-
-    public_addresses(page)
-    check_tls(page)
-    return with_token(page, lambda line: typer.echo(line, err=True))
 
 
 def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
@@ -272,6 +299,7 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     check_sinks(sinks, [source.source for source in sources])
     check_overlay(options.overlay, sinks)
     check_trace(options.trace)
+    check_status(options.run)
     cores = options.run.cores or usable_cores()
     lanes = lanes_for(options.run.lanes, cores, len(sources), may_add="web" in (sinks or default_sinks()))
     if lanes > cores:

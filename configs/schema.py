@@ -238,6 +238,34 @@ class RunConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         60.0
     )
     max_restarts: Annotated[int, option("give up after this many deaths of a stage in a minute of its work", ge=0)] = 10
+    site: Annotated[str, option("where this run stands, told in events, metrics, log lines and reports")] = ""
+    host: Annotated[
+        str, option("name of this machine in them; empty: its own, where a site or a shard is named, else none")
+    ] = ""
+    shard: Annotated[
+        str, option("name of the shard of a fleet that this run is: it gets a lease and a folder that outlive it")
+    ] = ""
+    folder: Annotated[
+        str,
+        option(
+            "the shard's folder: lease, waiting events, all sinks with relative paths; empty: "
+            "~/.local/state/maskstream/shards/NAME"
+        ),
+    ] = ""
+    epoch: Annotated[
+        int, option("number of the grant by which the shard runs here, a newer one ends it; 0: the last one + 1", ge=0)
+    ] = 0
+    epoch_file: Annotated[
+        str, option("file in which the shard's owner writes the newest epoch; empty: `epoch` in the shard's folder")
+    ] = ""
+    deliver_s: Annotated[
+        float, option("a shard that is fenced or drained waits so long until receivers have its events, s", ge=0)
+    ] = 300.0
+    status: Annotated[
+        str, option("where the run's status is sent, http(s)://HOST/PATH or nats://HOST/SUBJECT; empty: nowhere")
+    ] = ""
+    status_token: Annotated[str, option("secret that goes along as a bearer's token")] = ""
+    status_every_s: Annotated[float, option("how often, s", ge=0.5)] = 2.0
 
 
 class PipelineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

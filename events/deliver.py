@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from msgspec import Struct
 
 from configs.redact import redact
-from events.delivery import Delivery
+from events.delivery import LOOK_S, Delivery
 from events.mqtt import Mqtt
 from events.receiver import Receiver
 from events.webhook import Webhook
@@ -28,13 +28,19 @@ def deliver(config: DeliverConfig, context: StageContext) -> None:
     context.facts["receivers"] = ", ".join(map(redact, config.receivers))
     context.counts.update(delivered=0, refused=0)
     pool = ThreadPoolExecutor(len(config.receivers), thread_name_prefix="to")
-    threads = []
+    threads, all_to = [], []
     for text, name in zip(config.receivers, names_of(config.receivers), strict=True):
         to = Delivery(open_receiver(text), name, Path(config.store), context.stopping, context.counts)
+        all_to.append(to)
         threads.append(pool.submit(to.run))
     context.ready()
-    for thread in as_completed(threads):
-        thread.result()  # a bug in one of them ends the process, which is started again
+    ended: set[Future[None]] = set()
+    while len(ended) < len(threads):
+        ended = wait(threads, LOOK_S, FIRST_COMPLETED if not ended else ALL_COMPLETED).done
+        for thread in ended:
+            thread.result()  # a bug in one of them ends the process, which is started again
+        waiting, looked_ns = zip(*(to.looked for to in all_to), strict=True)
+        context.says |= {"waiting": str(sum(waiting)), "looked_ns": str(min(looked_ns))}
 
 
 def names_of(receivers: Sequence[str]) -> list[str]:

@@ -49,6 +49,12 @@ class Delivery:
         self._waiting: deque[tuple[int, Event, bytes | None]] = deque()
         self._delay_s, self._next_try_s, self._away = FIRST_S, 0.0, False
         self._trouble, self._next_look_s = "", 0.0
+        self._looked: tuple[int, int] = (1, 0)
+
+    @property
+    def looked(self) -> tuple[int, int]:
+        """How many events wait at least, and when that was so (time.monotonic_ns)."""
+        return self._looked
 
     def run(self) -> None:
         """Deliver until the run ends."""
@@ -87,8 +93,10 @@ class Delivery:
                     self._unnoted.clear()
                 except sqlite3.OperationalError as error:
                     trouble = error  # while it is locked it can still be read
+            looked_ns = time.monotonic_ns()
             if not self._waiting:
                 self._waiting.extend(store.waiting(self._number, AT_ONCE))
+            self._looked = len(self._waiting) + self._unnoted.total(), looked_ns
         except Unusable as error:
             trouble = error
         if trouble is not None:

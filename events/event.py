@@ -14,7 +14,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `rule` is what was met: `decision` when a person's label became certain or changed (`before` is the one before),
     else the name of a rule. `duration_s` is for how long it had held by then. `track` and `label` are of the
-    person it is about, None where it is about all who are seen. `text` says it in words.
+    person it is about, None where it is about all who are seen. `text` says it in words. `site`, `host`, `shard` and
+    `run` tell which run saw it (configs/labels.py); a plain run has none of them.
     """
 
     id: str
@@ -27,6 +28,10 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     before: str | None = None
     confidence: float | None = None
     duration_s: float = 0.0
+    site: str = ""
+    host: str = ""
+    shard: str = ""
+    run: str = ""
 
 
 class Ids:

@@ -6,7 +6,9 @@ import time
 from collections.abc import Sequence
 
 import cv2
+from msgspec.structs import replace
 
+from configs.labels import NONE, Labels
 from events.decisions import Decision, Decisions
 from events.event import Event, Ids, unix_s, utc
 from events.rule_checker import RuleChecker
@@ -22,8 +24,8 @@ JPEG_QUALITY = 85
 class EventDetector:
     """Frames in, events out, each with its picture as JPEG (empty: it is about no single face)."""
 
-    def __init__(self, rules: Sequence[Rule] = ()) -> None:
-        self._rules = rules
+    def __init__(self, rules: Sequence[Rule] = (), labels: Labels = NONE) -> None:
+        self._rules, self._labels = rules, labels
         self._checkers: dict[str, list[tuple[Rule, RuleChecker]]] = {}
         self._decisions: dict[str, Decisions] = {}
         self._ids = Ids()
@@ -42,7 +44,13 @@ class EventDetector:
     def told(self, stream: str, rule: str, text: str) -> Event:
         """An event about something that happened to the pipeline itself."""
         now_s = time.time()
-        return Event(id=self._ids.next(now_s), time=utc(now_s), rule=rule, stream=stream, text=text)
+        event = Event(id=self._ids.next(now_s), time=utc(now_s), rule=rule, stream=stream, text=text)
+        return self._labelled(event)
+
+    def _labelled(self, event: Event) -> Event:
+        """The event, with the run that saw it."""
+        labels = self._labels
+        return replace(event, site=labels.site, host=labels.host, shard=labels.shard, run=labels.run)
 
     def forget(self, stream: str) -> None:
         """The stream has ended: a later one of its name has other people."""
@@ -66,7 +74,7 @@ class EventDetector:
         self, frame: Frame, rule: str, text: str, face: Face | None, held_s: float, before: str | None = None
     ) -> Event:
         said = face.prediction if face else None
-        return Event(
+        event = Event(
             id=self._ids.next(time.time()),
             time=utc(unix_s(frame.captured_ns)),
             rule=rule,
@@ -78,6 +86,7 @@ class EventDetector:
             confidence=round(said.confidence, 4) if said else None,
             duration_s=round(held_s, 3),
         )
+        return self._labelled(event)
 
 
 def words(label: str) -> str:

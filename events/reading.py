@@ -75,6 +75,23 @@ def _query(path: Path, mode: str, asked: tuple[str, str, str, str], called: Path
         db.close()
 
 
+def waiting(path: Path) -> dict[str, int]:
+    """How many events of a history wait for each of its receivers; none where it is not there or cannot be read."""
+    query = (
+        "SELECT receiver, (SELECT COUNT(*) FROM events WHERE events.number > receivers.number) FROM receivers "
+        "ORDER BY receiver"
+    )
+    if not path.is_file():
+        return {}
+    db = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode=ro", uri=True, timeout=_BUSY_S)
+    try:
+        return dict(db.execute(query).fetchall())
+    except sqlite3.Error:
+        return {}
+    finally:
+        db.close()
+
+
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size

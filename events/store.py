@@ -19,13 +19,16 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, stored REAL NOT NULL, time TEXT NOT NULL,
     stream TEXT NOT NULL, rule TEXT NOT NULL, text TEXT NOT NULL, track INTEGER, label TEXT, before TEXT,
-    confidence REAL, duration_s REAL NOT NULL, picture BLOB);
+    confidence REAL, duration_s REAL NOT NULL, picture BLOB, site TEXT NOT NULL DEFAULT '',
+    host TEXT NOT NULL DEFAULT '', shard TEXT NOT NULL DEFAULT '', run TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS by_time ON events (time);
 CREATE TABLE IF NOT EXISTS receivers (
     receiver TEXT PRIMARY KEY, number INTEGER NOT NULL, delivered INTEGER NOT NULL DEFAULT 0,
     refused INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0);
 """
-_FIELDS = ("id", "time", "stream", "rule", "text", "track", "label", "before", "confidence", "duration_s")
+_FIRST_FIELDS = ("id", "time", "stream", "rule", "text", "track", "label", "before", "confidence", "duration_s")
+_LABELS = ("site", "host", "shard", "run")  # columns that files of before do not have; older programs ignore them
+_FIELDS = _FIRST_FIELDS + _LABELS
 _BUSY_S = 0.5  # for a lock; who uses the file tries again, and must hear in between that the run ends
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes that every SQLite file begins with
@@ -62,6 +65,7 @@ class Store:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
+            self._add_columns()
             if not self._db.execute("PRAGMA user_version").fetchone()[0]:
                 with contextlib.suppress(sqlite3.OperationalError):  # a file of before, locked: it can be used as it is
                     self._db.execute(f"PRAGMA user_version={VERSION}")
@@ -69,6 +73,15 @@ class Store:
         except BaseException:
             self._db.close()
             raise
+
+    def _add_columns(self) -> None:
+        """Those that a file of before lacks; both processes that use it may find that."""
+        for name in set(_LABELS) - _columns(self._db):
+            try:
+                self._db.execute(f"ALTER TABLE events ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
+            except sqlite3.OperationalError:
+                if name not in _columns(self._db):
+                    raise
 
     def _on_disk(self) -> list[tuple[int, int] | None]:
         """Which files lie there now under its name: a connection goes on with those that it opened."""
@@ -185,19 +198,24 @@ def read_events(
     wanted = {"stream": stream, "label": label, "rule": rule}
     given = {name: value for name, value in wanted.items() if value}
     where = " AND ".join(["time >= ?", *(f"{name} = ?" for name in given)])
-    query = f"SELECT {', '.join(_FIELDS)}, picture FROM events WHERE {where} ORDER BY time, number"
+    there = _columns(db)
+    fields = [name for name in _FIELDS if name in there]  # a file of before may lie on read-only media
+    query = f"SELECT {', '.join(fields)}, picture FROM events WHERE {where} ORDER BY time, number"
     for *values, picture in db.execute(query, [since, *given.values()]):
-        yield Event(**dict(zip(_FIELDS, values, strict=True))), picture
+        yield Event(**dict(zip(fields, values, strict=True))), picture
+
+
+def _columns(db: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in db.execute("PRAGMA table_info(events)")}
 
 
 def check_tables(db: sqlite3.Connection, path: Path) -> bool:
     """True: there are none yet. Raises InputError where a database is another program's, or of a later maskstream."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    columns = {row[1] for row in db.execute("PRAGMA table_info(events)")}
     if version > VERSION and "receivers" in tables:
         raise InputError(f"{path}: was written by a newer maskstream: update this one, or choose another file")
-    if tables and not columns >= set(_FIELDS):
+    if tables and not _columns(db) >= set(_FIRST_FIELDS):
         raise InputError(f"{path}: is the database of another program: choose another file")
     return not tables
 

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from configs.labels import NONE, Labels
 from configs.plural import counted
 from configs.redact import redact
 from configs.schema import OverlayConfig
@@ -36,7 +37,7 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
     with ExitStack() as stack:
         rules = read_rules(config.rules) if config.rules else ()
         sinks = make_sinks(config, context)
-        show = Show(sinks, config.corner, rules, context.counts, context.streams)
+        show = Show(sinks, config.corner, rules, context.counts, context.streams, context.labels)
         stack.callback(show.outages.close)
         for sink in sorted(sinks, key=lambda sink: not sink.wants_events):  # the last to close: others tell them things
             stack.callback(sink.close)
@@ -75,10 +76,16 @@ class Show:
     """Draws frames, gives them to the sinks, and tells those that take events what happened in them."""
 
     def __init__(
-        self, sinks: list[Sink], corner: bool, rules: Sequence[Rule], counts: dict[str, int], streams: int
+        self,
+        sinks: list[Sink],
+        corner: bool,
+        rules: Sequence[Rule],
+        counts: dict[str, int],
+        streams: int,
+        labels: Labels = NONE,
     ) -> None:
         self._sinks, self._corner = sinks, corner
-        self._detector = EventDetector(rules) if any(sink.wants_events for sink in sinks) else None
+        self._detector = EventDetector(rules, labels) if any(sink.wants_events for sink in sinks) else None
         self._rates: dict[str, FrameRate] = {}
         self.outages = Outages(self._tell, counts, streams)
         for sink in sinks:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from configs.labels import NONE, Labels
 from configs.schema import TraceConfig
 from transport.slot import FIRST
 from transport.spec import Spec, StreamPlace, TraceSpec
@@ -26,7 +27,9 @@ class Plan:
         folder: Path,
         places: dict[str, StreamPlace],
         trace: TraceConfig | None = None,
+        labels: Labels = NONE,
     ) -> None:
+        self._labels = labels
         self._table, self._asides, self._folder, self._places = table, asides, folder, places
         self._first, self._began = next(iter(places), ""), RunStart()
         self._trace = _trace_spec(trace) if trace is not None and trace.every else None
@@ -93,6 +96,7 @@ class Plan:
             control=f"ipc://{self._folder}/control",
             first=self._first,
             began=self._began,
+            labels=self._labels,
             feeds=f"ipc://{self._folder}/feed-" if self._asides else "",
             **{"streams": self._places} | more,  # a stage that is started again is told of all there are then
         )

@@ -143,6 +143,11 @@ class Process:
         if self._pump is not None:
             self._pump.join(1)
 
+    def has_delivered_since(self, then_ns: int) -> bool:
+        """Whether it has looked for events since then (time.monotonic_ns) and found none that wait."""
+        says = self.beat.says
+        return says.get("waiting") == "0" and int(says.get("looked_ns", "0")) > then_ns
+
     def heard(self) -> None:
         """Note down a sign of life."""
         now_s = time.monotonic()

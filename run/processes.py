@@ -75,10 +75,11 @@ class Processes:
         """What the stages said of themselves when they became ready, or say now: model, provider, detector, ..."""
         return {key: value for one in self.stages for key, value in (one.facts | one.beat.says).items()}
 
-    def kill_all(self) -> None:
-        """End all at once, and wait for it."""
-        for process in self.by_name.values():
+    def kill_all(self, but: Sequence[Process] = ()) -> None:
+        """End all at once, `but` these, and wait for it."""
+        ending = [process for process in self.by_name.values() if process not in but]
+        for process in ending:
             process.kill()
             process.done = True
-        for process in self.by_name.values():
+        for process in ending:
             process.wait(5)

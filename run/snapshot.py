@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from typing import Any
 
 from configs.redact import redact
 from run.process import Process
@@ -15,7 +16,13 @@ from transport.cores import usable_cores
 
 
 def snapshot(
-    phase: str, started_s: float, ended_s: float, cores: int, streams: Streams, processes: Processes
+    phase: str,
+    started_s: float,
+    ended_s: float,
+    cores: int,
+    streams: Streams,
+    processes: Processes,
+    about: dict[str, Any],
 ) -> Status:
     """How the run stands now. Times are of time.monotonic(), 0: not yet; `cores` 0: all there are."""
     now_s = time.monotonic()
@@ -37,6 +44,8 @@ def snapshot(
         processes=told | {"supervisor": ProcessStatus(os.getpid(), True, 0)},
         facts=processes.facts(),
         beside={aside.name: dict(counts) for aside in processes.asides if (counts := aside.work.counts)},
+        about=about,
+        says={aside.name: dict(aside.beat.says) for aside in processes.asides if aside.beat.says},
     )  # fmt: skip
 
 

@@ -12,18 +12,21 @@ import msgspec
 import zmq
 
 from configs.errors import InputError
+from configs.labels import NONE, Labels
 from configs.plural import counted
 from configs.schema import RunConfig, TraceConfig
 from run.changes import Admit, Changes
+from run.closing import Closing
 from run.code import UPGRADED
 from run.interrupts import interrupts
 from run.launcher import Launcher
 from run.limits import check_memory, check_open_files, free_memory, raise_open_files
 from run.plan import Plan, place_of
-from run.process import Say
+from run.process import Process, Say
 from run.processes import Processes
 from run.reconcile import Phase, Reconciler
 from run.run_folder import run_folder
+from run.shard import Shard
 from run.snapshot import snapshot
 from run.streams import Streams, Wanted, slots_of
 from tell.status import Status
@@ -45,7 +48,8 @@ class Supervisor:
 
     `on_tick` is told twice a second how the run stands. `asides` are processes beside the stages; with any, the
     run tells them, too, and they may have streams added: `admit` makes a name and options of what they give (JSON,
-    and the names that are taken). `launcher` may have begun already.
+    and the names that are taken). `launcher` may have begun already. `labels` tell the run from others of a fleet;
+    one that is a `shard` ends when that says so.
     """
 
     def __init__(
@@ -58,7 +62,10 @@ class Supervisor:
         admit: Admit | None = None,
         trace: TraceConfig | None = None,
         launcher: Launcher | None = None,
+        labels: Labels = NONE,
+        shard: Shard | None = None,
     ) -> None:
+        self._labels, self._shard = labels, shard
         self._table, self._run, self._say, self._on_tick = table, run, say, on_tick
         self._aside_rows, self._trace = asides, trace
         self._streams = Streams(table[0].config, sum(row.keeps for row in table[1:]), lanes_of(table))
@@ -75,6 +82,8 @@ class Supervisor:
         self._ticked_s = 0.0
         self._told_s: float | None = None
         self._interrupts = 0
+        self._closing = Closing(self._processes, asides)
+        self._awaited_delivery, self._closed = False, 0
 
     def run(self) -> None:
         """Run until the sources end, a signal comes or something fails.
@@ -91,7 +100,7 @@ class Supervisor:
             stack.callback(context.term)
             self._control = stack.enter_context(Inbox(context, f"ipc://{folder}/control"))
             stack.enter_context(self._streams.opened(folder, context))
-            self._plan = Plan(self._table, self._aside_rows, folder, self._streams.places, self._trace)
+            self._plan = Plan(self._table, self._aside_rows, folder, self._streams.places, self._trace, self._labels)
             # open all the while: a message to a stage that is being started would go with a link that closes
             self._stage_links = [stack.enter_context(Outbox(context, inbox)) for inbox in self._plan.inboxes]
             for spec in [*map(self._plan.capture, self._streams.names), *self._plan.processes()]:
@@ -103,8 +112,7 @@ class Supervisor:
                 self._supervise()
             finally:
                 self._processes.kill_all()
-            for stream, rest in self._streams.settle().items():
-                self._say(stream, f"still under way when the run was stopped: {counted(rest, 'frame')}")
+            self._settle()
         if self._reconciler.failure is not None:
             raise self._reconciler.failure
 
@@ -112,11 +120,16 @@ class Supervisor:
         """End the run in order, as Ctrl-C does; a second time, at once."""
         self._interrupts += 1
 
+    def drain(self) -> None:
+        """End the run in order, but let what delivers events go on until all are delivered, or `deliver_s` is over."""
+        self._closing.drain(self._run.deliver_s)
+
     @property
     def status(self) -> Status:
         """How the run stands, now or at the end."""
-        phase = self._phase.name.lower()
-        return snapshot(phase, self._started_s, self._ended_s, self._run.cores, self._streams, self._processes)
+        phase, times = self._phase.name.lower(), (self._started_s, self._ended_s)
+        about = self._shard.about if self._shard is not None else dict(self._labels.given)
+        return snapshot(phase, *times, self._run.cores, self._streams, self._processes, about)
 
     @property
     def ledgers(self) -> dict[str, Ledger]:
@@ -136,7 +149,11 @@ class Supervisor:
     @property
     def is_running(self) -> bool:
         """Whether the sources run, and nothing has told them to end."""
-        return self._phase == Phase.RUNNING and not self._interrupts and self._reconciler.failure is None
+        return self._phase == Phase.RUNNING and not self._is_told_to_end
+
+    @property
+    def _is_told_to_end(self) -> bool:
+        return bool(self._interrupts or self._reconciler.failure or self._closing.is_draining)
 
     def add(self, stream: str, config: Any) -> None:
         """Begin a stream while the run goes on. A stage that is started later is told of it as of all others.
@@ -181,6 +198,12 @@ class Supervisor:
     def _tell(self) -> None:
         """Tell all who watch how the run stands."""
         status = self.status
+        if self._shard is not None:
+            for line in self._shard.hear(status.says, self.ledgers):
+                self._say("shard", line)
+            if self._shard.ends and not self._closing.is_draining:
+                self._say("shard", self._shard.ends)
+                self.drain()
         self._on_tick(status)
         if self._feed is not None:
             self._feed.send(b"status", msgspec.msgpack.encode(status))
@@ -205,7 +228,7 @@ class Supervisor:
     def _advance(self) -> None:
         """From starting over running and draining to closing."""
         now_s = time.monotonic()
-        told_to_end = bool(self._interrupts or self._reconciler.failure)
+        told_to_end = self._is_told_to_end
         if told_to_end and self._told_s is None:
             self._told_s = now_s
         told_for_s = now_s - self._told_s if self._told_s is not None else 0.0
@@ -222,10 +245,28 @@ class Supervisor:
             self._phase, self._ended_s = Phase.CLOSING, now_s
             for process in self._processes.captures:
                 process.kill()  # it waits for tickets that would come too late; their slots say what became of them
+        awaits_delivery = self._closing.awaits_delivery and not self._interrupts
+        if self._awaited_delivery and not awaits_delivery:
+            self._told_s = now_s  # what was kept open is told now, and gets its time
+        self._awaited_delivery = awaits_delivery
         if self._phase == Phase.CLOSING:
-            for process in self._processes.others:
-                if process.ready or told_to_end:
-                    process.close()
-                process.done = process.done or (told_to_end and not process.alive)
-        if told_to_end and (self._interrupts > 1 or told_for_s > _KILL_S):
-            self._processes.kill_all()
+            self._close(self._closing.due(awaits_delivery), told_to_end)
+        if told_to_end and (self._interrupts > 1 or now_s - (self._told_s or now_s) > _KILL_S):
+            self._processes.kill_all(but=self._processes.asides if awaits_delivery else ())
+
+    def _close(self, due: list[Process], told_to_end: bool) -> None:
+        """Have these finish, and tell of it when they become more: the last of them is to hear the whole account."""
+        if len(due) != self._closed:
+            self._closed = len(due)
+            if self._closing.frames_ended:
+                self._settle()
+            self._tell()
+        for process in due:
+            if process.ready or told_to_end:
+                process.close()
+            process.done = process.done or (told_to_end and not process.alive)
+
+    def _settle(self) -> None:
+        """Count what was still under way when the last process of the frames ended."""
+        for stream, rest in self._streams.settle().items():
+            self._say(stream, f"still under way when the run was stopped: {counted(rest, 'frame')}")

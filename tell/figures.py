@@ -65,6 +65,7 @@ def run_report(status: Status, lately: Status, ledgers: dict[str, Ledger], refus
     `refused` are sources that could not be used, and why.
     """
     return {
+        **status.about,
         "streams": {stream: ledger.as_json() | decoder_of(stream, status) for stream, ledger in ledgers.items()},
         "stages": stage_figures(status),
         **status.beside,

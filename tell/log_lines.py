@@ -19,7 +19,8 @@ _STREAMS_S = 30.0  # how often it is told how the streams stand
 class LogLines:
     """In place of Progress: each line of a process, and now and then the streams, as JSON on standard error."""
 
-    def __init__(self) -> None:
+    def __init__(self, labels: dict[str, str] | None = None) -> None:
+        self._labels = labels or {}
         self._told_s = time.monotonic()
 
     def say(self, process: str, line: str) -> None:
@@ -52,7 +53,7 @@ class LogLines:
 
     def _write(self, **record: Any) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        sys.stderr.write(json.dumps({"time": now} | record) + "\n")
+        sys.stderr.write(json.dumps({"time": now} | self._labels | record) + "\n")
         sys.stderr.flush()
 
     def __enter__(self) -> Self:

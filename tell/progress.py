@@ -24,7 +24,8 @@ _LINES_S = 5.0
 class Progress:
     """Per stream: state, rate, faces, age, drops. Redrawn in place on a terminal, else a line now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, shard: str = "") -> None:
+        self._before = f"{shard} | " if shard else ""  # a host has the lines of several in one log
         self._console = console(stderr=True, highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._every_s = 0.0 if self._console.is_terminal else _LINES_S  # 0: as often as it is told
@@ -35,7 +36,7 @@ class Progress:
         parts = line.split("\t", 2)
         text = parts[2] if len(parts) == 3 else line
         style = {"WARNING": "yellow", "ERROR": "red"}.get(parts[1] if len(parts) == 3 else "", "")
-        self._console.print(Text.assemble((f"{process}: ", "bold"), (text, style)))
+        self._console.print(Text.assemble(self._before, (f"{process}: ", "bold"), (text, style)))
 
     def tick(self, recent: Recent) -> None:
         """Called some times a second; draws when it is time."""
@@ -54,9 +55,9 @@ class Progress:
             self._live.update(table, refresh=True)
         else:
             for row in rows:
-                self._console.print("  ".join(filter(None, row)))
+                self._console.print(self._before + "  ".join(filter(None, row)))
             if limits:
-                self._console.print(f"limited by {limits}")
+                self._console.print(f"{self._before}limited by {limits}")
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 
@@ -63,7 +65,9 @@ class Status(Struct, frozen=True):
 
     `ran_s` is how long the sources have run, until they ended; `cores` how many cores the run may use; `facts` what
     the stages say of themselves; `beside` what the processes beside them have counted.
-    `phase` is one of starting, running, draining, closing.
+    `phase` is one of starting, running, draining, closing. `about` says which run of a fleet it is: site, host, shard,
+    run, and of a shard what run/shard.py tells of its epoch and its lives before; empty for a plain run. `says` is what
+    the processes beside the frames say right now.
     """
 
     now_ns: int
@@ -76,3 +80,5 @@ class Status(Struct, frozen=True):
     processes: dict[str, ProcessStatus]
     facts: dict[str, str]
     beside: dict[str, dict[str, int]]
+    about: dict[str, Any] = {}
+    says: dict[str, dict[str, str]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from configs.labels import NONE, Labels
 from transport.stage import EVER, RunStart
 
 
@@ -69,3 +70,4 @@ class Spec(msgspec.Struct, frozen=True):
     began: RunStart = EVER
     trace: TraceSpec | None = None
     modules: tuple[str, ...] = ()
+    labels: Labels = NONE

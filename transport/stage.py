@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from configs.labels import NONE, Labels
 from transport.frame import Ended, Frame, Held
 from transport.recordings import RecordingCount
 
@@ -57,7 +58,7 @@ class StageContext:
     `began` is when the run began: a file that was written since is the run's own.
     `recordings` gives the account of what is recorded of a stream, while a stage has the stream.
     `feeds` is where the run tells of itself to a page (transport/feed.py), followed by who tells; empty: to none.
-    `folder` is the run's own, private to this user and gone at its end.
+    `folder` is the run's own, private to this user and gone at its end. `labels` tell the run from others of a fleet.
 
     The rest is for the worker and for capture, which has no batches: `busy_since_ns` (0: waiting) tells a long
     piece of work from a hang; `ready` is called when the source is open, or waited for; `wake` ends the wait of the
@@ -79,6 +80,7 @@ class StageContext:
     recordings: Callable[[str], RecordingCount] = lambda stream: RecordingCount()
     feeds: str = ""
     folder: Path = Path()
+    labels: Labels = NONE
     busy_since_ns: int = 0
     busy_ns: int = 0
     ready: Callable[[], None] = lambda: None
@@ -137,12 +139,16 @@ class Aside:
     """A process beside the way of the frames: a name, a function, its section of the options.
 
     `function(config, context)` calls `context.ready()` when it serves, and returns soon after `context.stopping()`.
-    It is watched and restarted as a stage is, and no frame waits for it.
+    It is watched and restarted as a stage is, and no frame waits for it. One that `delivers` is waited for where the
+    run is drained: it says how many events are `waiting`, and when it looked (`looked_ns`). One that `outlasts` all
+    others tells of the run, and hears of its end.
     """
 
     name: str
     function: Callable[..., None] | Place
     config: Any
+    delivers: bool = False
+    outlasts: bool = False
 
 
 Table = tuple[Sources, Stage, *tuple[Stage, ...]]

@@ -89,6 +89,7 @@ class Worker:
             process=spec.process,
             processes=spec.processes,
             showing=spec.showing,
+            labels=spec.labels,
             stopping=self.stopping.is_set,
         )
         self.zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

@@ -42,6 +42,14 @@ class _Run(Collector):
         self._run_state, self._viewers, self._refused = run_state, viewers, refused
 
     def collect(self) -> Iterator[Family]:
+        """All families; where the run has a site, host or shard, each sample has that as labels, too."""
+        about = self._run_state.status.about if self._run_state.status else {}
+        labels = {name: about[name] for name in ("site", "host", "shard") if name in about}
+        for family in self._families():
+            family.samples = [sample._replace(labels=labels | sample.labels) for sample in family.samples]
+            yield family
+
+    def _families(self) -> Iterator[Family]:
         yield gauge("viewers", "Pages and live streams that are served now", [((), self._viewers)])
         yield counter("connections_refused", "Connections that were one too many", [((), self._refused)])
         status = self._run_state.status
@@ -71,7 +79,8 @@ def gauge(name: str, about: str, values: Iterable[tuple[tuple[str, ...], float]]
 
 def _run(status: Status) -> Iterator[Family]:
     facts = {key: status.facts.get(key, "") for key in ("model", "provider", "detector")}
-    yield Info("maskstream", "What runs", value=facts | {"version": version("maskstream")})
+    run = {"run": status.about["run"]} if "run" in status.about else {}
+    yield Info("maskstream", "What runs", value=facts | run | {"version": version("maskstream")})
     yield gauge("start_time_seconds", "Unix time at which the sources were started", [((), status.started)])
 
 

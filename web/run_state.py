@@ -139,6 +139,7 @@ class RunState:
                 "persons": self.persons.series(time.time()),
             }
         return {
+            **status.about,
             "phase": status.phase,
             "silent_s": silent_s,
             "started": status.started,

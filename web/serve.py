@@ -20,6 +20,7 @@ from web.address import local_url, public_addresses, shown_url
 from web.health import silence, troubles
 from web.listener import BODY_BYTES, KEEP_ALIVE_S, Listener
 from web.metrics import CONTENT_TYPE, figures
+from web.orders import Orders
 from web.pictures import Pictures
 from web.run_state import RunState
 from web.streams import Changes
@@ -58,7 +59,7 @@ async def _serve(config: WebConfig, context: StageContext) -> None:
         )
         folder = context.feeds.removeprefix("ipc://").rpartition("/")[0]
         changes = Changes(sockets, f"ipc://{folder}/control", run_state)
-        site = Site(config, run_state, pictures, changes)
+        site = Site(config, run_state, pictures, changes, Orders(run_state, context.says))
         await site.open()
         write_where(Path(folder), local_url(config), config.token)
         context.facts["url"] = shown_url(config)
@@ -97,7 +98,9 @@ async def _listen(link: zmq.asyncio.Socket, run_state: RunState, pictures: Pictu
 class Site:
     """All that is served, at one address."""
 
-    def __init__(self, config: WebConfig, run_state: RunState, pictures: Pictures, changes: Changes) -> None:
+    def __init__(
+        self, config: WebConfig, run_state: RunState, pictures: Pictures, changes: Changes, orders: Orders
+    ) -> None:
         self._config, self._run_state = config, run_state
         self._certificate = Certificate(config) if config.tls_cert else None
         self._viewers = viewers = Viewers(pictures, run_state, config.viewers)
@@ -123,6 +126,8 @@ class Site:
             ("POST", "/api/streams", changes.add),
             ("DELETE", "/api/streams/{name}", changes.remove),
             ("POST", "/api/streams/{name}/{action:pause|resume}", changes.change),
+            ("POST", "/api/fence", orders.fence),
+            ("POST", "/api/drain", orders.drain),
             ("GET", "/livez", self._alive),
             ("GET", "/healthz", self._alive),
             ("GET", "/readyz", self._ready),

@@ -1,0 +1,92 @@
+"""Takes a shard's lease for a run that begins now, or says who has it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from os import getpid
+from pathlib import Path
+
+from configs.file_lock import FileLock
+from configs.labels import Labels
+from configs.schema import RunConfig
+from run.lease import FILE, Lease, boot_id, process_start, read_grant, read_lease
+from run.shard import Shard
+from run.shard_folder import epoch_file, made, shard_folder
+
+_TAKE_S = 1.0  # a life that ends just now lets go within it; so does `maskstream shard`, which looks for a moment
+
+
+class Held(Exception):
+    """A living run has the shard; `lease` is what it says of itself, None in its first moment."""
+
+    def __init__(self, lease: Lease | None) -> None:
+        super().__init__("the shard is held")
+        self.lease = lease
+
+
+class Fenced(Exception):
+    """The shard has a newer epoch than this run; the text says which."""
+
+
+@contextlib.contextmanager
+def hold(run: RunConfig, labels: Labels, config: str, url: str, port: int) -> Iterator[Shard]:
+    """The shard, held by this process while this goes on. The caller sets its `code` before it ends.
+
+    Raises Held where another run has it, Fenced where its owner has given out a newer epoch, InputError where its
+    folder cannot be used.
+    """
+    folder = made(shard_folder(run))
+    lock = _locked(folder)
+    last = read_lease(folder)
+    if lock is None:
+        raise Held(last)
+    try:
+        lease = Lease(
+            shard=run.shard,
+            site=labels.site,
+            host=labels.host,
+            epoch=_epoch(run, last),
+            life=labels.run,
+            pid=getpid(),
+            started=process_start(getpid()),
+            boot=boot_id(),
+            port=port,
+            url=url,
+            config=config,
+            version=version("maskstream"),
+            began=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        )
+        with contextlib.closing(Shard(folder, epoch_file(run), labels, lease)) as shard:
+            yield shard
+    finally:
+        lock.release()
+
+
+def _locked(folder: Path) -> FileLock | None:
+    """The lock of the lease; None: another process has it."""
+    deadline_s = time.monotonic() + _TAKE_S
+    while True:
+        try:
+            return FileLock(folder / FILE)
+        except BlockingIOError:
+            if time.monotonic() > deadline_s:
+                return None
+            time.sleep(0.05)
+
+
+def _epoch(run: RunConfig, last: Lease | None) -> int:
+    """The epoch to run by; raises Fenced where there is a newer one."""
+    granted = read_grant(epoch_file(run))
+    newest = max(last.fenced_by if last else 0, granted.epoch if granted else 0)
+    own = last.epoch if last else 0
+    if run.epoch:
+        if run.epoch < max(newest, own):
+            raise Fenced(f"shard {run.shard}: epoch {run.epoch} is over, its owner has given out {max(newest, own)}")
+        return run.epoch
+    if newest > own:  # another host may have it: who restarts a fenced run without knowing must not make a second one
+        raise Fenced(f"shard {run.shard}: its owner has given out epoch {newest}: start it with --epoch {newest}")
+    return own + 1
