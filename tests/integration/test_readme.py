@@ -31,6 +31,8 @@ NEED = (
     "maskstream events",  # tests/integration/test_events.py runs both
     "maskstream report",
     "cameras.yaml",
+    "--shard",  # tests/integration/test_shard.py
+    "maskstream shard",
     "maskstream chaos",  # tests/integration/test_chaos_command.py
     "maskstream benchmark",  # minutes each; tests/integration/test_benchmark.py runs short ones
 )
