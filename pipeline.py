@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec.structs import replace
@@ -28,9 +28,6 @@ from overlay.check_options import check_overlay
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
 from run.launcher import prepared
-from run.owned import fingerprint, owned
-from run.shard import Shard
-from run.shard_folder import in_shard
 from run.supervisor import Supervisor
 from tell.figures import limited_by, run_report
 from tell.log_lines import LogLines
@@ -42,8 +39,9 @@ from transport.cores import lanes_for, model_threads, search_threads, usable_cor
 from transport.header import HELD_SLOTS
 from transport.stage import Aside, Sources, Stage, Table
 from transport.trace import check_trace
-from web.address import local_url
-from web.push_target import check_status
+
+if TYPE_CHECKING:
+    from run.shard import Shard
 
 LOOK_AHEAD = 8  # frames of files that detect may have at once: 270 ms at 30 frames/s, in which one search is due
 
@@ -209,17 +207,18 @@ def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = Fals
     Raises InputError or Failure where it could not run, or nothing of a source was left, and Exit(1) if sources failed;
     of a shard with other codes, too.
     """
-    labels, config = labels_of(options.run), fingerprint(options)
-    if options.run.shard:
-        options = in_shard(options, default_sinks())
-    page = options.web if "web" in (options.overlay.sinks or default_sinks()) else None
-    place = (local_url(page), page.port) if page else ("", 0)
-    with owned(options.run, labels, config, place, adopt, _show) as shard:
+    labels = labels_of(options.run)
+    if not (options.run.shard or options.run.epoch or options.run.epoch_file or options.run.folder or adopt):
+        _run_to_ledger(options, as_json, log_lines, labels, None)
+        return
+    from run.owned import owned  # here: most runs are no shard
+
+    def show(line: str) -> None:
+        typer.echo(f"maskstream: {visible(redact(line))}", err=True)
+
+    options = replace(options, overlay=replace(options.overlay, sinks=options.overlay.sinks or default_sinks()))
+    with owned(options, labels, adopt, show) as (options, shard):
         _run_to_ledger(options, as_json, log_lines, labels, shard)
-
-
-def _show(line: str) -> None:
-    typer.echo(f"maskstream: {visible(redact(line))}", err=True)
 
 
 def _run_to_ledger(
@@ -299,7 +298,10 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     check_sinks(sinks, [source.source for source in sources])
     check_overlay(options.overlay, sinks)
     check_trace(options.trace)
-    check_status(options.run)
+    if options.run.status or options.run.status_token:
+        from web.push_target import check_status  # here: most runs send none
+
+        check_status(options.run)
     cores = options.run.cores or usable_cores()
     lanes = lanes_for(options.run.lanes, cores, len(sources), may_add="web" in (sinks or default_sinks()))
     if lanes > cores:

@@ -6,32 +6,38 @@ It needs no page and no token: it reads and writes the shard's folder, as docs/s
 from __future__ import annotations
 
 import json
+import logging
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
+from msgspec.structs import replace
 from rich.table import Table
 
 from configs.console import console
 from configs.duration import milliseconds
 from configs.errors import Failure, InputError
+from configs.file_lock import FileLock
+from configs.load import load_config
 from configs.plural import counted
 from configs.schema import RunConfig
+from events.deliver import deliver
 from events.reading import waiting
 from run.adopt import wait_for_end, wait_for_lease
-from run.lease import DRAIN, EPOCH, SPOOL, Grant, Lease, is_held, read_grant, read_lease, write_private
+from run.lease import DRAIN, EPOCH, FILE, SPOOL, Grant, Lease, is_held, read_grant, read_lease, write_private
 from run.shard import read_note
-from run.shard_folder import epoch_file, shard_folder
+from run.shard_folder import epoch_file, in_shard, shard_folder
+from transport.stage import StageContext
 
-ACTIONS = ("show", "wait", "drain", "fence")
+ACTIONS = ("show", "wait", "drain", "fence", "deliver")
 _LOOK_S = 0.2
 
 
 def shard(
     name: Annotated[str, typer.Argument(help="the shard")],
-    action: Annotated[str, typer.Argument(help="show, wait, drain or fence")] = "show",
+    action: Annotated[str, typer.Argument(help="show, wait, drain, fence or deliver")] = "show",
     folder: Annotated[
         str, typer.Option(help="its folder, as run.folder; below ~/.local/state if not given", metavar="FOLDER")
     ] = "",
@@ -39,18 +45,23 @@ def shard(
     grants: Annotated[
         str, typer.Option("--epoch-file", help="where that is written, as run.epoch_file", metavar="FILE")
     ] = "",
-    within: Annotated[str, typer.Option(help="how long `drain` waits for its end, as 5m")] = "5m",
+    config: Annotated[
+        Path | None, typer.Option(help="to deliver: the options of its run, with its receivers", metavar="FILE")
+    ] = None,
+    within: Annotated[str, typer.Option(help="how long drain and deliver wait, as 5m")] = "5m",
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """Show a shard and its last account, wait for its end, drain it, or fence it.
 
     `wait` ends with the exit code of its run. `drain` has it read no more, deliver what waits, and end; `fence` has
-    that done by a run with an older epoch, and no run with an older one starts any more.
+    that done by a run with an older epoch, and no run with an older one starts any more. `deliver` gives receivers
+    what waits of a shard that runs here no more.
 
     Examples:
       maskstream shard north-1 --json
       maskstream shard north-1 drain
       maskstream shard north-1 fence --epoch 8
+      maskstream shard north-1 deliver --config shard.yaml
     """
     run = RunConfig(shard=name, folder=folder, epoch_file=grants)
     place = shard_folder(run)
@@ -70,6 +81,8 @@ def shard(
         raise typer.Exit(wait_for_end(place, held or lease))
     elif action == "drain":
         _drain(place, milliseconds(within) / 1000)
+    elif action == "deliver":
+        _deliver(place, run, config, milliseconds(within) / 1000)
     about = _about(place, epoch_file(run))
     if as_json:
         typer.echo(json.dumps(about))
@@ -88,6 +101,30 @@ def _drain(folder: Path, within_s: float) -> None:
         if time.monotonic() > deadline_s:
             raise Failure(f"shard {lease.shard}: pid {lease.pid} has not ended within {within_s:g} s")
         time.sleep(_LOOK_S)
+
+
+def _deliver(folder: Path, run: RunConfig, config: Path | None, within_s: float) -> None:
+    """Deliver what waits, without a run: of a host that came back when its shard was elsewhere already."""
+    from pipeline import beside
+
+    if config is None:
+        raise InputError("deliver needs the shard's options: maskstream shard NAME deliver --config shard.yaml")
+    options = load_config(config)
+    options = in_shard(replace(options, run=replace(options.run, shard=run.shard, folder=str(folder))))
+    rows = [row for row in beside(options) if row.delivers]
+    if not rows:
+        raise InputError(f"{config}: names no receiver of events (overlay.sinks: webhook:, mqtt: and so on)")
+    try:
+        lock = FileLock(folder / FILE)
+    except BlockingIOError:
+        raise InputError(f"shard {run.shard} runs, and delivers itself: to end it, drain it") from None
+    deadline_s = time.monotonic() + within_s
+    context = StageContext(stopping=lambda: context.says.get("waiting") == "0" or time.monotonic() > deadline_s)
+    logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
+    try:
+        deliver(rows[0].config, context)
+    finally:
+        lock.release()
 
 
 def _fence(folder: Path, grants: Path, epoch: int) -> None:

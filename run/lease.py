@@ -26,9 +26,8 @@ class Lease(Struct, frozen=True, kw_only=True):
 
     `epoch` is the number of the grant by which it runs, `life` the id of this run (16 hexadecimal digits; `run` in
     events). `pid` is its supervisor's, of which `started` (clock ticks since `boot`, as in /proc/PID/stat) tells it
-    from a later process of that number. `port` and `url` are those of its page, 0 and empty without one. `config` is
-    a hash of its options. `fenced_by` is the newer epoch that it has seen, 0: none. `code` is its exit code when it has
-    ended.
+    from a later process of that number. `port` is that of its page, 0 without one. `config` is a hash of its options.
+    `fenced_by` is the newer epoch that it has seen, 0: none. `code` is its exit code when it has ended.
     """
 
     shard: str
@@ -40,7 +39,6 @@ class Lease(Struct, frozen=True, kw_only=True):
     started: int
     boot: str
     port: int
-    url: str
     config: str
     version: str
     began: str

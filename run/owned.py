@@ -17,7 +17,7 @@ from run.adopt import grant, stand_in, wait_for_lease
 from run.launcher import prepared
 from run.lease import ALREADY_RUNS, FENCED, OTHER_CONFIG, Lease
 from run.shard import Shard
-from run.shard_folder import epoch_file, shard_folder
+from run.shard_folder import epoch_file, in_shard, shard_folder
 from run.take import Fenced, Held, hold
 
 Show = Callable[[str], None]
@@ -30,23 +30,21 @@ def fingerprint(options: PipelineConfig) -> str:
 
 
 @contextlib.contextmanager
-def owned(
-    run: RunConfig, labels: Labels, config: str, page: tuple[str, int], adopt: bool, show: Show
-) -> Iterator[Shard | None]:
-    """The shard while its run goes on, None for a run that is none; `page` is the address and port of its page.
+def owned(options: PipelineConfig, labels: Labels, adopt: bool, show: Show) -> Iterator[tuple[PipelineConfig, Shard]]:
+    """The options of a shard's run, and the shard while the run goes on.
 
     Raises typer.Exit with the code that docs/shards.md names, where the shard runs already or has a newer epoch. To
-    `adopt` is to wait for the end of the one that runs, and to end as it did.
+    `adopt` is to wait for the end of the one that runs, and to end as it did. Raises InputError if it is no shard.
     """
+    run = options.run
     if not run.shard:
-        if adopt or run.epoch or run.epoch_file or run.folder:
-            raise InputError("--adopt, --epoch, run.epoch_file and run.folder are for shards: name one with --shard")
-        yield None
-        return
+        raise InputError("--adopt, --epoch, run.epoch_file and run.folder are for shards: name one with --shard")
+    config, options = fingerprint(options), in_shard(options)
+    port = options.web.port if "web" in options.overlay.sinks else 0
     while True:
         with contextlib.ExitStack() as stack:
             try:
-                shard = stack.enter_context(hold(run, labels, config, *page))
+                shard = stack.enter_context(hold(run, labels, config, port))
             except Fenced as error:
                 show(str(error))
                 raise typer.Exit(FENCED) from None
@@ -54,7 +52,7 @@ def owned(
                 found = held.lease
             else:
                 with _noting_code(shard):
-                    yield shard
+                    yield options, shard
                 if shard.is_fenced:
                     raise typer.Exit(FENCED)
                 return

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 
 from configs.errors import InputError
 from configs.labels import Labels
+from configs.plural import counted
 from run.lease import DRAIN, FILE, NOTE, Grant, Lease, read_lease, read_small, write_private
-from tell.account import Account, Note, account_of
+from tell.account import Account, Note, account_of, total
 from transport.ledger import Ledger
 
 log = logging.getLogger("shard")
@@ -51,6 +52,10 @@ class Shard:
         before = self._before = read_note(folder)
         self._lives, self._total = (before.lives + 1, before.with_earlier) if before else (0, Account())
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        if before is not None and not before.ended:
+            gone = total(before.final.values())
+            open_ended = f"{counted(gone.captured, 'frame')} captured, {gone.unaccounted} unaccounted for"
+            self._lines.put(f"the life before ({before.run}) was killed: {open_ended}")
         self._says: Says = {}
         self._streams: dict[str, Account] = {}
         self._noted_s, self._trouble, self._ignored = 0.0, "", ""

@@ -47,13 +47,10 @@ def epoch_file(run: RunConfig) -> Path:
     return Path(run.epoch_file).absolute() if run.epoch_file else shard_folder(run) / EPOCH
 
 
-def in_shard(options: PipelineConfig, default: tuple[str, ...]) -> PipelineConfig:
-    """The options with sinks of relative paths in the shard's folder, and a history in which its events wait there.
-
-    `default` are the sinks where none are given.
-    """
+def in_shard(options: PipelineConfig) -> PipelineConfig:
+    """The options with sinks of relative paths in the shard's folder, and a history in which its events wait there."""
     folder = shard_folder(options.run)
-    sinks = tuple(_placed(sink, folder) for sink in options.overlay.sinks or default)
+    sinks = tuple(_placed(sink, folder) for sink in options.overlay.sinks)
     if not any(sink.startswith("sqlite:") for sink in sinks):
         sinks += (f"sqlite:{folder / SPOOL}",)
     run = replace(options.run, folder=str(folder))

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import zmq
@@ -26,7 +26,6 @@ from run.process import Process, Say
 from run.processes import Processes
 from run.reconcile import Phase, Reconciler
 from run.run_folder import run_folder
-from run.shard import Shard
 from run.snapshot import snapshot
 from run.streams import Streams, Wanted, slots_of
 from tell.status import Status
@@ -36,6 +35,9 @@ from transport.feed import Feed
 from transport.junk import Junk
 from transport.ledger import Ledger
 from transport.stage import Aside, Table, lanes_of
+
+if TYPE_CHECKING:
+    from run.shard import Shard
 
 _ROUND_S = 0.05
 _TELL_S = 0.5

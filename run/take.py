@@ -33,7 +33,7 @@ class Fenced(Exception):
 
 
 @contextlib.contextmanager
-def hold(run: RunConfig, labels: Labels, config: str, url: str, port: int) -> Iterator[Shard]:
+def hold(run: RunConfig, labels: Labels, config: str, port: int) -> Iterator[Shard]:
     """The shard, held by this process while this goes on. The caller sets its `code` before it ends.
 
     Raises Held where another run has it, Fenced where its owner has given out a newer epoch, InputError where its
@@ -55,7 +55,6 @@ def hold(run: RunConfig, labels: Labels, config: str, url: str, port: int) -> It
             started=process_start(getpid()),
             boot=boot_id(),
             port=port,
-            url=url,
             config=config,
             version=version("maskstream"),
             began=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),

@@ -136,6 +136,7 @@ def test_a_killed_shard_flows_again_within_5_s_and_its_last_account_is_known(sha
     before = report["before"]
     assert (before["run"], before["killed"]) == (life, True)
     assert before["streams"] == told["streams"]
+    assert f"the life before ({life}) was killed" in again.stderr
     sums = report["lives_before"]
     assert sums["lives"] == 1
     assert sums["captured"] == sums["shown"] + sum(sums["dropped"].values()) + sums["in_flight"] + sums["unaccounted"]
@@ -275,11 +276,12 @@ def test_what_cannot_be_delivered_is_waited_for_no_longer_than_asked_and_kept_fo
     left = sum(json.loads(drained.stdout)["waiting"].values())
     assert left >= 2
     collector.takes = True
-    again = shard("a", "--sink", f"webhook:{collector.url}/a")
-    again.until(lambda: len(collector.events) >= left)
-    again.signal(signal.SIGTERM)
-    assert again.wait() == 0
-    assert collector.ids == kept(tmp_path / "a")[: len(collector.ids)]
+    options = tmp_path / "shard.yaml"
+    options.write_text(f"overlay: {{sinks: ['webhook:{collector.url}/a']}}")
+    delivered = command("north-1", "deliver", "--config", options, "--folder", tmp_path / "a", "--json")
+    assert delivered.returncode == 0, delivered.stderr
+    assert set(json.loads(delivered.stdout)["waiting"].values()) == {0}
+    assert collector.ids == kept(tmp_path / "a")
 
 
 def test_site_host_shard_and_run_are_in_events_metrics_log_lines_and_reports(shard, collector, tmp_path):

@@ -13,7 +13,7 @@ import pytest
 
 import run_pipeline
 from configs.imported import imported
-from configs.schema import OverlayConfig, PipelineConfig, SourceConfig
+from configs.schema import OverlayConfig, PipelineConfig, RunConfig, SourceConfig
 from pipeline import beside, stages
 from run_pipeline import PREPARED, ROOMS
 from transport.cores import thread_limits
@@ -53,15 +53,20 @@ def test_the_supervisor_of_a_run_imports_nothing_that_only_its_workers_or_other_
     assert {"capture.sources", "overlay.sinks", "run.supervisor"} <= loaded
     of_workers = {"capture.stage", "inference.detect", "inference.classify", "overlay.stage", "web.serve", "av"}
     of_few_runs = {"aiohttp", "asyncio", "ssl", "urllib.request", "importlib.metadata", "doctor", "benchmark", "train"}
-    assert not loaded & (of_workers | of_few_runs | {"onnxruntime", "torch"})
+    of_fleets = {"run.shard", "run.owned", "run.lease", "tell.account", "web.push_target"}
+    assert not loaded & (of_workers | of_few_runs | of_fleets | {"onnxruntime", "torch"})
 
 
 def test_each_row_of_the_table_names_a_function_that_takes_its_options():
     """The supervisor hears of a name that is wrong from a worker that dies: too late, and in each run."""
-    config = PipelineConfig(sources=(SourceConfig(source="demo", name="s"),), overlay=OverlayConfig(sinks=ALL_SINKS))
+    config = PipelineConfig(
+        sources=(SourceConfig(source="demo", name="s"),),
+        overlay=OverlayConfig(sinks=ALL_SINKS),
+        run=RunConfig(status="http://door/"),
+    )
     sources, *others = *stages(config), *beside(config)
     rows = [(sources.function, sources.config["s"]), *((row.function, row.config) for row in others)]
-    assert len(rows) == 6
+    assert len(rows) == 7
     for place, options in rows:
         assert typing.get_type_hints(imported(place))["config"] is type(options)
 

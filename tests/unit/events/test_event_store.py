@@ -8,7 +8,7 @@ import pytest
 
 from configs.errors import InputError
 from events.event import Event, Ids, utc
-from events.reading import read_history
+from events.reading import read_history, waiting
 from events.report import page
 from events.store import VERSION, Store, check_header
 
@@ -134,3 +134,27 @@ def test_the_report_counts_by_hour_and_hides_no_limit():
     assert "Faces that are not seen are not counted" in text
     assert "<b>crowd" not in text
     assert page([], "1h", 1e9).count("None.") == 1
+
+
+def test_a_file_from_before_runs_had_names_is_read_as_it_lies_and_written_on(tmp_path):
+    path = tmp_path / "events.db"
+    before = sqlite3.connect(path)
+    before.executescript(
+        "CREATE TABLE events (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, stored REAL NOT NULL, "
+        "time TEXT NOT NULL, stream TEXT NOT NULL, rule TEXT NOT NULL, text TEXT NOT NULL, track INTEGER, label TEXT, "
+        "before TEXT, confidence REAL, duration_s REAL NOT NULL, picture BLOB);"
+        "INSERT INTO events (id, stored, time, stream, rule, text, duration_s) "
+        "VALUES ('1', 0, '2026', 's', 'r', 't', 0)"
+    )
+    before.commit()
+    before.close()
+    old = Event(id="1", time="2026", rule="r", stream="s", text="t")
+    assert read_history(path)[0] == [old]
+    store = Store(path)
+    named = Event(id="2", time="2027", rule="r", stream="s", text="t", site="north", host="h", shard="n-1", run="3f")
+    store.add(named)
+    assert [one for one, _ in store.read()] == [old, named]
+    assert [one for _, one, _ in store.waiting(0, 9)] == [old, named]
+    store.register("webhook:x", 0)
+    store.close()
+    assert waiting(path) == {"webhook:x": 2}

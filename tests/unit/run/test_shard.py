@@ -23,7 +23,7 @@ LIFE, OTHER = "3fa98c01d2e4b567", "0123456789abcdef"
 
 
 def lease(**known):
-    usual = {"shard": "n", "site": "", "host": "h", "epoch": 3, "life": LIFE, "pid": os.getpid(), "port": 0, "url": ""}
+    usual = {"shard": "n", "site": "", "host": "h", "epoch": 3, "life": LIFE, "pid": os.getpid(), "port": 0}
     more = {"started": process_start(os.getpid()), "boot": boot_id(), "config": "", "version": "", "began": ""}
     return Lease(**(usual | more | known))
 
@@ -34,7 +34,7 @@ def shard(folder, **known):
 
 def taken(folder, epoch=0, life=LIFE):
     run = RunConfig(shard="n", folder=str(folder), epoch=epoch)
-    return hold(run, Labels(host="h", shard="n", run=life), "config", "", 0)
+    return hold(run, Labels(host="h", shard="n", run=life), "config", 0)
 
 
 def soon(holds):
@@ -178,11 +178,10 @@ def test_what_is_written_is_for_this_user_only_and_leaves_nothing_beside(tmp_pat
 def test_relative_sinks_lie_in_the_folder_and_events_wait_there(tmp_path, monkeypatch):
     run = RunConfig(shard="n", folder=str(tmp_path))
     sinks = ("web", "record:rec/", "file:/elsewhere/a.mp4", "webhook:http://127.0.0.1/")
-    placed = in_shard(PipelineConfig(run=run, overlay=OverlayConfig(sinks=sinks)), ()).overlay.sinks
+    placed = in_shard(PipelineConfig(run=run, overlay=OverlayConfig(sinks=sinks))).overlay.sinks
     assert placed == ("web", f"record:{tmp_path}/rec/", *sinks[2:], f"sqlite:{tmp_path}/events.db")
-    own = in_shard(PipelineConfig(run=run, overlay=OverlayConfig(sinks=("sqlite:mine.db",))), ()).overlay.sinks
+    own = in_shard(PipelineConfig(run=run, overlay=OverlayConfig(sinks=("sqlite:mine.db",)))).overlay.sinks
     assert own == (f"sqlite:{tmp_path}/mine.db",)
-    assert in_shard(PipelineConfig(run=run), ("web",)).overlay.sinks[0] == "web"
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert shard_folder(RunConfig(shard="n")) == tmp_path / "state" / "maskstream" / "shards" / "n"
 
