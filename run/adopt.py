@@ -31,9 +31,7 @@ def wait_for_lease(folder: Path, within_s: float = 5.0) -> Lease | None:
 
 
 def grant(folder: Path, grants: Path, lease: Lease, epoch: int) -> None:
-    """Let a life that goes on have a newer epoch. Raises Failure if it does not take it, InputError if it has newer."""
-    if epoch < lease.epoch:
-        raise InputError(f"shard {lease.shard} runs by epoch {lease.epoch}: {epoch} is over")
+    """Let a life that goes on have a newer epoch. Raises Failure if it does not take it."""
     if epoch == lease.epoch:
         return
     try:

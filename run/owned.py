@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from configs.errors import Failure, InputError
 from configs.labels import Labels
 from configs.schema import PipelineConfig, RunConfig
-from run.adopt import grant, stand_in, wait_for_lease
+from run.adopt import grant, stand_in, wait_for_end, wait_for_lease
 from run.launcher import prepared
-from run.lease import ALREADY_RUNS, FENCED, OTHER_CONFIG, Lease
+from run.lease import ALREADY_RUNS, FENCED, OTHER_CONFIG, read_grant
 from run.shard import Shard
 from run.shard_folder import epoch_file, in_shard, shard_folder
 from run.take import Fenced, Held, hold
@@ -48,15 +48,15 @@ def owned(options: PipelineConfig, labels: Labels, adopt: bool, show: Show) -> I
             except Fenced as error:
                 show(str(error))
                 raise typer.Exit(FENCED) from None
-            except Held as held:
-                found = held.lease
+            except Held:
+                pass
             else:
                 with _noting_code(shard):
                     yield options, shard
                 if shard.is_fenced:
                     raise typer.Exit(FENCED)
                 return
-        _meet(run, found, config, adopt, show)
+        _meet(run, config, adopt, show)
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ def _noting_code(shard: Shard) -> Iterator[None]:
         shard.code = FENCED if shard.is_fenced else 0
 
 
-def _meet(run: RunConfig, found: Lease | None, config: str, adopt: bool, show: Show) -> None:
+def _meet(run: RunConfig, config: str, adopt: bool, show: Show) -> None:
     """The shard is held. Returns if it is free by now; else raises typer.Exit with the code to end with."""
     folder = shard_folder(run)
     lease = wait_for_lease(folder)
@@ -92,9 +92,14 @@ def _meet(run: RunConfig, found: Lease | None, config: str, adopt: bool, show: S
     if lease.state != "running":
         show(f"shard {run.shard}: the run before is {lease.state} ({where}); this one begins when it has ended")
         with contextlib.suppress(Failure):
-            stand_in(folder, lease, show)
+            wait_for_end(folder, lease)  # signals end this process, as it has begun nothing yet
         return
     if run.epoch:
+        granted = read_grant(epoch_file(run))
+        newest = max(lease.epoch, granted.epoch if granted else 0)
+        if run.epoch < newest:
+            show(f"shard {run.shard}: epoch {run.epoch} is over, its owner has given out {newest} ({where})")
+            raise typer.Exit(FENCED)
         grant(folder, epoch_file(run), lease, run.epoch)
     show(f"shard {run.shard} already runs ({where}): waiting for its end")
     raise typer.Exit(stand_in(folder, lease, show))

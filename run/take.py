@@ -21,11 +21,7 @@ _TAKE_S = 1.0  # a life that ends just now lets go within it; so does `maskstrea
 
 
 class Held(Exception):
-    """A living run has the shard; `lease` is what it says of itself, None in its first moment."""
-
-    def __init__(self, lease: Lease | None) -> None:
-        super().__init__("the shard is held")
-        self.lease = lease
+    """A living run has the shard."""
 
 
 class Fenced(Exception):
@@ -41,10 +37,10 @@ def hold(run: RunConfig, labels: Labels, config: str, port: int) -> Iterator[Sha
     """
     folder = made(shard_folder(run))
     lock = _locked(folder)
-    last = read_lease(folder)
     if lock is None:
-        raise Held(last)
+        raise Held
     try:
+        last = read_lease(folder)
         lease = Lease(
             shard=run.shard,
             site=labels.site,

@@ -197,6 +197,14 @@ def test_the_one_who_gathers_the_status_may_fence_in_its_answer(shard, collector
     assert run.wait(15) == 5
 
 
+def test_a_run_that_is_fenced_before_it_shows_anything_ends_too(shard, collector, tmp_path):
+    collector.answer = {"epoch": 9}
+    sinks = ("--sink", f"webhook:{collector.url}/a", "--set", f"run.status={collector.url}/status")
+    run = shard("a", *sinks, "--epoch", 3)
+    assert run.wait(20) == 5
+    assert read_lease(tmp_path / "a").fenced_by == 9
+
+
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_file_fences_a_run_also_one_that_was_stopped_meanwhile(shard, tmp_path, stopped):
     run = shard("a", "--sink", "null")
@@ -234,6 +242,9 @@ def test_a_shard_that_runs_is_not_started_twice_but_adopted(shard, tmp_path):
     assert read_lease(tmp_path / "a").epoch == 2
     before = shown(tmp_path / "a")
     run.until(lambda: shown(tmp_path / "a") > before)
+    late = shard("a", *options, "--adopt")  # an owner of before, that was cut off
+    assert late.wait() == 5
+    assert "epoch 1 is over" in late.stderr
     next_owner = shard("a", *options[:3], 2, "--adopt")
     next_owner.until(lambda: "waiting for its end" in next_owner.stderr)
     assert len(psutil.Process(next_owner.pid).children()) == 0  # it only waits
@@ -269,6 +280,22 @@ def test_a_drained_shard_delivers_what_waits_before_it_ends_and_tells_of_itself_
     assert run.wait(15) == 0
     assert collector.ids == kept(tmp_path / "a")
     assert read_lease(tmp_path / "a").state == "ended"
+
+
+def test_a_signal_ends_a_run_that_still_waits_for_receivers(shard, collector, tmp_path):
+    collector.takes = False
+    run = shard("a", "--sink", f"webhook:{collector.url}/a")
+    run.until(lambda: sum(waiting(tmp_path / "a" / "events.db").values()) >= 2)
+    owner = shard("a", "--sink", f"webhook:{collector.url}/a", "--adopt")
+    owner.until(lambda: "waiting for its end" in owner.stderr)
+    (tmp_path / "a" / "drain").write_text(read_lease(tmp_path / "a").life)
+    run.until(lambda: "overlay" not in stages_of(run))
+    time.sleep(3)  # longer than what still runs gets after a signal
+    owner.signal(signal.SIGTERM)
+    began_s = time.monotonic()
+    assert run.wait() == owner.wait() == 0
+    assert time.monotonic() - began_s < 4
+    assert "wait for the next run" in run.stderr
 
 
 def test_what_cannot_be_delivered_is_waited_for_no_longer_than_asked_and_kept_for_the_next_life(
