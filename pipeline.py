@@ -22,6 +22,7 @@ from configs.redact import redact
 from configs.schema import DetectConfig, PipelineConfig, SourceConfig, WebConfig
 from events.deliver import DeliverConfig
 from inference.backends.device import wants_cuda
+from inference.backends.model_server import check_remote
 from inference.detectors import detector_kind, detectors_in_words
 from overlay.check_options import check_overlay
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
@@ -272,6 +273,7 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     check_sinks(sinks, [source.source for source in sources])
     check_overlay(options.overlay, sinks)
     check_trace(options.trace)
+    check_remote(options.classify)
     cores = options.run.cores or usable_cores()
     lanes = lanes_for(options.run.lanes, cores, len(sources), may_add="web" in (sinks or default_sinks()))
     if lanes > cores:

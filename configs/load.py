@@ -269,7 +269,7 @@ def _printed(name: str, value: Any) -> Any:
         return tuple(_printed(name, item) for item in value)
     if not isinstance(value, str):
         return value
-    return as_printed(value, is_secret=name == "token", is_sink=name == "sinks")
+    return as_printed(value, is_secret=name.endswith("token"), is_sink=name == "sinks")
 
 
 def _scalar(value: Any) -> str:

@@ -66,12 +66,12 @@ def learn_secret(*secrets: str) -> None:
 
 
 def learn_options(options: Any) -> None:
-    """Remember the secrets of all addresses in options, however deep, and those that are called `token`."""
+    """Remember the secrets of all addresses in options, however deep, and those whose name ends in `token`."""
     if isinstance(options, msgspec.Struct):
         options = msgspec.to_builtins(options)
     if isinstance(options, dict):
         for name, value in options.items():
-            if name == "token" and isinstance(value, str):
+            if name.endswith("token") and isinstance(value, str):
                 learn_secret(value)
             else:
                 learn_options(value)
