@@ -7,8 +7,10 @@ Options for what servers do: see `main`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.server
 import json
+import socket
 import ssl
 import threading
 import time
@@ -23,15 +25,15 @@ KINDS = {"tensor(uint8)": "UINT8", "tensor(float)": "FP32"}
 class ModelServer:
     """Serves a model on loopback, in threads; `port` 0 takes a free one. What it does may be changed while it runs.
 
-    `batches` are the sizes of what it was asked. `slow_s`: before each answer; `most`: its largest batch, told as Triton
-    tells it; `fails`: an answer of 500; `takes_bytes` false: as MLServer 1.7; `as_json`: it answers without bytes;
-    `closes`: each connection after an answer; `token`: what it wants.
+    `batches` are the sizes of what it was asked. `slow_s`: before each answer; `most`: its largest batch, told as
+    Triton tells it; `fails`: an answer of 500; `takes_bytes` false: as MLServer 1.7; `as_json`: it answers without
+    bytes; `closes`: each connection after an answer; `token`: what it wants.
     """
 
     def __init__(self, model: Path, port: int = 0, tls: tuple[Path, Path] | None = None, log: Path | None = None):
         self.load(model, "1")
         self.batches: list[int] = []
-        self.heads: list[dict[str, str]] = []
+        self.connections: list[socket.socket] = []
         self.slow_s, self.most, self.fails, self.takes_bytes, self.as_json = 0.0, 0, False, True, False
         self.closes, self.token, self.log = False, "", log
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), self._handler())
@@ -56,8 +58,12 @@ class ModelServer:
         self.served = session, version
 
     def close(self) -> None:
+        """As a death of its process: connections end, too."""
         self._server.shutdown()
         self._server.server_close()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self.thread.join()
 
     def metadata(self) -> dict[str, object]:
@@ -89,9 +95,13 @@ class ModelServer:
             output["parameters"] = {"binary_data_size": len(behind)}
         return {"model_name": "mask", "model_version": version, "outputs": [output]}, behind
 
-    def _handler(owner) -> type[http.server.BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler below
+    def _handler(owner) -> type[http.server.BaseHTTPRequestHandler]:  # `self` is the handler's
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                owner.connections.append(self.connection)
 
             def do_GET(self) -> None:
                 extensions = ["model_configuration", *(["binary_tensor_data"] if owner.takes_bytes else [])]
@@ -120,7 +130,6 @@ class ModelServer:
                     self.send(200, *owner.answer(head, body[length:]))
 
             def refused(self) -> bool:
-                owner.heads.append(dict(self.headers))
                 if owner.token and self.headers.get("Authorization") != f"Bearer {owner.token}":
                     self.send(401, {"error": "who are you?"})
                     return True
