@@ -10,8 +10,13 @@ import argparse
 import contextlib
 import http.server
 import json
+import os
+import select
+import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -150,6 +155,45 @@ class ModelServer:
                 pass
 
         return Handler
+
+
+class ServerProcess:
+    """A server as a process on loopback, on the same port each time: this one, or another script that is called so.
+
+    `asked(life)`: the sizes of the batches that were asked of its so many-th life.
+    """
+
+    def __init__(self, folder: Path, script: Path = Path(__file__), interpreter: str = sys.executable):
+        self._folder, self._command = folder, [interpreter, str(script)]
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/mask"
+        self._lives: list[subprocess.Popen[str]] = []
+
+    def start(self, model: Path, within_s: float = 60.0) -> None:
+        log = self._log(len(self._lives))
+        log.touch()
+        command = [*self._command, str(model), str(self.port), str(log)]
+        self._lives.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True))
+        out = self._lives[-1].stdout
+        assert select.select([out], [], [], within_s)[0], f"{command} did not start within {within_s} s"
+        assert out.readline().startswith("ready"), f"{command} ended; its stderr says why"
+
+    def signal(self, number: int) -> None:
+        """To the process and all that it started; SIGSTOP freezes it, connections stay open."""
+        os.killpg(self._lives[-1].pid, number)
+
+    def kill(self) -> None:
+        if self._lives and self._lives[-1].poll() is None:
+            self.signal(signal.SIGKILL)
+            self._lives[-1].wait()
+
+    def asked(self, life: int) -> list[int]:
+        return [int(line) for line in self._log(life).read_text().split()]
+
+    def _log(self, life: int) -> Path:
+        return self._folder / f"asked.{life}.txt"
 
 
 def main() -> None:
