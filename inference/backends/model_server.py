@@ -26,7 +26,7 @@ class ModelServer:
     """
 
     host: str
-    port: int | None
+    port: int
     path: str
     model_path: str
     headers: dict[str, str]
@@ -51,7 +51,7 @@ def model_server(config: ClassifyConfig) -> ModelServer:
     path = "/".join(["", *(quote(folder, safe="") for folder in folders), "v2"])
     return ModelServer(
         str(parts.hostname),
-        port,
+        port or (443 if parts.scheme == "https" else 80),
         path,
         f"{path}/models/{quote(model, safe='')}",
         _headers(config, parts.username, parts.password),

@@ -72,7 +72,7 @@ class V2Link:
         self._connection.auto_open = 0  # another connection may lead to another server, with another model
         try:
             self._connection.connect()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host
             self.close()
             raise NoAnswer(_in_words(error, deadline_s)) from None
 
@@ -202,7 +202,7 @@ def _in_words(error: Exception, deadline_s: float) -> str:
         return f"its certificate is not accepted: {why}; classify.remote_ca names the authority that vouches for it"
     if isinstance(error, ssl.SSLError):
         return f"it does not speak TLS with us ({error.reason}): http:// or https://?"
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):
         return "nothing is known of a host of that name"
     if isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected):
         return "what answers is no HTTP"

@@ -1,7 +1,7 @@
-"""A real Triton (nvidia-pytriton, CPU) with a model of `maskstream export --triton`, for tests; not of this environment.
+"""A real Triton (nvidia-pytriton, CPU) with a model of `maskstream export --triton`, for tests.
 
-`python triton_server.py MODEL.onnx PORT LOG`, as tests/v2_server.py. Triton's own C++ backends are not in that package:
-ONNX Runtime runs in a process beside it, 1 thread.
+`python triton_server.py MODEL.onnx PORT LOG`, as tests/v2_server.py, in an environment of its own. Triton's backends in
+C++ are not in that package: ONNX Runtime runs in a process beside it, with 1 thread.
 """
 
 import sys

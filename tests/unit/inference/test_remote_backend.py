@@ -124,6 +124,14 @@ def test_a_server_that_is_not_there_costs_a_line(remote, here, caplog):
     ]
 
 
+@pytest.mark.parametrize("host", ["none.invalid", "a..b"])
+def test_a_host_that_nobody_knows_costs_a_line(remote, here, caplog, host):
+    backend, _ = remote(f"http://{host}:8000/mask")
+    np.testing.assert_array_equal(asked(backend), asked(here))
+    until(lambda: caplog.records)
+    assert "nothing is known of a host of that name" in caplog.records[0].getMessage()
+
+
 def test_a_server_that_hangs_costs_one_deadline(serve, remote, here):
     server = serve()
     backend, context = remote(server.url, deadline_ms=300.0)
@@ -329,3 +337,4 @@ def test_a_server_may_lie_behind_a_path_and_want_a_login():
     assert server.model_path == "/inference/v2/models/face%20masks"
     assert server.headers["Authorization"] == "Basic bWU6cEBzcw=="
     assert server.shown == "http://***@proxy.example/inference/face%20masks"
+    assert model_server(ClassifyConfig(remote="https://[::1]/mask")).port == 443
