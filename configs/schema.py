@@ -154,7 +154,9 @@ class ClassifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     remote_ca: Annotated[
         str, option("certificates of the authorities that may vouch for it, PEM file; empty: those of the system")
     ] = ""
-    remote_deadline_ms: Annotated[float, option("what it has not answered by then is answered here, ms", gt=0)] = 300.0
+    remote_deadline_ms: Annotated[float, option("what it has not answered by then is classified locally, ms", gt=0)] = (
+        300.0
+    )
 
 
 class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

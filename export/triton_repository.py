@@ -20,8 +20,8 @@ from export.alone import BATCHES
 from export.faces import synthetic_faces
 from export.onnx_file import describe, normalise_inside
 from inference.backends import open_backend
-from inference.backends.far_model import TOLERANCE
 from inference.backends.onnx_backend import OnnxBackend
+from inference.backends.remote_model import TOLERANCE
 from inference.backends.session import METADATA_KEY, open_session
 from inference.preprocess import prepare
 

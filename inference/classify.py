@@ -57,14 +57,14 @@ def classify(config: ClassifyConfig, batches: Batches, context: StageContext) ->
 
 @contextmanager
 def classifier(config: ClassifyConfig, context: StageContext) -> Iterator[Backend]:
-    """The model of the options, here; or on an inference server, and here while that does not answer."""
-    here = open_backend(config)
+    """The model of the options; asked on an inference server where one is given, and locally while that is away."""
+    local = open_backend(config)
     if not config.remote:
-        yield here
+        yield local
         return
     from inference.backends.remote_backend import RemoteBackend
 
-    with closing(RemoteBackend(model_file(config), config, here, context)) as remote:
+    with closing(RemoteBackend(model_file(config), config, local, context)) as remote:
         yield remote
 
 

@@ -29,7 +29,7 @@ def test_frozen_killed_and_replaced_by_another_model_it_costs_no_frame(maskstrea
 
     server.signal(signal.SIGSTOP)
     frozen_s = time.monotonic()
-    run.until(lambda: f"{server.url}: no answer within 2000 ms; face_mask.int8.onnx answers here" in run.stderr)
+    run.until(lambda: f"{server.url}: no answer within 2000 ms; face_mask.int8.onnx answers locally" in run.stderr)
     before = len(run.lines())
     run.until(lambda: time.monotonic() > frozen_s + 5 and len(run.lines()) > before + 30)
     server.signal(signal.SIGCONT)
@@ -52,8 +52,8 @@ def test_frozen_killed_and_replaced_by_another_model_it_costs_no_frame(maskstrea
     counts = report["stages"]["classify"]
     assert counts["restarts"] == 0
     assert counts["classified_remotely"] > 10
-    assert counts["classified_here"] > 10
-    assert counts["classified_remotely"] + counts["classified_here"] >= counts["classified"]
+    assert counts["classified_locally"] > 10
+    assert counts["classified_remotely"] + counts["classified_locally"] >= counts["classified"]
     assert set(server.asked(1)) == {2}  # the check, and not one face of a frame
     assert report["provider"] == f"CPUExecutionProvider, as {server.url} is not used"
 
@@ -76,7 +76,7 @@ def test_a_film_gets_the_same_labels_here_there_and_while_the_server_is_away(mas
     server.kill()
     counts, away, run = said("--set", f"classify.remote={server.url}")
     assert away == here
-    assert counts["classified_here"] == counts["classified"]
+    assert counts["classified_locally"] == counts["classified"]
     assert run.stderr.count(server.url) == 2  # one line, and the one that says it is ready
 
 

@@ -15,9 +15,9 @@ from v2_server import ModelServer
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from inference.backends import SHIPPED_INT8, open_backend
-from inference.backends.far_model import FIRST_WAIT_S
 from inference.backends.model_server import check_remote, model_server
 from inference.backends.remote_backend import RemoteBackend
+from inference.backends.remote_model import FIRST_WAIT_S
 from inference.preprocess import prepare
 from transport.stage import StageContext
 
@@ -91,7 +91,7 @@ def test_the_server_is_asked_and_says_what_the_model_here_says(serve, remote, he
     answers = asked(backend, 5)
     np.testing.assert_allclose(answers, asked(here, 5), atol=1e-4)
     assert server.batches == [2, 5]  # of the check, and these
-    assert context.counts == {"classified_remotely": 5, "classified_here": 0}
+    assert context.counts == {"classified_remotely": 5, "classified_locally": 0}
     assert context.says == {"provider": server.url}
 
 
@@ -117,10 +117,10 @@ def test_a_server_that_is_not_there_costs_a_line(remote, here, caplog):
     backend, context = remote(url)
     for _ in range(3):
         np.testing.assert_array_equal(asked(backend), asked(here))
-    assert context.counts == {"classified_remotely": 0, "classified_here": 9}
+    assert context.counts == {"classified_remotely": 0, "classified_locally": 9}
     assert context.says["provider"] == f"CPUExecutionProvider, as {url} is not used"
     assert [record.getMessage() for record in caplog.records] == [
-        f"{url}: Connection refused; face_mask.int8.onnx answers here"
+        f"{url}: Connection refused; face_mask.int8.onnx answers locally"
     ]
 
 
@@ -143,7 +143,7 @@ def test_a_server_that_hangs_costs_one_deadline(serve, remote, here):
     begun_s = time.monotonic()
     asked(backend)
     assert time.monotonic() - begun_s < 0.25  # nobody waits for it again
-    assert context.counts == {"classified_remotely": 3, "classified_here": 6}
+    assert context.counts == {"classified_remotely": 3, "classified_locally": 6}
 
 
 def test_a_server_that_hangs_in_the_middle_of_an_answer_costs_one_deadline(remote, here):
@@ -180,12 +180,12 @@ def test_it_is_found_again_and_asked_again(serve, remote, caplog):
     first.fails = False
     until(lambda: context.says["provider"] == first.url)
     asked(backend)
-    assert context.counts == {"classified_remotely": 6, "classified_here": 3}
+    assert context.counts == {"classified_remotely": 6, "classified_locally": 3}
     said = [record.getMessage() for record in caplog.records]
     assert said == [
-        f"{first.url} answers; 0 faces were classified here before",
-        f"{first.url}: it answers 500 (Internal Server Error); face_mask.int8.onnx answers here",
-        f"{first.url} answers; 3 faces were classified here before",
+        f"{first.url} answers; 0 faces were classified locally before",
+        f"{first.url}: it answers 500 (Internal Server Error); face_mask.int8.onnx answers locally",
+        f"{first.url} answers; 3 faces were classified locally before",
     ]
 
 
@@ -197,7 +197,7 @@ def test_another_model_is_not_asked(serve, remote, here, model, tmp_path, column
     server = serve(with_outputs(model, tmp_path / "other.onnx", columns))
     backend, context = remote(server.url)
     np.testing.assert_array_equal(asked(backend), asked(here))
-    assert context.counts == {"classified_remotely": 0, "classified_here": 3}
+    assert context.counts == {"classified_remotely": 0, "classified_locally": 3}
     assert set(server.batches) <= {2}
     [line] = [record.getMessage() for record in caplog.records]
     assert reason in line
@@ -219,7 +219,7 @@ def test_a_model_that_is_replaced_while_it_is_asked_mixes_no_labels(serve, remot
         np.testing.assert_allclose(asked(backend), asked(here), atol=1e-4)
     until(lambda: caplog.records)
     assert "another model" in caplog.records[0].getMessage()
-    assert context.counts == {"classified_remotely": 3, "classified_here": 9}
+    assert context.counts == {"classified_remotely": 3, "classified_locally": 9}
 
 
 def test_a_server_that_comes_back_with_another_model_mixes_no_labels(serve, remote, here, swapped, model):

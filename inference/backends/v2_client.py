@@ -53,17 +53,17 @@ class _Answer(Struct):
     model_version: str | None = None
 
 
-class V2Link:
+class V2Client:
     """A connection, kept open. Each exchange raises NoAnswer, also where it lasts longer than the deadline.
 
-    `most` is the number of faces that it takes at once, 0 where it does not say; `version` that of the model which
+    `max_batch` is the number of faces that it takes at once, 0 where it does not say; `version` that of the model which
     answered last, empty where it does not say.
     """
 
     def __init__(self, server: ModelServer, deadline_s: float) -> None:
         self._server, self._deadline_s = server, deadline_s
         self._input = self._output = ""
-        self.most, self.version = 0, ""
+        self.max_batch, self.version = 0, ""
         if server.trusted is not None:
             secure = http.client.HTTPSConnection(server.host, server.port, timeout=deadline_s, context=server.trusted)
             self._connection: http.client.HTTPConnection = secure
@@ -79,7 +79,7 @@ class V2Link:
     def close(self) -> None:
         self._connection.close()
 
-    def look(self, size: int, classes: int) -> None:
+    def read_metadata(self, size: int, classes: int) -> None:
         """Learn how the model is asked. Raises OtherModel for one that takes other faces or gives other outputs."""
         try:
             model = msgspec.json.decode(self._get(self._server.model_path), type=_Metadata)
@@ -94,19 +94,19 @@ class V2Link:
             gives = ", ".join(f"{tensor.datatype} {tensor.shape}" for tensor in model.outputs)
             raise OtherModel(f"its model gives {gives}, not FP32 {[-1, classes]}: it has other classes")
         self._input, self._output = model.inputs[0].name, fitting[0]
-        self.most = self._most()
+        self.max_batch = self._max_batch()
 
-    def _most(self) -> int:
+    def _max_batch(self) -> int:
         """Triton tells its largest batch, and refuses larger ones; others have no such address."""
         try:
             told = msgspec.json.decode(self._get(f"{self._server.model_path}/config"), type=dict)
         except (NoAnswer, msgspec.MsgspecError):
             return 0
-        most = told.get("max_batch_size")
-        return most if isinstance(most, int) else 0
+        largest = told.get("max_batch_size")
+        return largest if isinstance(largest, int) else 0
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
-        """(N, classes) float32 of faces (N, size, size, 3) uint8 BGR; `look` comes first."""
+        """(N, classes) float32 of faces (N, size, size, 3) uint8 BGR; `read_metadata` comes first."""
         pixels = np.ascontiguousarray(pixels)
         tensor = {"name": self._input, "datatype": "UINT8", "shape": list(pixels.shape)}
         asked = {
@@ -143,7 +143,7 @@ class V2Link:
         self.version = answer.model_version or ""
         return logits
 
-    def takes_bytes(self) -> bool:
+    def names_binary_extension(self) -> bool:
         """Whether the server names the extension; servers that know it need not name it."""
         try:
             told = msgspec.json.decode(self._get(self._server.path), type=dict)
@@ -162,17 +162,17 @@ class V2Link:
         self, method: str, path: str, headers: dict[str, str], body: list[bytes | memoryview]
     ) -> tuple[int, str | None, bytes]:
         """Status, length of the JSON if tensors follow it, and body of an answer."""
-        wire, until = self._connection.sock, time.monotonic() + self._deadline_s
-        if wire is None:
+        sock, until = self._connection.sock, time.monotonic() + self._deadline_s
+        if sock is None:
             raise ConnectionLost("it closes the connection after each answer: HTTP with keep-alive is needed")
         try:
-            _may_last(wire, until)
+            _limit(sock, until)
             self._connection.request(method, path, body or None, self._server.headers | headers)
-            _may_last(wire, until)
+            _limit(sock, until)
             answer = self._connection.getresponse()
             content = bytearray()
             while not answer.isclosed():
-                _may_last(wire, until)
+                _limit(sock, until)
                 part = answer.read1(65536)
                 content += part
                 if len(content) > MOST_BYTES:
@@ -186,12 +186,12 @@ class V2Link:
         return answer.status, answer.getheader(LENGTH), bytes(content)
 
 
-def _may_last(wire: socket.socket, until: float) -> None:
+def _limit(sock: socket.socket, until: float) -> None:
     """Each step of an exchange has what is left of its time: a server may be stopped between any two bytes."""
     left_s = until - time.monotonic()
     if left_s <= 0:
         raise TimeoutError
-    wire.settimeout(left_s)
+    sock.settimeout(left_s)
 
 
 def _in_words(error: Exception, deadline_s: float) -> str:
