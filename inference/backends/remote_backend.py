@@ -67,4 +67,4 @@ class RemoteBackend(Backend):
             return
         self._context.says["provider"] = shown
         meanwhile = counted(classified_locally - self._local_before, "face")
-        log.info("%s answers; %s were classified locally before", shown, meanwhile)
+        log.info("%s answers (%s classified locally before)", shown, meanwhile)

@@ -183,9 +183,9 @@ def test_it_is_found_again_and_asked_again(serve, remote, caplog):
     assert context.counts == {"classified_remotely": 6, "classified_locally": 3}
     said = [record.getMessage() for record in caplog.records]
     assert said == [
-        f"{first.url} answers; 0 faces were classified locally before",
+        f"{first.url} answers (0 faces classified locally before)",
         f"{first.url}: it answers 500 (Internal Server Error); face_mask.int8.onnx answers locally",
-        f"{first.url} answers; 3 faces were classified locally before",
+        f"{first.url} answers (3 faces classified locally before)",
     ]
 
 
