@@ -23,6 +23,7 @@ from configs.redact import redact
 from configs.schema import DetectConfig, PipelineConfig, SourceConfig
 from events.deliver import DeliverConfig
 from inference.backends.device import wants_cuda
+from inference.backends.model_server import check_remote
 from inference.detectors import detector_kind, detectors_in_words
 from overlay.check_options import check_overlay
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
@@ -302,6 +303,7 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         from web.push_target import check_status  # here: most runs send none
 
         check_status(options.run)
+    check_remote(options.classify)
     cores = options.run.cores or usable_cores()
     lanes = lanes_for(options.run.lanes, cores, len(sources), may_add="web" in (sinks or default_sinks()))
     if lanes > cores:

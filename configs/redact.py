@@ -66,7 +66,7 @@ def learn_secret(*secrets: str) -> None:
 
 
 def learn_options(options: Any) -> None:
-    """Remember the secrets of all addresses in options, however deep, and those of `token` and `..._token`."""
+    """Remember the secrets of all addresses in options, however deep, and those whose name ends in `token`."""
     if isinstance(options, msgspec.Struct):
         options = msgspec.to_builtins(options)
     if isinstance(options, dict):

@@ -143,6 +143,20 @@ class ClassifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_batch: Annotated[int, option("faces in one forward pass, at most", ge=1, le=1024)] = 32
     wait_ms: Annotated[float, option("wait for more frames before a forward pass, ms; pays on a GPU", ge=0)] = 0.0
     threads: Annotated[int, option("CPU threads of the model; 0: from the budget of cores", ge=0)] = 0
+    remote: Annotated[
+        str,
+        option(
+            "inference server that holds the same model and is asked in its place, while it answers: "
+            "http://HOST:8000/MODEL, Open Inference Protocol v2; empty: none"
+        ),
+    ] = ""
+    remote_token: Annotated[str, option("secret that it wants, sent as Authorization: Bearer; empty: none")] = ""
+    remote_ca: Annotated[
+        str, option("certificates of the authorities that may vouch for it, PEM file; empty: those of the system")
+    ] = ""
+    remote_deadline_ms: Annotated[float, option("what it has not answered by then is classified locally, ms", gt=0)] = (
+        300.0
+    )
 
 
 class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from shutil import copyfile
@@ -17,6 +18,7 @@ from msgspec import structs
 from configs.command import run_command
 from configs.errors import Failure, InputError
 from configs.plural import counted
+from configs.schema import ClassifyConfig
 from configs.whole_file import write_bytes
 from export.alone import BATCHES
 from export.detector import export_detector
@@ -26,6 +28,8 @@ from export.onnx_file import DEFAULT_OPSET, OPSETS, describe, halve, normalise_i
 from export.precision import to_fp16, to_int8
 from export.report import Report, indented, print_report, report_path
 from export.speed import ms_per_face
+from export.triton_repository import checked_folder, publish, tell_published
+from inference.backends import model_file
 from inference.backends.device import parse_device
 from inference.checkpoint import ModelInfo, has_class_names, load_checkpoint
 from inference.detectors.maskface_file import is_detector
@@ -43,7 +47,10 @@ SYNTHETIC_FACES = 32
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="Checkpoint, .pth.")],
+    model: Annotated[
+        Path | None,
+        typer.Argument(help="Checkpoint, .pth; with --triton also an exported .onnx, or nothing: the one that ships."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write, .onnx; the report goes beside it.")
     ] = None,
@@ -65,6 +72,15 @@ def export(
     uint8_input: Annotated[
         bool, typer.Option("--uint8-input", help="Normalise inside: the file takes resized crops, uint8 NHWC BGR.")
     ] = False,
+    triton: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model repository to put it into, as its next version, for Triton and other servers that speak the "
+            "Open Inference Protocol; implies --uint8-input.",
+            metavar="REPOSITORY/",
+        ),
+    ] = None,
+    triton_name: Annotated[str, typer.Option(help="What the model is called in the repository.")] = "mask",
     photos: Annotated[
         Path | None, typer.Option(help="Of a detector: folder of real photographs to test the file on.")
     ] = None,
@@ -85,23 +101,34 @@ def export(
     Examples:
       maskstream export models/NAME.pth -o NAME.onnx
       maskstream export models/NAME.pth -o NAME.int8.onnx --int8 --calibrate faces/ --faces other/
+      maskstream export --triton repository/
     """
+    if triton is not None:
+        checked_folder(triton, triton_name)
+        if model is None or model.suffix == ".onnx":
+            refuse_given(
+                f"is for a checkpoint, .pth; {model or 'the model that ships'} is exported already",
+                {"--output": output, "--int8": int8, "--fp16": fp16, "--calibrate": calibrate, "--faces": faces}
+                | {"--photos": photos, "--classes": classes, "--backbone": backbone},
+            )
+            published = publish(model or model_file(ClassifyConfig(device=device)), triton, triton_name)
+            tell_published(published, triton)
+            if as_json:
+                print(msgspec.json.encode(published).decode(), flush=True)
+            return
+        uint8_input = True
+    if model is None:
+        raise InputError("MODEL: give the checkpoint, .pth")
     require_torch("export")
     model = there(model)
     output = checked_output(model, output)
     if is_detector(model):
-        for option, given in (
-            ("--int8", int8),
-            ("--fp16", fp16),
-            ("--calibrate", calibrate),
-            ("--faces", faces),
-            ("--uint8-input", uint8_input),
-            ("--classes", classes),
-            ("--backbone", backbone),
-            (f"--device {device}", device != "cpu"),
-        ):
-            if given:
-                raise InputError(f"{option}: is for classifiers; {model} is a detector")
+        refuse_given(
+            f"is for classifiers; {model} is a detector",
+            {"--int8": int8, "--fp16": fp16, "--calibrate": calibrate, "--faces": faces, "--triton": triton}
+            | {"--uint8-input": uint8_input, "--classes": classes, "--backbone": backbone}
+            | {f"--device {device}": device != "cpu"},
+        )
         export_detector(model, output, photos, opset, as_json)
         return
     if photos is not None:
@@ -150,10 +177,19 @@ def export(
             write_bytes(output, made.read_bytes())
             write_bytes(report_path(output), indented(report))
             print(f"{output} is written, the report is {report_path(output)}")
+            if triton is not None:
+                tell_published(publish(output, triton, triton_name), triton)
         if as_json:
             print(msgspec.json.encode(report).decode(), flush=True)
         if not verdict.passed:
             raise Failure(f"{output}: refused: {verdict.refusal}")
+
+
+def refuse_given(why: str, options: Mapping[str, object]) -> None:
+    """Raise InputError for the first option that was given."""
+    for option, value in options.items():
+        if value:
+            raise InputError(f"{option}: {why}")
 
 
 def names_of_data(model: Path, faces: Path | None) -> tuple[str, ...]:

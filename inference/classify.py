@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -36,12 +37,11 @@ def classify(config: ClassifyConfig, batches: Batches, context: StageContext) ->
     Live frames never wait: their crops are classified in a thread beside them, and until the first answer a face
     has no prediction. In a picture that is marked as damaged no face is asked about.
     """
-    backend = open_backend(config)
-    model = model_file(config).name
-    context.facts.update(model=model, provider=backend.provider, classes=", ".join(backend.classes))
-    say_undrawable("the class names", backend.classes)
-    log.info("%s by %s, classes %s", model, backend.provider, ", ".join(backend.classes))
-    with ThreadPoolExecutor(1, "beside", give_way) as beside:
+    with classifier(config, context) as backend, ThreadPoolExecutor(1, "beside", give_way) as beside:
+        model, provider = model_file(config).name, context.says.get("provider", backend.provider)
+        context.facts.update(model=model, provider=provider, classes=", ".join(backend.classes))
+        say_undrawable("the class names", backend.classes)
+        log.info("%s by %s, classes %s", model, provider, ", ".join(backend.classes))
         persons = PersonStates(backend, config, beside)
         frames_seen = faces_seen = 0
         for frames in batches:
@@ -53,6 +53,19 @@ def classify(config: ClassifyConfig, batches: Batches, context: StageContext) ->
             faces_seen += sum(len(frame.faces) for frame in frames)
     seen = f"{counted(faces_seen, 'face')} in {counted(frames_seen, 'frame')}"
     log.info("%s, %d of them classified", seen, persons.answers)
+
+
+@contextmanager
+def classifier(config: ClassifyConfig, context: StageContext) -> Iterator[Backend]:
+    """The model of the options; asked on an inference server where one is given, and locally while that is away."""
+    local = open_backend(config)
+    if not config.remote:
+        yield local
+        return
+    from inference.backends.remote_backend import RemoteBackend
+
+    with closing(RemoteBackend(model_file(config), config, local, context)) as remote:
+        yield remote
 
 
 @dataclass(slots=True, eq=False)

@@ -123,6 +123,11 @@ def _stages(status: Status) -> Iterator[Family]:
     yield counter("stage_busy_seconds", "Time at work; its rate is the busy share", busy, "stage")
     about = "How often a process of the stage was started again"
     yield counter("stage_restarts", about, [((name,), s.restarts) for name, s in stages], "stage")
+    counts = [stage.counts for name, stage in stages if row_of(name) == "classify"]
+    locally = sum(one.get("classified_locally", one.get("classified", 0)) for one in counts)
+    remotely = sum(one.get("classified_remotely", 0) for one in counts)
+    about = "Faces that were classified, by the model of the run or by its inference server"
+    yield counter("faces_classified", about, [(("local",), locally), (("remote",), remotely)], "where")
     overlays = [stage for name, stage in stages if row_of(name) == "overlay"]
     for name, counted, about in _WRITTEN:
         yield counter(name, about, [((), sum(stage.counts.get(counted, 0) for stage in overlays))])
