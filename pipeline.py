@@ -20,7 +20,7 @@ from configs.load import as_yaml, given, load_config, names_in
 from configs.plural import counted
 from configs.redact import redact
 from configs.schema import DetectConfig, PipelineConfig, SourceConfig, WebConfig
-from events.deliver import DeliverConfig
+from events.deliver import RECEIVERS, DeliverConfig
 from inference.backends.device import wants_cuda
 from inference.detectors import detector_kind, detectors_in_words
 from overlay.check_options import check_overlay
@@ -69,7 +69,7 @@ def beside(config: PipelineConfig) -> list[Aside]:
     page = [Aside("web", "web.serve:serve", config.web)] if "web" in sinks else []
     if "window" in sinks and config.run.lanes not in (1, "auto"):
         page.append(Aside("window", "overlay.show_windows:show_windows", config.overlay))
-    receivers = tuple(sink for sink in sinks if sink.startswith(("webhook:", "mqtt:", "mqtts:")))
+    receivers = tuple(sink for sink in sinks if sink.partition(":")[0] in RECEIVERS)
     stores = [sink.removeprefix("sqlite:") for sink in sinks if sink.startswith("sqlite:")]
     if not receivers:
         return page

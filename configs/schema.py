@@ -152,8 +152,8 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         tuple[str, ...],
         option(
             "window, web, file:OUT.mp4, record:FOLDER/, clips:FOLDER/, rtsp://HOST/PATH, images:FOLDER/, "
-            "jsonl:OUT.jsonl, events:OUT.jsonl, sqlite:EVENTS.db, mqtt://HOST/TOPIC, webhook:URL, contact:OUT.png, "
-            "null; empty: window, web without a display"
+            "jsonl:OUT.jsonl, events:OUT.jsonl, sqlite:EVENTS.db, mqtt://HOST/TOPIC, nats://HOST/SUBJECT, "
+            "postgres://USER@HOST/DATABASE, webhook:URL, contact:OUT.png, null; empty: window, web without a display"
         ),
     ] = ()
     corner: Annotated[bool, option("stream name, frame rate and age in a corner of the picture")] = True
