@@ -4,7 +4,7 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 BIN := $(CURDIR)/$(VENV)/bin
 
-.PHONY: demo picture test test-slow bench check clean
+.PHONY: demo picture test test-slow test-fleet bench check clean
 
 demo: $(VENV)/light  ## run the embedded scene and look at what comes out: out/demo.mp4, out/demo.png
 	$(BIN)/maskstream run --source demo --sink file:out/demo.mp4 --sink contact:out/demo.png
@@ -21,6 +21,9 @@ test: $(VENV)/full check  ## the tests that CI runs
 
 test-slow: $(VENV)/full  ## minutes: training, endurance
 	$(BIN)/python -m pytest -m slow --timeout 3600
+
+test-fleet: $(VENV)/full  ## minutes: hosts, engines and servers that go away
+	$(BIN)/python -m pytest -m fleet --timeout 3600
 
 bench: $(VENV)/full  ## ratios and budgets on this machine
 	$(BIN)/python -m pytest -m bench -s --timeout 1800

@@ -11,7 +11,7 @@ import typer
 from msgspec.structs import replace
 
 from capture.recording import captured
-from capture.sources import admitted, check_source, forms, free_name, kind_of, stream_name, tickets_of
+from capture.sources import admitted, check_source, forms, free_name, is_live, kind_of, stream_name, tickets_of
 from configs.address import written
 from configs.console import visible
 from configs.duration import milliseconds
@@ -23,9 +23,10 @@ from configs.schema import DetectConfig, PipelineConfig, SourceConfig, WebConfig
 from events.deliver import RECEIVERS, DeliverConfig
 from inference.backends.device import wants_cuda
 from inference.detectors import detector_kind, detectors_in_words
-from overlay.check_options import check_overlay
+from overlay.check_options import check_overlay, segmented
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
+from overlay.upload import UploadConfig
 from run.launcher import prepared
 from run.supervisor import Supervisor
 from tell.figures import limited_by, run_report
@@ -64,16 +65,31 @@ def classifiers(config: PipelineConfig, lanes: int) -> int:
 
 
 def beside(config: PipelineConfig) -> list[Aside]:
-    """What runs beside the way of the frames: the page, the delivery of events, and the windows of several lanes."""
+    """What runs beside the way of the frames: the page, what is sent away, and the windows of several lanes."""
     sinks = config.overlay.sinks or default_sinks()
     page = [Aside("web", "web.serve:serve", config.web)] if "web" in sinks else []
     if "window" in sinks and config.run.lanes not in (1, "auto"):
         page.append(Aside("window", "overlay.show_windows:show_windows", config.overlay))
+    if config.overlay.upload:
+        page.append(Aside("upload", "overlay.upload:upload", _upload(config)))
     receivers = tuple(sink for sink in sinks if sink.partition(":")[0] in RECEIVERS)
     stores = [sink.removeprefix("sqlite:") for sink in sinks if sink.startswith("sqlite:")]
     if not receivers:
         return page
     return [*page, Aside("deliver", "events.deliver:deliver", DeliverConfig(stores[0], receivers))]
+
+
+def _upload(config: PipelineConfig) -> UploadConfig:
+    overlay = config.overlay
+    return UploadConfig(
+        target=overlay.upload.replace("{site}", config.run.site),
+        endpoint=overlay.upload_endpoint,
+        sinks=segmented(overlay, overlay.sinks),
+        streams=tuple(source.name for source in config.sources),
+        keep_days=overlay.record_days,
+        keep_gb=overlay.record_gb,
+        of_files=not any(is_live(source) for source in config.sources),
+    )
 
 
 DetectorOption = Annotated[
@@ -270,7 +286,7 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     sinks = tuple(written(sink) for sink in options.overlay.sinks)
     sinks = tuple(per_stream(sink) if len(sources) > 1 else sink for sink in sinks)
     check_sinks(sinks, [source.source for source in sources])
-    check_overlay(options.overlay, sinks)
+    check_overlay(options.overlay, sinks, options.run.site)
     check_trace(options.trace)
     cores = options.run.cores or usable_cores()
     lanes = lanes_for(options.run.lanes, cores, len(sources), may_add="web" in (sinks or default_sinks()))

@@ -172,6 +172,14 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     record_clips: Annotated[bool, option("record: sinks cut a clip of each event out of what is recorded")] = True
     record_days: Annotated[float, option("segments and clips older than this are deleted, days; 0: never", ge=0)] = 0.0
     record_gb: Annotated[float, option("and the oldest where they take more than this, GB; 0: never", ge=0)] = 0.0
+    upload: Annotated[
+        str,
+        option(
+            "finished segments of file: and record: sinks go there, and are deleted here only when they are there; as "
+            "s3://BUCKET/{site}/{stream}/"
+        ),
+    ] = ""
+    upload_endpoint: Annotated[str, option("address of an S3 server that is not AWS's, as http://127.0.0.1:9000")] = ""
     clip_before_s: Annotated[float, option("a clip of an event begins this long before it, s", ge=0, le=60)] = 5.0
     clip_after_s: Annotated[float, option("and ends this long after it, s", gt=0, le=600)] = 5.0
     rules: Annotated[str, option("YAML file with rules that make events; empty: only decisions about persons do")] = ""
@@ -222,6 +230,8 @@ class TraceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
 class RunConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The run as a whole."""
+
+    site: Annotated[str, option("where this run is: a part of the keys of overlay.upload")] = ""
 
     keep_going: Annotated[bool, option("with several sources: run on when one of them cannot be used")] = False
     cores: Annotated[int, option("cores to use; 0: all that this process may use (affinity, cgroup)", ge=0)] = 0

@@ -36,7 +36,7 @@ def snapshot(
         },
         processes=told | {"supervisor": ProcessStatus(os.getpid(), True, 0)},
         facts=processes.facts(),
-        beside={aside.name: dict(counts) for aside in processes.asides if (counts := aside.work.counts)},
+        beside={a.name: told for a in processes.asides if (told := dict(a.work.counts) | a.beat.gauges)},
     )  # fmt: skip
 
 

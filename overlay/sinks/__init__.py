@@ -86,7 +86,8 @@ def _recording(path: str, config: OverlayConfig, context: StageContext) -> Sink:
     encoders = _encoders(config, context)
     sink: Sink = VideoSink(targets, encoders)
     if config.segment:
-        sink = SegmentsSink(targets, milliseconds(config.segment) / 1000, _keep(config), encoders)
+        keep = Keep() if config.upload else _keep(config)  # what was uploaded, its process deletes
+        sink = SegmentsSink(targets, milliseconds(config.segment) / 1000, keep, encoders)
     return Beside(sink, context.recordings)
 
 
