@@ -22,8 +22,8 @@ test: $(VENV)/full check  ## the tests that CI runs
 test-slow: $(VENV)/full  ## minutes: training, endurance
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
-test-fleet: $(VENV)/full  ## engines and servers in environments of their own, named by variables (docs/inference-service.md)
-	$(BIN)/python -m pytest -m fleet -s --timeout 1800
+test-fleet: $(VENV)/full  ## minutes: hosts, engines and servers that go away; some in environments named by variables
+	$(BIN)/python -m pytest -m fleet -s --timeout 3600
 
 bench: $(VENV)/full  ## ratios and budgets on this machine
 	$(BIN)/python -m pytest -m bench -s --timeout 1800

@@ -11,7 +11,7 @@ import typer
 from msgspec.structs import replace
 
 from capture.recording import captured
-from capture.sources import admitted, check_source, forms, free_name, kind_of, stream_name, tickets_of
+from capture.sources import admitted, check_source, forms, free_name, is_live, kind_of, stream_name, tickets_of
 from configs.address import written
 from configs.console import visible
 from configs.duration import milliseconds
@@ -21,13 +21,14 @@ from configs.load import as_yaml, given, load_config, names_in
 from configs.plural import counted
 from configs.redact import redact
 from configs.schema import DetectConfig, PipelineConfig, SourceConfig
-from events.deliver import DeliverConfig
+from events.deliver import RECEIVERS, DeliverConfig
 from inference.backends.device import wants_cuda
 from inference.backends.model_server import check_remote
 from inference.detectors import detector_kind, detectors_in_words
-from overlay.check_options import check_overlay
+from overlay.check_options import check_overlay, segmented
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
+from overlay.upload import UploadConfig
 from run.launcher import prepared
 from run.supervisor import Supervisor
 from tell.figures import limited_by, run_report
@@ -69,12 +70,14 @@ def classifiers(config: PipelineConfig, lanes: int) -> int:
 
 
 def beside(config: PipelineConfig) -> list[Aside]:
-    """What runs beside the way of the frames: the page, the delivery of events, and the windows of several lanes."""
+    """What runs beside the way of the frames: the page, what is sent away, and the windows of several lanes."""
     sinks = config.overlay.sinks or default_sinks()
     page = [Aside("web", "web.serve:serve", config.web)] if "web" in sinks else []
     if "window" in sinks and config.run.lanes not in (1, "auto"):
         page.append(Aside("window", "overlay.show_windows:show_windows", config.overlay))
-    receivers = tuple(sink for sink in sinks if sink.startswith(("webhook:", "mqtt:", "mqtts:")))
+    if config.overlay.upload:
+        page.append(Aside("upload", "overlay.upload:upload", _upload(config)))
+    receivers = tuple(sink for sink in sinks if sink.partition(":")[0] in RECEIVERS)
     stores = [sink.removeprefix("sqlite:") for sink in sinks if sink.startswith("sqlite:")]
     if config.run.status:
         page.append(Aside("push", "web.push:push", config.run, outlasts=True))
@@ -82,6 +85,19 @@ def beside(config: PipelineConfig) -> list[Aside]:
         return page
     delivering = DeliverConfig(stores[0], receivers)
     return [*page, Aside("deliver", "events.deliver:deliver", delivering, delivers=True)]
+
+
+def _upload(config: PipelineConfig) -> UploadConfig:
+    overlay = config.overlay
+    return UploadConfig(
+        target=overlay.upload.replace("{site}", config.run.site),
+        endpoint=overlay.upload_endpoint,
+        sinks=segmented(overlay, overlay.sinks),
+        streams=tuple(source.name for source in config.sources),
+        keep_days=overlay.record_days,
+        keep_gb=overlay.record_gb,
+        of_files=not any(is_live(source) for source in config.sources),
+    )
 
 
 DetectorOption = Annotated[
@@ -297,7 +313,7 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     sinks = tuple(written(sink) for sink in options.overlay.sinks)
     sinks = tuple(per_stream(sink) if len(sources) > 1 else sink for sink in sinks)
     check_sinks(sinks, [source.source for source in sources])
-    check_overlay(options.overlay, sinks)
+    check_overlay(options.overlay, sinks, options.run.site)
     check_trace(options.trace)
     if options.run.status or options.run.status_token:
         from web.push_target import check_status  # here: most runs send none

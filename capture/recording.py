@@ -47,8 +47,8 @@ def captured(source: SourceConfig, overlay: OverlayConfig) -> CapturedSource:
         recording = PacketRecording(
             folder=folder,
             segment_s=segment_s,
-            keep_days=overlay.record_days,
-            keep_gb=overlay.record_gb,
+            keep_days=0.0 if overlay.upload else overlay.record_days,  # what was uploaded, its process deletes
+            keep_gb=0.0 if overlay.upload else overlay.record_gb,
             sound=overlay.record_sound,
         )
     return CapturedSource(**asdict(source), recording=recording)

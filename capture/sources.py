@@ -89,8 +89,12 @@ def size_of(config: SourceConfig) -> tuple[int, int] | None:
 
 def tickets_of(config: SourceConfig) -> int:
     """How many frames of the source may be under way at once."""
-    of_file = not (kind_of(config.source).may_come_back or config.realtime or config.mode == "latest")
-    return config.tickets or (FILE_TICKETS if of_file else LIVE_TICKETS)
+    return config.tickets or (LIVE_TICKETS if is_live(config) else FILE_TICKETS)
+
+
+def is_live(config: SourceConfig) -> bool:
+    """Whether newer pictures replace older ones: a camera, and what is played as one."""
+    return kind_of(config.source).may_come_back or config.realtime or config.mode == "latest"
 
 
 def stream_name(config: SourceConfig) -> str:

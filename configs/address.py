@@ -25,6 +25,8 @@ _SHOWN = """
 """
 HARMLESS = frozenset(_SHOWN.split())
 _HARMLESS_VALUE = re.compile(r"[A-Za-z0-9._x-]{0,12}")
+OURS = frozenset({"table", "sslmode"})  # of a postgres: sink; a table's name may be longer, and stands in its errors
+_OUR_VALUE = re.compile(r"[A-Za-z0-9._-]{0,128}")
 # Names that are shown though their value is not, so that one sees what was given.
 _NAMED = """
     access_token api_key apikey auth authorization code hash jwt key login loginpas loginuse nonce pass passwd password
@@ -33,7 +35,10 @@ _NAMED = """
 NAMES = frozenset(_NAMED.split())
 _BETWEEN = re.compile(r"([&;,?]|/(?=[A-Za-z]\w*=))")
 _XM = re.compile(r"_(?=[A-Za-z]\w*=)")  # pairs of XM's cameras: /user=admin_password=x_channel=1_stream=0.sdp
-_SCHEMELESS = re.compile(r"(?:webhook:|file:)?(?:rtsps?|rtmps?|https?|mqtts?|udp|tcp|rtp|webhook):?/{0,2}", re.I)
+_SCHEMELESS = re.compile(
+    r"(?:webhook:|file:)?(?:rtsps?|rtmps?|https?|mqtts?|nats(?:\+tls)?|postgres(?:ql)?|udp|tcp|rtp|webhook):?/{0,2}",
+    re.I,
+)
 _TOKEN = re.compile(
     r"(?=.*\d)[\w:.~+-]{12,}|[\w:.~+-]{20,}"
 )  # a segment of a path that is made to be guessed by nobody
@@ -207,6 +212,8 @@ def _pieces(text: str) -> list[tuple[str, str]]:
 
 
 def _is_harmless(key: str, value: str) -> bool:
+    if _plain(key) in OURS and _OUR_VALUE.fullmatch(value):
+        return True
     return _plain(key) in HARMLESS and bool(_HARMLESS_VALUE.fullmatch(value))
 
 

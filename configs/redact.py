@@ -26,8 +26,8 @@ _ANYWHERE = 8  # and of one that is hidden also within a longer word
 # Hidden in their address only: who takes one of these for a password would have our own words blotted out.
 _OURS = """
     address camera capture classify clip demo detect device error events faces file folder host http https input live
-    localhost mask mqtt mqtts name no_mask option overlay pass password path port rtmp rtsp rtsps run sink source stream
-    supervisor token udp unsure url user username video warning web webhook wrong_mask
+    localhost mask mqtt mqtts name nats no_mask option overlay pass password path port postgres rtmp rtsp rtsps run sink
+    source stream supervisor token udp unsure url user username video warning web webhook wrong_mask
 """
 _WORDS = frozenset(_OURS.split())
 

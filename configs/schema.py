@@ -166,8 +166,8 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         tuple[str, ...],
         option(
             "window, web, file:OUT.mp4, record:FOLDER/, clips:FOLDER/, rtsp://HOST/PATH, images:FOLDER/, "
-            "jsonl:OUT.jsonl, events:OUT.jsonl, sqlite:EVENTS.db, mqtt://HOST/TOPIC, webhook:URL, contact:OUT.png, "
-            "null; empty: window, web without a display"
+            "jsonl:OUT.jsonl, events:OUT.jsonl, sqlite:EVENTS.db, mqtt://HOST/TOPIC, nats://HOST/SUBJECT, "
+            "postgres://USER@HOST/DATABASE, webhook:URL, contact:OUT.png, null; empty: window, web without a display"
         ),
     ] = ()
     corner: Annotated[bool, option("stream name, frame rate and age in a corner of the picture")] = True
@@ -186,6 +186,14 @@ class OverlayConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     record_clips: Annotated[bool, option("record: sinks cut a clip of each event out of what is recorded")] = True
     record_days: Annotated[float, option("segments and clips older than this are deleted, days; 0: never", ge=0)] = 0.0
     record_gb: Annotated[float, option("and the oldest where they take more than this, GB; 0: never", ge=0)] = 0.0
+    upload: Annotated[
+        str,
+        option(
+            "finished segments of file: and record: sinks go there, and are deleted here only when they are there; as "
+            "s3://BUCKET/{site}/{stream}/"
+        ),
+    ] = ""
+    upload_endpoint: Annotated[str, option("address of an S3 server that is not AWS's, as http://127.0.0.1:9000")] = ""
     clip_before_s: Annotated[float, option("a clip of an event begins this long before it, s", ge=0, le=60)] = 5.0
     clip_after_s: Annotated[float, option("and ends this long after it, s", gt=0, le=600)] = 5.0
     rules: Annotated[str, option("YAML file with rules that make events; empty: only decisions about persons do")] = ""
@@ -252,7 +260,9 @@ class RunConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         60.0
     )
     max_restarts: Annotated[int, option("give up after this many deaths of a stage in a minute of its work", ge=0)] = 10
-    site: Annotated[str, option("where this run stands, told in events, metrics, log lines and reports")] = ""
+    site: Annotated[
+        str, option("where this run stands: told in events, metrics, log lines, reports; {site} of overlay.upload")
+    ] = ""
     host: Annotated[
         str, option("name of this machine in them; empty: its own, where a site or a shard is named, else none")
     ] = ""

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 from msgspec import Struct
 
 from configs.redact import redact
+from events import mqtt, nats, postgres, webhook
 from events.delivery import LOOK_S, Delivery
-from events.mqtt import Mqtt
-from events.receiver import Receiver
-from events.webhook import Webhook
+from events.receiver import OneByOne, Receiver
 from transport.stage import StageContext
+
+# Kind of sink -> what refuses an address of it, and what delivers to one.
+RECEIVERS: dict[str, tuple[Callable[[str], None], Callable[[str], Receiver]]] = {
+    "webhook": (
+        lambda text: webhook.check_url(text.partition(":")[2]),
+        lambda text: OneByOne(webhook.Webhook(text.partition(":")[2])),
+    ),
+    **dict.fromkeys(("mqtt", "mqtts"), (mqtt.check_url, lambda text: OneByOne(mqtt.Mqtt(text)))),
+    **dict.fromkeys(nats.SCHEMES, (nats.check_url, nats.Nats)),
+    **dict.fromkeys(postgres.SCHEMES, (postgres.check_url, postgres.Postgres)),
+}
 
 
 class DeliverConfig(Struct, frozen=True):
@@ -27,19 +37,22 @@ def deliver(config: DeliverConfig, context: StageContext) -> None:
     """Deliver until the run ends, each receiver in a thread of its own; in order, at least once."""
     context.facts["receivers"] = ", ".join(map(redact, config.receivers))
     context.counts.update(delivered=0, refused=0)
+    deliveries = [
+        Delivery(open_receiver(text), name, Path(config.store), context.stopping, context.counts)
+        for text, name in zip(config.receivers, names_of(config.receivers), strict=True)
+    ]
+    if not context.restarts:  # later a receiver that refuses all is waited for: the cameras go on
+        for delivery in deliveries:
+            delivery.check()
     pool = ThreadPoolExecutor(len(config.receivers), thread_name_prefix="to")
-    threads, all_to = [], []
-    for text, name in zip(config.receivers, names_of(config.receivers), strict=True):
-        to = Delivery(open_receiver(text), name, Path(config.store), context.stopping, context.counts)
-        all_to.append(to)
-        threads.append(pool.submit(to.run))
+    threads = [pool.submit(delivery.run) for delivery in deliveries]
     context.ready()
     ended: set[Future[None]] = set()
     while len(ended) < len(threads):
         ended = wait(threads, LOOK_S, FIRST_COMPLETED if not ended else ALL_COMPLETED).done
         for thread in ended:
             thread.result()  # a bug in one of them ends the process, which is started again
-        waiting, looked_ns = zip(*(to.looked for to in all_to), strict=True)
+        waiting, looked_ns = zip(*(delivery.looked for delivery in deliveries), strict=True)
         context.says |= {"waiting": str(sum(waiting)), "looked_ns": str(min(looked_ns))}
 
 
@@ -57,5 +70,5 @@ def names_of(receivers: Sequence[str]) -> list[str]:
 
 
 def open_receiver(text: str) -> Receiver:
-    """A receiver from `webhook:URL` or `mqtt://...`; it connects when there is something to send."""
-    return Webhook(text.removeprefix("webhook:")) if text.startswith("webhook:") else Mqtt(text)
+    """A receiver from its sink, as `webhook:URL` or `nats://...`; it connects when there is something to send."""
+    return RECEIVERS[text.partition(":")[0]][1](text)

@@ -56,6 +56,16 @@ class Delivery:
         """How many events wait at least, and when that was so (time.monotonic_ns)."""
         return self._looked
 
+    def check(self) -> None:
+        """Refuse, before the run begins, a receiver that will never take anything as it was named: InputError.
+
+        One that cannot be reached is said, and may come later.
+        """
+        try:
+            self._receiver.check()
+        except OSError as error:
+            self._is_away(error)
+
     def run(self) -> None:
         """Deliver until the run ends."""
         ends_s = 0.0
@@ -69,7 +79,7 @@ class Delivery:
             if ends_s and self._waiting and self._next_try_s > ends_s:
                 break  # it is away: no tries but those that are due
             if self._waiting and now_s >= self._next_try_s:
-                self._send(*self._waiting[0])
+                self._send()
             else:
                 time.sleep(LOOK_S)
         self._receiver.close()
@@ -134,21 +144,22 @@ class Delivery:
             self._store.close()
             self._store = None
 
-    def _send(self, number: int, event: Event, picture: bytes | None) -> None:
+    def _send(self) -> None:
         try:
-            taken = self._receiver.send(event, picture)
+            taken = self._receiver.send([(event, picture) for _, event, picture in self._waiting])
         except OSError as error:
             self._is_away(error)
             return
-        if not taken:
-            log.warning("%s refused event %s", self._name, event.id)
         if self._away:
             log.info("%s: back", self._name)
         self._delay_s, self._away = FIRST_S, False
-        self._waiting.popleft()
-        self._number = number
-        self._unnoted["taken" if taken else "refused"] += 1
-        self._count("delivered" if taken else "refused")
+        for is_taken in taken:
+            self._number, event, _ = self._waiting.popleft()
+            if not is_taken:
+                log.warning("%s refused event %s", self._name, event.id)
+            what = "delivered" if is_taken else "refused"
+            self._unnoted["taken" if is_taken else "refused"] += 1
+            self._counts[what] = self._counts.get(what, 0) + 1
 
     def _is_away(self, error: OSError) -> None:
         if not self._away:
@@ -159,9 +170,6 @@ class Delivery:
             asked_s, longest_s = min(error.after_s, ASKED_FOR_S), UNWILLING_S
         self._next_try_s = time.monotonic() + max(asked_s, self._delay_s * random.uniform(0.75, 1.25))
         self._delay_s = min(2 * self._delay_s, longest_s)
-
-    def _count(self, what: str) -> None:
-        self._counts[what] = self._counts.get(what, 0) + 1
 
     def _say_what_is_left(self, store: Store) -> None:
         try:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.errors import InputError
+from recordings.being_written import hold
 
 if TYPE_CHECKING:
     from av import AudioStream, VideoStream
@@ -200,6 +201,7 @@ class _WholeWrites(io.RawIOBase):
         super().__init__()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._fd = path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        hold(self._fd)
         self._is, self._looked_s = os.fstat(self._fd), time.monotonic()
         self.written = 0  # bytes
         self.gives_up = False

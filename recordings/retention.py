@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,22 +32,30 @@ def stamped(path: Path, unix: float) -> Path:
     return path.with_name(f"{path.stem}-{datetime.fromtimestamp(unix, UTC).strftime(_STAMP)}{path.suffix}")
 
 
-def prune(template: Path, keep: Keep, newest: Path, beside: tuple[str, ...] = ()) -> list[Path]:
+def prune(
+    template: Path,
+    keep: Keep,
+    newest: Path,
+    beside: tuple[str, ...] = (),
+    may_go: Callable[[Path], bool] = lambda path: True,
+) -> list[Path]:
     """Delete recordings made from this name that are too old, then the oldest of those that are too many.
 
-    `newest` stays: it has just begun. It is told, because two files may have one time of change (the kernel's clock
-    goes in steps of 4 ms). It will grow about as large as the one before, and room for that is made now. Others
-    without a frame go, too, as a recorder leaves one that was killed at once. What lies beside a recording, with one of
-    the suffixes `beside` in place of its own, goes with it.
+    Those that may not go, because they are nowhere else yet, stay. `newest` stays: it has just begun. It is told,
+    because two files may have one time of change (the kernel's clock goes in steps of 4 ms). It will grow about as
+    large as the one before, and room for that is made now. Others without a frame go, too, as a recorder leaves one
+    that was killed at once. What lies beside a recording, with one of the suffixes `beside` in place of its own, goes
+    with it.
     """
-    made = [path for path in template.parent.glob(f"*{template.suffix}") if _made_from(path, template)]
-    found = sorted(((path.stat(), path) for path in made if path != newest), key=lambda one: one[0].st_mtime_ns)
+    found = sorted(
+        ((path.stat(), path) for path in made_from(template) if path != newest), key=lambda one: one[0].st_mtime_ns
+    )
     total = newest.stat().st_size + sum(stat.st_size for stat, _ in found) + (found[-1][0].st_size if found else 0)
     gone = []
     for stat, path in found:
         age_s = time.time() - stat.st_mtime
-        old = bool(keep.days) and age_s > keep.days * 86400
-        if old or (keep.gigabytes and total > keep.gigabytes * 1e9) or (age_s > _BEGUN_S and is_frameless(path)):
+        due = (keep.days and age_s > keep.days * 86400) or (keep.gigabytes and total > keep.gigabytes * 1e9)
+        if (due and may_go(path)) or (age_s > _BEGUN_S and is_frameless(path)):
             path.unlink(missing_ok=True)
             for suffix in beside:
                 path.with_suffix(suffix).unlink(missing_ok=True)
@@ -55,10 +64,13 @@ def prune(template: Path, keep: Keep, newest: Path, beside: tuple[str, ...] = ()
     return gone
 
 
-def _made_from(path: Path, template: Path) -> bool:
-    """Whether a recording has this name, a time and perhaps a number: nobody else's files are deleted."""
-    stem = _STAMPED.sub("", path.stem)
-    return stem == template.stem and stem != path.stem
+def made_from(template: Path) -> list[Path]:
+    """The recordings that have this name, a time and perhaps a number: nobody else's files are deleted, or uploaded."""
+    return [
+        path
+        for path in template.parent.glob(f"*{template.suffix}")
+        if path.stem.startswith(f"{template.stem}-") and _STAMPED.sub("", path.stem) == template.stem
+    ]
 
 
 def is_frameless(path: Path) -> bool:

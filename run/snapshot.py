@@ -43,7 +43,7 @@ def snapshot(
         },
         processes=told | {"supervisor": ProcessStatus(os.getpid(), True, 0)},
         facts=processes.facts(),
-        beside={aside.name: dict(counts) for aside in processes.asides if (counts := aside.work.counts)},
+        beside={a.name: counts for a in processes.asides if (counts := dict(a.work.counts) | a.beat.gauges)},
         about=about,
         says={aside.name: dict(aside.beat.says) for aside in processes.asides if aside.beat.says},
     )  # fmt: skip

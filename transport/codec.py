@@ -108,7 +108,7 @@ class Beat(Struct, frozen=True, tag="beat"):
     """A worker's heartbeat. `busy_since_ns` is 0 when it waits; the rest is of this life of the process.
 
     `cpu_ns` is what the process has used since it was ready; `counts` is what the stage counts of its own work,
-    `says` what it says of itself right now.
+    `gauges` what there is of something right now, `says` what it says of itself right now.
     """
 
     process: str
@@ -120,6 +120,7 @@ class Beat(Struct, frozen=True, tag="beat"):
     cpu_ns: int = 0
     counts: dict[str, int] = {}
     says: dict[str, str] = {}
+    gauges: dict[str, int] = {}
 
 
 class Refused(Struct, frozen=True, tag="refused"):

@@ -46,7 +46,8 @@ class StageContext:
     life's.
     `facts` is filled by the function before it asks for its first batch (`model`, `provider`, ...);
     it is printed when the stage is ready and stands in the run's JSON. `counts` is what it counts of its own work
-    while it runs (`searched`, `classified`); it stands there, too. `says` is what it says of itself right now.
+    while it runs (`searched`, `classified`); it stands there, too, added up over the lives of the process. `gauges`,
+    of a process beside the frames, are numbers of right now. `says` is what it says of itself right now.
     `process` is its own name, `processes` how many its stage has: each stream is with one of them for life. `showing`
     are the names of the processes of the last stage.
     `streams` is how many streams the run had when this process was started, those of other lanes, too. `first` is the
@@ -69,6 +70,7 @@ class StageContext:
     facts: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     says: dict[str, str] = field(default_factory=dict)
+    gauges: dict[str, int] = field(default_factory=dict)
     process: str = ""
     processes: int = 1
     showing: tuple[str, ...] = ()

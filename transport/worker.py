@@ -269,6 +269,7 @@ class Heart:
             cpu_ns=worker.cpu_ns(),
             counts=dict(stage.counts),
             says=dict(stage.says),
+            gauges=dict(stage.gauges),
         )
 
 

@@ -14,7 +14,7 @@ from configs.duration import milliseconds
 from configs.errors import InputError
 from configs.redact import redact
 from configs.schema import OverlayConfig
-from events import mqtt, webhook
+from events.deliver import RECEIVERS
 from events.store import check_header
 from overlay.display import has_display
 from overlay.encoders import encoders_of
@@ -65,11 +65,15 @@ SINKS: dict[str, tuple[str, Make]] = {
     "webhook": ("webhook:URL", lambda path, config, context: NullSink()),  # a process beside delivers what is kept
     "mqtt": ("mqtt://HOST/TOPIC", lambda path, config, context: NullSink()),
     "mqtts": ("mqtts://HOST/TOPIC", lambda path, config, context: NullSink()),
+    "nats": ("nats://HOST/SUBJECT", lambda path, config, context: NullSink()),
+    "nats+tls": ("nats+tls://HOST/SUBJECT", lambda path, config, context: NullSink()),
+    "postgres": ("postgres://USER@HOST/DATABASE", lambda path, config, context: NullSink()),
+    "postgresql": ("postgresql://USER@HOST/DATABASE", lambda path, config, context: NullSink()),
     "null": ("null", lambda path, config, context: NullSink()),
 }
 
 
-_REMOTE = ("rtsp", "rtsps", "webhook", "mqtt", "mqtts")
+_REMOTE = ("rtsp", "rtsps", *RECEIVERS)
 
 
 def default_sinks() -> tuple[str, ...]:
@@ -82,7 +86,8 @@ def _recording(path: str, config: OverlayConfig, context: StageContext) -> Sink:
     encoders = _encoders(config, context)
     sink: Sink = VideoSink(targets, encoders)
     if config.segment:
-        sink = SegmentsSink(targets, milliseconds(config.segment) / 1000, _keep(config), encoders)
+        keep = Keep() if config.upload else _keep(config)  # what was uploaded, its process deletes
+        sink = SegmentsSink(targets, milliseconds(config.segment) / 1000, keep, encoders)
     return Beside(sink, context.recordings)
 
 
@@ -162,10 +167,8 @@ def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
             _check_window()
         if kind in _REMOTE:
             check_address(spec)
-        if kind == "webhook":
-            webhook.check_url(path)
-        elif kind in ("mqtt", "mqtts"):
-            mqtt.check_url(spec)
+        if kind in RECEIVERS:
+            RECEIVERS[kind][0](spec)
         elif kind in ("rtsp", "rtsps"):
             publish.check_url(spec)
             if spec in sources:
@@ -177,7 +180,7 @@ def check_sinks(specs: Iterable[str], sources: Iterable[str] = ()) -> None:
     kinds = [spec.partition(":")[0] for spec in specs]
     if kinds.count("record") > 1:
         raise InputError("sink record: is given twice: remove one of them")
-    for kind in {"webhook", "mqtt", "mqtts"} & set(kinds):
+    for kind in RECEIVERS.keys() & set(kinds):
         if kinds.count("sqlite") != 1:
             raise InputError(f"sink {kind}: events wait on disk for it: add one --sink sqlite:EVENTS.db")
     paths = [spec for spec in specs if spec != "null"]

@@ -59,6 +59,10 @@ class Lines:
         os.close(self._file)
         self._file = file
 
+    def fileno(self) -> int:
+        """The open file."""
+        return self._file
+
     def close(self) -> None:
         os.close(self._file)
 

@@ -11,6 +11,7 @@ from events.event import unix_s
 from overlay.recorder import Recorder
 from overlay.sinks.sink import Sink
 from overlay.target import Targets, free_name, writing
+from recordings.being_written import BeingWritten
 from recordings.retention import Keep, prune, stamped
 from transport.frame import Frame
 
@@ -19,6 +20,15 @@ from transport.frame import Frame
 class _Recording:
     video: Recorder
     began_s: float
+    mark: BeingWritten
+
+    def close(self) -> None:
+        with self.mark:
+            self.video.close()
+
+    def abandon(self) -> None:
+        with self.mark:
+            self.video.abandon()
 
 
 class SegmentsSink(Sink):
@@ -43,7 +53,8 @@ class SegmentsSink(Sink):
         if recording is None:
             path = free_name(stamped(self._targets.of(frame.stream), unix_s(frame.captured_ns)))
             with writing(path):
-                recording = self._recordings[frame.stream] = _Recording(Recorder(path, picture, self._encoders), now_s)
+                video = Recorder(path, picture, self._encoders)
+                recording = self._recordings[frame.stream] = _Recording(video, now_s, BeingWritten(path))
                 prune(self._targets.of(frame.stream), self._keep, path)
         with writing(recording.video.path):
             recording.video.add(picture, frame)
@@ -51,11 +62,11 @@ class SegmentsSink(Sink):
     def let_go(self, stream: str) -> None:
         recording = self._recordings.pop(stream, None)
         if recording is not None:
-            recording.video.abandon()
+            recording.abandon()
 
     def ended(self, stream: str) -> None:
         if stream in self._recordings:
-            self._recordings.pop(stream).video.close()
+            self._recordings.pop(stream).close()
 
     def close(self) -> None:
         with ExitStack() as stack:

@@ -10,6 +10,7 @@ from events.event import Event
 from events.event_detector import words
 from overlay.sinks.jsonl import face_record
 from overlay.sinks.lines import Lines
+from recordings.being_written import hold
 from transport.frame import Frame
 
 EVENT_MS = 3000.0  # an event is shown for so long
@@ -25,6 +26,8 @@ class Tracks:
     def __init__(self, path: Path, frame: Frame) -> None:
         self._lines = Lines(path.with_suffix(".jsonl"))
         self._cues = Lines(path.with_suffix(".vtt"))
+        for lines in (self._lines, self._cues):
+            hold(lines.fileno())
         if path.with_suffix(".vtt").stat().st_size == 0:
             self._write({"video": path.name, "stream": frame.stream, "width": frame.width, "height": frame.height})
             self._cues.write(b"WEBVTT\n\n")

@@ -9,7 +9,7 @@ import pytest
 from events import delivery
 from events.delivery import Delivery
 from events.event import Event, Ids, utc
-from events.receiver import NotTaken
+from events.receiver import NotTaken, OneByOne
 from events.store import Store
 
 IDS = Ids()
@@ -41,7 +41,9 @@ class Running:
     def __init__(self, path, receiver):
         self._end = threading.Event()
         self.counts = {}
-        self._thread = threading.Thread(target=Delivery(receiver, "hook", path, self._end.is_set, self.counts).run)
+        self._thread = threading.Thread(
+            target=Delivery(OneByOne(receiver), "hook", path, self._end.is_set, self.counts).run
+        )
         self._thread.start()
 
     def stop(self):
