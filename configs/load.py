@@ -227,8 +227,9 @@ def _kind(kind: Any, step: str | int) -> Any:
     """The type of what lies one step further; object if there is no such thing."""
     if isinstance(step, int):
         return (typing.get_args(kind) or (object,))[0]
-    kind = next((one for one in typing.get_args(kind) if isinstance(one, type)), kind)  # of `Section | None`
-    return typing.get_type_hints(kind).get(step, object) if isinstance(kind, type) else object
+    found = typing.get_type_hints(kind).get(step, object) if isinstance(kind, type) else object
+    sections = [one for one in typing.get_args(found) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    return sections[0] if type(None) in typing.get_args(found) and sections else found  # of `Section | None`
 
 
 def _words(kind: Any, steps: Steps) -> list[str]:

@@ -26,7 +26,7 @@ _NAME = re.compile(rf"[a-z0-9]([a-z0-9-]{{0,{LONGEST_NAME - 2}}}[a-z0-9])?")
 _STREAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _PLACEHOLDER = re.compile(r"(?<!\$)\{(\w*)\}")
 PLACEHOLDERS = ("fleet", "site", "shard", "stream")  # the last one is a sink's own
-_SINKS = (["defaults", "overlay", "sinks"], ["events"], ["recordings"])
+_SINKS: tuple[Steps, ...] = (["defaults", "overlay", "sinks"], ["events"], ["recordings"])
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def _checked_sites(config: FleetConfig, given: GivenOptions, folder: Path) -> It
     _check_name(given, ["fleet"], config.fleet)
     if not config.sites:
         raise given.refusal(["sites"], "no site: give at least one with its hosts")
-    _check_once(given, ((["sites", n, "name"], site.name) for n, site in enumerate(config.sites)))
+    names: list[tuple[Steps, str]] = [(["sites", n, "name"], site.name) for n, site in enumerate(config.sites)]
+    _check_once(given, names)
     hosts: list[tuple[Steps, str]] = []
     for number, site in enumerate(config.sites):
         _check_name(given, ["sites", number, "name"], site.name)
@@ -121,33 +122,30 @@ def _check_cameras(config: FleetConfig, given: GivenOptions) -> None:
         steps: Steps = ["cameras", number]
         if not _STREAM.fullmatch(camera.name):
             reason = "letters, digits, . _ - only, 64 at most, the first a letter or digit"
-            raise given.refusal([*steps, "name"], f"{camera.name!r}: {reason}" if camera.name else f"missing: {reason}")
+            raise given.refusal(steps, f"name {camera.name!r}: {reason}" if camera.name else "give it a name")
         if camera.site not in sites:
             near = difflib.get_close_matches(camera.site, sites, 1)
             hint = f", did you mean {near[0]}?" if near else f": there is {', '.join(sites)}"
             raise given.refusal([*steps, "site"], f"no site {camera.site}{hint}")
         for name in ("source", "record"):
             _with_line(given, [*steps, name], check_address, getattr(camera, name))
-    _check_once(given, ((["cameras", n, "name"], camera.name) for n, camera in enumerate(config.cameras)))
-    _check_once(
-        given,
-        (
-            (["cameras", n, "source"], camera.source)
-            for n, camera in enumerate(config.cameras)
-            if "://" in camera.source or has_reference(camera.source)  # a film may play twice, to test
-        ),
-    )
+    names: list[tuple[Steps, str]] = []
+    addresses: list[tuple[Steps, str]] = []
+    for number, camera in enumerate(config.cameras):
+        names.append((["cameras", number, "name"], camera.name))
+        if "://" in camera.source or has_reference(camera.source):  # a film may play twice, to test
+            addresses.append((["cameras", number, "source"], camera.source))
+    _check_once(given, names)
+    _check_once(given, addresses)
 
 
 def _check_sinks(config: FleetConfig, given: GivenOptions) -> None:
     from overlay.check_options import check_overlay  # here: they bring OpenCV
     from overlay.sinks import SINKS
 
-    sinks = [
-        *((["defaults", "overlay", "sinks", n], sink) for n, sink in enumerate(config.defaults.overlay.sinks)),
-        *((["events", n], sink) for n, sink in enumerate(config.events)),
-        *((["recordings", n], sink) for n, sink in enumerate(config.recordings)),
-    ]
+    sinks: list[tuple[Steps, str]] = []
+    for place, there in zip(_SINKS, (config.defaults.overlay.sinks, config.events, config.recordings), strict=True):
+        sinks += [([*place, number], sink) for number, sink in enumerate(there)]
     for steps, sink in sinks:
         if not has_reference(sink, is_sink=True) and (kind := sink.partition(":")[0]) not in SINKS:
             raise given.refusal(steps, f"no sink is called {kind}: use {', '.join(form for form, _ in SINKS.values())}")
