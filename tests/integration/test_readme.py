@@ -32,6 +32,7 @@ NEED = (
     "maskstream report",
     "cameras.yaml",
     "maskstream chaos",  # tests/integration/test_chaos_command.py
+    "maskstream fleet",  # tests/unit/fleet/test_fleet_render.py
     "maskstream benchmark",  # minutes each; tests/integration/test_benchmark.py runs short ones
 )
 WITHOUT_CAMERA = [

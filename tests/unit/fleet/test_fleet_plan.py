@@ -1,5 +1,6 @@
 """The plan: stable, within what the hosts hold, with a host to spare, and the same wherever it is made."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -163,3 +164,24 @@ def test_it_is_the_same_in_each_process():
         for seed in ("1", "2")
     }
     assert len(told) == 1
+
+
+def sizes():
+    """The table of docs/fleet.md: cameras, cores of a host, hosts, shards, cores in all."""
+    rows = re.findall(r"^\|((?: [\d,]+ \|){5})$", (ROOT / "docs" / "fleet.md").read_text(), re.M)
+    return [tuple(int(cell.replace(",", "")) for cell in row.strip("| ").split("|")) for row in rows]
+
+
+def test_the_table_of_sizes_is_there():
+    assert {row[0] for row in sizes()} == {200, 2000}
+
+
+@pytest.mark.parametrize("row", sizes(), ids=str)
+def test_the_table_of_sizes_is_what_the_plan_says(row):
+    """One host fewer holds them no more."""
+    count, cores, hosts, shards, all_cores = row
+    wanted = cameras([1.0] * count)
+    site = plan(fleet([host("box", cores, count=hosts)], wanted)).sites[0]
+    assert (site.spare_hosts, len(site.shards), sum(each.cores for each in site.hosts)) == (1, shards, all_cores)
+    with pytest.raises(NoRoom):
+        plan(fleet([host("box", cores, count=hosts - 1)], wanted))
