@@ -31,6 +31,7 @@ COMMANDS = (  # where they are: only the one that runs is imported, all of them 
     "export.__main__:export",
     "benchmark.__main__:benchmark",
     "benchmark.chaos:chaos",
+    "fleet.command:fleet_command",
 )
 # What the workers of a run import, in the order in which they need it; one that needs more imports it itself.
 PREPARED = (
@@ -45,6 +46,7 @@ ROOMS = (
     "capture",
     "events",
     "export",
+    "fleet",
     "inference",
     "overlay",
     "recordings",

@@ -31,18 +31,21 @@ _NOT_PRINTED = """\
 Steps = list[str | int]
 
 
-class _Given:
-    """The options as plain values, and where each of them was given: for the text of a refusal."""
+class GivenOptions:
+    """The options as plain values, and where each of them was given: for the text of a refusal.
 
-    def __init__(self, file: Path | None) -> None:
-        self.file = file
+    `kind` is what the values are to become. Raises InputError where the file is no YAML or has no sections.
+    """
+
+    def __init__(self, file: Path | None, kind: type[Any] = PipelineConfig) -> None:
+        self.file, self.kind = file, kind
         self.node: yaml.Node | None = None
         self.values: dict[str, Any] = {}
         self.settings: dict[tuple[str | int, ...], str] = {}  # path -> `--set path`, or nothing for a flag
         if file is not None:
             self.node, values = read_yaml(file)
             if not isinstance(values, dict | None):
-                raise InputError(f"{file}: must be sections (sources, detect, classify, overlay, run)")
+                raise InputError(f"{file}: must be sections ({', '.join(typing.get_type_hints(kind))})")
             self.values = {key: value for key, value in (values or {}).items() if value is not None}
 
     def where(self, steps: Steps) -> str:
@@ -56,13 +59,14 @@ class _Given:
         return f"{self.file}: " if line is None else f"{self.file}:{line}: "
 
     def refusal(self, steps: Steps, reason: str) -> InputError:
+        """What is raised for the option at `steps`: where it was given, its path, and the reason."""
         path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
         return InputError(f"{self.where(steps)}{path or 'options'}: {reason}")
 
-    def converted(self, values: Any) -> PipelineConfig:
+    def converted(self, values: Any) -> Any:
         """The values as options; raises InputError that says what is wrong and where it stands."""
         try:
-            config = msgspec.convert(values, PipelineConfig)
+            config = msgspec.convert(values, self.kind)
             msgspec.json.encode(config)  # as it goes to the processes
             return config
         except UnicodeEncodeError as error:
@@ -76,11 +80,11 @@ class _Given:
         unknown, at = _UNKNOWN.search(text), _AT.search(text)
         steps: Steps = [name or int(index) for name, index in _STEP.findall(at["path"])] if at else []
         if unknown:
-            near = difflib.get_close_matches(unknown["key"], _names(steps), 1)
+            near = difflib.get_close_matches(unknown["key"], _names(self.kind, steps), 1)
             steps.append(unknown["key"])
             text = f"unknown option{f', did you mean {near[0]}?' if near else ''}"
-            text = REMOVED.get(".".join(map(str, steps)), text)
-        elif "Invalid enum value" in text and (words := _words(steps)):
+            text = REMOVED.get(".".join(map(str, steps)).removeprefix("defaults."), text)  # as a fleet has them
+        elif "Invalid enum value" in text and (words := _words(self.kind, steps)):
             text = f"{_AT.sub('', text)}: give {' or '.join(words)}"
         return self.refusal(steps, _AT.sub("", text))
 
@@ -97,7 +101,7 @@ def load_config(
     >>> load_config(None, ["detect.width=320"], {"classify": {"device": "cpu"}}).detect.width
     320
     """
-    options, flags = _Given(file), dict(given or {})
+    options, flags = GivenOptions(file), dict(given or {})
     texts, changes = flags.pop("sources", ([], {}))
     _as_meant(options.values)
     if texts:
@@ -114,7 +118,7 @@ def load_config(
         if values and isinstance(options.values.setdefault(section, {}), dict):
             options.values[section].update(values)
             options.settings |= {(section, name): "" for name in values}
-    config = options.converted(options.values)
+    config: PipelineConfig = options.converted(options.values)
     learn_options(config)
     if look_up:
         config = _looked_up(config, [], options)
@@ -136,7 +140,7 @@ def _list_of(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _put(options: _Given, setting: str) -> None:
+def _put(options: GivenOptions, setting: str) -> None:
     """Put the value of a `--set` where its path says; elements of lists are counted from 0."""
     path, equals, text = setting.partition("=")
     keys = re.sub(r"\[(\w+)\]", r".\1", path.strip()).split(".")
@@ -181,7 +185,7 @@ def _parsed(text: str, what: str) -> Any:
         return text
 
 
-def _looked_up(value: Any, steps: Steps, options: _Given) -> Any:
+def _looked_up(value: Any, steps: Steps, options: GivenOptions) -> Any:
     """The options with what their references stand for."""
     if isinstance(value, msgspec.Struct):
         fields = {name: _looked_up(getattr(value, name), [*steps, name], options) for name in value.__struct_fields__}
@@ -223,13 +227,14 @@ def _kind(kind: Any, step: str | int) -> Any:
     """The type of what lies one step further; object if there is no such thing."""
     if isinstance(step, int):
         return (typing.get_args(kind) or (object,))[0]
-    return typing.get_type_hints(kind).get(step, object) if isinstance(kind, type) else object
+    found = typing.get_type_hints(kind).get(step, object) if isinstance(kind, type) else object
+    sections = [one for one in typing.get_args(found) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    return sections[0] if type(None) in typing.get_args(found) and sections else found  # of `Section | None`
 
 
-def _words(steps: Steps) -> list[str]:
+def _words(kind: Any, steps: Steps) -> list[str]:
     """What an option takes that takes certain words, or a number."""
     *section, name = steps
-    kind: Any = PipelineConfig
     for step in section:
         kind = _kind(kind, step)
     hint = typing.get_type_hints(kind)[str(name)]
@@ -238,9 +243,8 @@ def _words(steps: Steps) -> list[str]:
     return ["a number"] * any(one in (int, float) for one in choices) + words
 
 
-def _names(steps: Steps) -> list[str]:
+def _names(kind: Any, steps: Steps) -> list[str]:
     """The option names that exist at a path."""
-    kind: Any = PipelineConfig
     for step in steps:
         kind = _kind(kind, step)
     return list(typing.get_type_hints(kind))

@@ -35,6 +35,31 @@ def is_file_reference(text: str, is_sink: bool = False) -> bool:
     return text.startswith("file:/") and not (is_sink and text.lower().endswith(".mp4"))
 
 
+def references(text: str, is_sink: bool = False) -> list[str]:
+    """What must be looked up before the text can be used: variables by name, files as `file:/PATH`.
+
+    >>> references("rtsp://${LOGIN}@door/${file:/run/secrets/path}"), references("$${x}")
+    (['LOGIN', 'file:/run/secrets/path'], [])
+    """
+    if is_file_reference(text, is_sink):
+        return [text]
+    return [found[1] for found in _REFERENCE.finditer(text) if found[1]]
+
+
+def from_files(text: str, folder: str) -> str:
+    """The text with each variable `${NAME}` read from a file of that name: for engines that know secrets as files only.
+
+    >>> from_files("rtsp://${LOGIN}@door/$${x}", "/run/secrets")
+    'rtsp://${file:/run/secrets/LOGIN}@door/$${x}'
+    """
+
+    def of_file(found: re.Match[str]) -> str:
+        is_variable = found[1] is not None and _NAME.fullmatch(found[1]) is not None
+        return f"${{file:{folder}/{found[1]}}}" if is_variable else found[0]
+
+    return _REFERENCE.sub(of_file, text)
+
+
 def resolve(text: str, is_sink: bool = False, environment: Mapping[str, str] = os.environ) -> str:
     """The text with what its references stand for; `$${` is a `${` that is none.
 

@@ -34,6 +34,7 @@ NEED = (
     "--shard",  # tests/integration/test_shard.py
     "maskstream shard",
     "maskstream chaos",  # tests/integration/test_chaos_command.py
+    "maskstream fleet",  # tests/unit/fleet/test_fleet_render.py
     "maskstream benchmark",  # minutes each; tests/integration/test_benchmark.py runs short ones
 )
 WITHOUT_CAMERA = [

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
-    *("benchmark", "capture", "configs", "events", "export", "inference", "overlay"),
+    *("benchmark", "capture", "configs", "events", "export", "fleet", "inference", "overlay"),
     *("run", "tell", "train", "transport", "web"),
 )
 WITH_EXAMPLES = [
