@@ -148,8 +148,9 @@ class ModelServer:
                     self.send_header("Inference-Header-Content-Length", str(len(text)))
                 if owner.closes:
                     self.send_header("Connection", "close")
-                self.end_headers()
-                self.wfile.write(text + behind)
+                with contextlib.suppress(OSError):  # who asked waits no more
+                    self.end_headers()
+                    self.wfile.write(text + behind)
 
             def log_message(self, *arguments: object) -> None:
                 pass

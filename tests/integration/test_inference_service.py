@@ -25,7 +25,7 @@ def test_frozen_killed_and_replaced_by_another_model_it_costs_no_frame(maskstrea
     # a deadline that no frame may have waited for; faces are asked about often
     options = (f"classify.remote={server.url}", "classify.remote_deadline_ms=2000", "classify.refresh_ms=100")
     run = maskstream(*two, "--sink", "jsonl:o.jsonl", "--json", *(word for each in options for word in ("--set", each)))
-    run.until(lambda: len(server.asked(0)) > 10)
+    run.until(lambda: len(server.asked(0)) > 20)
 
     server.signal(signal.SIGSTOP)
     frozen_s = time.monotonic()
@@ -51,8 +51,8 @@ def test_frozen_killed_and_replaced_by_another_model_it_costs_no_frame(maskstrea
         assert ledger["age_ms"]["p99"] < 1000
     counts = report["stages"]["classify"]
     assert counts["restarts"] == 0
-    assert counts["classified_remotely"] > 10
-    assert counts["classified_locally"] > 10
+    assert counts["classified_remotely"] >= 20
+    assert counts["classified_locally"] >= 10
     assert counts["classified_remotely"] + counts["classified_locally"] >= counts["classified"]
     assert set(server.asked(1)) == {2}  # the check, and not one face of a frame
     assert report["provider"] == f"CPUExecutionProvider, as {server.url} is not used"
@@ -77,7 +77,7 @@ def test_a_film_gets_the_same_labels_here_there_and_while_the_server_is_away(mas
     counts, away, run = said("--set", f"classify.remote={server.url}")
     assert away == here
     assert counts["classified_locally"] == counts["classified"]
-    assert run.stderr.count(server.url) == 2  # one line, and the one that says it is ready
+    assert run.stderr.count(f"{server.url}: Connection refused") == 1
 
 
 def test_a_token_is_shown_nowhere(maskstream, server, tmp_path):
