@@ -35,6 +35,7 @@ _GOES = ("08", "57")  # and of a server that is going or gone
 _WRONG_LOGIN = (  # what the server says before it gives a SQLSTATE that the driver passes on
     "password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist",
     "authentication failed", "is not permitted to log in", "permission denied for database",
+    "server does not support SSL",
 )  # fmt: skip
 
 
@@ -55,11 +56,11 @@ class Postgres:
 
         try:
             self._connect()
-        except psycopg.ProgrammingError as error:  # a word of the address that libpq does not know
-            raise InputError(self._told(error)) from None
         except psycopg.Error as error:
             if _is_wrong(error):
                 raise InputError(f"{self._told(error)}: name another user, database or ?table=") from None
+            if isinstance(error, psycopg.ProgrammingError):  # a word of the address that libpq does not know
+                raise InputError(self._told(error)) from None
             raise OSError(_in_words(error)) from None
 
     def send(self, events: Sequence[Waiting]) -> list[bool]:

@@ -373,6 +373,6 @@ def test_a_wrong_table_ends_the_run_before_a_camera_is_opened(maskstream, databa
         "--source", "demo", "--sink", "sqlite:e.db", "--sink", f"{database.url}?table=others", "--sink", "jsonl:o.jsonl"
     )
     assert run.wait() == 1
-    assert run.stderr.splitlines()[-1].startswith("maskstream: sink 'postgres://***@127.0.0.1")
+    assert run.stderr.splitlines()[-1].startswith("maskstream: error: sink 'postgres://***@127.0.0.1")
     assert "Traceback" not in run.stderr
     assert not (run.folder / "o.jsonl").exists()

@@ -292,7 +292,7 @@ def test_a_file_that_arrives_damaged_is_not_taken_for_uploaded(server, tmp_path)
         ({"overlay.upload_endpoint": "127.0.0.1:9000"}, "'127.0.0.1:9000': write it as https://HOST:PORT"),
         ({"overlay.upload": ""}, "overlay.upload_endpoint is of overlay.upload, which is not given"),
         ({"overlay.segment": ""}, "overlay.upload takes finished segments: give --sink file:OUT.mp4 with --segment"),
-        ({"overlay.sinks": "[file:rec/{stream}/a.mp4]", "overlay.upload": "s3://video/"}, "streams would share keys"),
+        ({"overlay.sinks": "['file:rec/{stream}/a.mp4']", "overlay.upload": "s3://video/"}, "streams would share keys"),
         ({"overlay.sinks": "[file:a/x.mp4, file:b/x.mp4]"}, "would be uploaded under one name: give one another name"),
     ],
 )
