@@ -195,6 +195,6 @@ def _explained(error: BaseException, errors: list[str]) -> Exception:
 
 def in_words(error: BaseException | None) -> str:
     """What went wrong; asyncio's own text names the socket and not the reason."""
-    if isinstance(error, OSError) and error.errno and error.errno > 0:
+    if isinstance(error, OSError) and error.errno and "Connect call failed" in str(error):
         return os.strerror(error.errno)
     return str(error or "").removeprefix("nats: ").strip("'") or type(error).__name__
