@@ -57,8 +57,13 @@ class Link:
         window_s = (await manager.stream_info(self._stream)).config.duplicate_window
         log.info("%s: stream %s knows ids for %g s", self._template.format("*"), self._stream, window_s)
 
-    async def publish(self, events: list[Event]) -> list[bool]:
-        stored = set() if self._is_sure else await self._stored(events)
+    async def publish(self, events: list[Event], refused: set[str]) -> list[bool]:
+        """Publish in order; gives those that were acknowledged before the first that was not. Raises NotTaken, OSError.
+
+        `refused` are ids that the server said no to, which outlive the link: one of them is not stored because the next
+        one is.
+        """
+        stored = set() if self._is_sure else await self._stored(events) - refused
         self._is_sure = True
         acknowledged = [
             None
@@ -69,12 +74,16 @@ class Link:
             for event in events
         ]
         under_way = [future for future in acknowledged if future is not None]
-        gone = asyncio.ensure_future(self._gone.wait())
+        gone: asyncio.Future[Any] = asyncio.ensure_future(self._gone.wait())
         if under_way:
-            together = asyncio.gather(*under_way, return_exceptions=True)
-            await asyncio.wait({together, gone}, timeout=TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            together: asyncio.Future[Any] = asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.wait([together, gone], timeout=TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
             together.cancel()
         gone.cancel()
+        refused.clear()
+        for event, future in zip(events, acknowledged, strict=True):
+            if future is not None and future.done() and not future.cancelled() and future.exception():
+                refused.add(event.id)
         taken: list[bool] = []
         for future in acknowledged:
             if future is not None and (not future.done() or future.cancelled() or future.exception()):

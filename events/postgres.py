@@ -93,12 +93,12 @@ class Postgres:
         """A connection whose table takes events. Raises psycopg.Error."""
         import psycopg
 
-        usual = {"connect_timeout": round(TIMEOUT_S), "application_name": "maskstream"}
+        usual: dict[str, Any] = {"connect_timeout": round(TIMEOUT_S), "application_name": "maskstream"}
         given = dict(parse_qsl(urlsplit(self._url).query, keep_blank_values=True))
         link = psycopg.connect(self._url, autocommit=True, **{k: v for k, v in usual.items() if k not in given})
         try:
             with self._in_time(link):
-                if not link.execute("SELECT to_regclass(%s)", [self._name.as_string(link)]).fetchone()[0]:
+                if link.execute("SELECT to_regclass(%s)", [self._name.as_string(link)]).fetchone() == (None,):
                     self._create(link)
                 # Says what is wrong with a table that is another's: a column, the key, the right to insert.
                 link.execute(self._insert(f"SELECT {', '.join(f'NULL::{t}' for t in COLUMNS.values())} WHERE false"))

@@ -146,7 +146,7 @@ class Bucket:
         whole["UploadId"] = begun["UploadId"]
         try:
             file.seek(0)
-            parts = []
+            parts: list[dict[str, Any]] = []
             while data := file.read(part_bytes(size)):
                 number = len(parts) + 1
                 done = self._client.upload_part(**whole, PartNumber=number, Body=data, ContentMD5=_coded(data))

@@ -36,7 +36,7 @@ def snapshot(
         },
         processes=told | {"supervisor": ProcessStatus(os.getpid(), True, 0)},
         facts=processes.facts(),
-        beside={a.name: told for a in processes.asides if (told := dict(a.work.counts) | a.beat.gauges)},
+        beside={a.name: said for a in processes.asides if (said := dict(a.work.counts) | a.beat.gauges)},
     )  # fmt: skip
 
 
