@@ -149,7 +149,7 @@ def test_what_nats_refused_is_not_taken_for_stored_because_the_next_event_is(nat
     receiver = open_receiver(f"{server.url}/masks")
     long = Event(id=IDS.next(1e9), time=utc(1e9), rule="decision", stream="door", text="x" * 500)
     both = [(long, None), (event(2), None)]
-    with pytest.raises(NotTaken, match="it says: .*message size exceeds maximum allowed"):
+    with pytest.raises(NotTaken, match=r"it says: .*message size exceeds maximum allowed"):
         receiver.send(both)
     assert server.ids("EVENTS") == [both[1][0].id]
     wide = StreamConfig(name="EVENTS", subjects=["masks.>"], max_msg_size=4000)
