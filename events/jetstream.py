@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import ssl
+from itertools import takewhile
 from typing import Any
 from urllib.parse import SplitResult, unquote
 
@@ -17,6 +18,7 @@ from nats.aio.client import Client
 from nats.errors import NoServersError, SecureConnRequiredError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
+from nats.js.errors import Error as JetStreamError
 
 from events.event import Event
 from events.receiver import NotTaken
@@ -57,40 +59,45 @@ class Link:
         window_s = (await manager.stream_info(self._stream)).config.duplicate_window
         log.info("%s: stream %s knows ids for %g s", self._template.format("*"), self._stream, window_s)
 
-    async def publish(self, events: list[Event]) -> list[bool]:
-        stored = set() if self._is_sure else await self._stored(events)
+    async def publish(self, events: list[Event], refused: set[str]) -> list[bool]:
+        """Publish in order; gives those that were acknowledged before the first that was not. Raises NotTaken, OSError.
+
+        `refused` are ids that the server said no to, which outlive the link: one of them is not stored because the next
+        one is.
+        """
+        stored = set() if self._is_sure else await self._stored(events) - refused
         self._is_sure = True
-        acknowledged = [
-            None
-            if event.id in stored
-            else await self._jetstream.publish_async(
-                self._subject_of(event.stream), msgspec.json.encode(event), headers={ID: event.id}
-            )
-            for event in events
-        ]
-        under_way = [future for future in acknowledged if future is not None]
+        # Not publish_async, which is never answered where the server says no (nats-py 2.16). The tasks begin in order,
+        # and each has its message on its way before it waits: the link has asked for something before.
+        under_way = {event.id: asyncio.ensure_future(self._sent(event)) for event in events if event.id not in stored}
         gone = asyncio.ensure_future(self._gone.wait())
+        together = asyncio.ensure_future(asyncio.wait(under_way.values())) if under_way else gone
         if under_way:
-            together = asyncio.gather(*under_way, return_exceptions=True)
-            both: set[asyncio.Future[Any]] = {together, gone}
-            await asyncio.wait(both, timeout=TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
-            together.cancel()
-        gone.cancel()
-        taken: list[bool] = []
-        for future in acknowledged:
-            if future is not None and (not future.done() or future.cancelled() or future.exception()):
-                break
-            taken.append(True)
-        if len(taken) < len(events):
-            self._is_sure = False
+            await asyncio.wait([together, gone], return_when=asyncio.FIRST_COMPLETED)
+        for task in (*under_way.values(), together, gone):
+            task.cancel()
+        await asyncio.gather(*under_way.values(), together, gone, return_exceptions=True)
+        failed = {
+            name: ConnectionError("the connection was closed") if task.cancelled() else task.exception()
+            for name, task in under_way.items()
+            if task.cancelled() or task.exception()
+        }
+        refused.clear()
+        refused.update(name for name, error in failed.items() if isinstance(error, APIError))
+        self._is_sure = not failed
+        taken = list(takewhile(lambda event: event.id not in failed, events))
         if taken:
-            return taken
-        failed = acknowledged[0]
-        if failed is not None and failed.done() and not failed.cancelled():
-            raise NotTaken(f"it says: {in_words(failed.exception())}")
+            return [True] * len(taken)
+        error = failed[events[0].id]
+        if isinstance(error, JetStreamError):
+            raise NotTaken(f"it says: {in_words(error)}")
         if self._errors:
             raise NotTaken(f"it says: {self._errors[-1]}")
-        raise OSError("the connection was closed" if self._gone.is_set() else f"no answer within {TIMEOUT_S:g} s")
+        raise OSError(f"no answer within {TIMEOUT_S:g} s" if isinstance(error, TimeoutError) else in_words(error))
+
+    async def _sent(self, event: Event) -> None:
+        subject, body = self._subject_of(event.stream), msgspec.json.encode(event)
+        await self._jetstream.publish(subject, body, timeout=TIMEOUT_S, headers={ID: event.id})
 
     async def _stored(self, events: list[Event]) -> set[str]:
         """Which of these the stream has: what it could not acknowledge may lie longer ago than it knows ids.
@@ -196,6 +203,6 @@ def _explained(error: BaseException, errors: list[str]) -> Exception:
 
 def in_words(error: BaseException | None) -> str:
     """What went wrong; asyncio's own text names the socket and not the reason."""
-    if isinstance(error, OSError) and error.errno and error.errno > 0:
+    if isinstance(error, OSError) and error.errno and "Connect call failed" in str(error):
         return os.strerror(error.errno)
     return str(error or "").removeprefix("nats: ").strip("'") or type(error).__name__

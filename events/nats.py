@@ -37,6 +37,7 @@ class Nats:
         self._subject = self._url.path.strip("/")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._link: Link | None = None
+        self._refused: set[str] = set()
 
     def check(self) -> None:
         """Connect, and find the stream that takes the events."""
@@ -51,7 +52,7 @@ class Nats:
             if self._link is not None and self._link.is_gone:
                 self._let_go()
             link = self._link or self._run(self._open())
-            return self._run(link.publish([event for event, _ in events]))
+            return self._run(link.publish([event for event, _ in events], self._refused))
         except OSError:
             self._let_go()  # what was under way may be stored or not: the next link asks
             raise

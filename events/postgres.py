@@ -35,6 +35,7 @@ _GOES = ("08", "57")  # and of a server that is going or gone
 _WRONG_LOGIN = (  # what the server says before it gives a SQLSTATE that the driver passes on
     "password authentication failed", "no password supplied", "no pg_hba.conf entry", "does not exist",
     "authentication failed", "is not permitted to log in", "permission denied for database",
+    "server does not support SSL",
 )  # fmt: skip
 
 
@@ -55,11 +56,11 @@ class Postgres:
 
         try:
             self._connect()
-        except psycopg.ProgrammingError as error:  # a word of the address that libpq does not know
-            raise InputError(self._told(error)) from None
         except psycopg.Error as error:
             if _is_wrong(error):
                 raise InputError(f"{self._told(error)}: name another user, database or ?table=") from None
+            if isinstance(error, psycopg.ProgrammingError):  # a word of the address that libpq does not know
+                raise InputError(self._told(error)) from None
             raise OSError(_in_words(error)) from None
 
     def send(self, events: Sequence[Waiting]) -> list[bool]:
@@ -92,12 +93,12 @@ class Postgres:
         """A connection whose table takes events. Raises psycopg.Error."""
         import psycopg
 
-        usual = {"connect_timeout": round(TIMEOUT_S), "application_name": "maskstream"}
+        usual: dict[str, Any] = {"connect_timeout": round(TIMEOUT_S), "application_name": "maskstream"}
         given = dict(parse_qsl(urlsplit(self._url).query, keep_blank_values=True))
         link = psycopg.connect(self._url, autocommit=True, **{k: v for k, v in usual.items() if k not in given})
         try:
             with self._in_time(link):
-                if not link.execute("SELECT to_regclass(%s)", [self._name.as_string(link)]).fetchone()[0]:
+                if link.execute("SELECT to_regclass(%s)", [self._name.as_string(link)]).fetchone() == (None,):
                     self._create(link)
                 # Says what is wrong with a table that is another's: a column, the key, the right to insert.
                 link.execute(self._insert(f"SELECT {', '.join(f'NULL::{t}' for t in COLUMNS.values())} WHERE false"))

@@ -7,9 +7,8 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -18,18 +17,16 @@ from msgspec import Struct
 from configs.plural import counted
 from configs.redact import redact
 from overlay.stream_news import StreamNews
-from overlay.target import Targets, target
+from overlay.target import target
+from overlay.upload_segments import Place, Segment, has_changed, place_of
 from recordings.being_written import is_being_written
 from recordings.retention import Keep, is_frameless, made_from, prune
 from recordings.s3 import Bucket, NotStored, bucket_and_prefix, etag_of
-from recordings.uploaded import Uploaded
 from transport.stage import StageContext
 
 log = logging.getLogger("upload")
 
-BESIDE = {"file": (), "record": (".jsonl", ".vtt")}  # what lies beside a recording of each kind of sink
 LOOK_S, LAST_LOOK_S = 0.5, 0.1
-ANEW_S = 60.0  # all names are read again after this; before, where a folder has changed
 SETTLE_S = 30.0  # for so long it is looked whether the overlay has added something beside a recording
 FIRST_S, UNREACHABLE_S, UNWILLING_S = 1.0, 10.0, 30.0  # before it is tried again; it doubles, up to one of these
 UNREADABLE_S = 60.0  # and what cannot be read here
@@ -68,51 +65,6 @@ def upload(config: UploadConfig, context: StageContext) -> None:
         log.info("%s: wait for the next run: %s", config.target, counted(waiting, "recording"))
 
 
-@dataclass(slots=True, eq=False)
-class Place:
-    """What one sink records: its name for a stream's recordings before a time is added, and what was uploaded.
-
-    `done` are recordings that are in the bucket. `looked` has the time of change of each folder when its names were
-    read, and when that was; `remembered` the streams that are written down.
-    """
-
-    template: Callable[[str], Path]
-    beside: tuple[str, ...]
-    uploaded: Uploaded
-    done: set[Path] = field(default_factory=set)
-    looked: dict[Path, tuple[int, float]] = field(default_factory=dict)
-    remembered: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True, eq=False)
-class Segment:
-    """A recording that is not in the bucket yet, with what lies beside it; looked at again at `due_s`.
-
-    It is `finished` when nobody writes it any more and there is a frame in it.
-    """
-
-    video: Path
-    stream: str
-    place: Place
-    is_open: bool = True
-    finished: bool = False
-    due_s: float = 0.0
-
-    @property
-    def files(self) -> list[Path]:
-        """The video, and what lies beside it."""
-        beside = [self.video.with_suffix(suffix) for suffix in self.place.beside]
-        return [self.video, *(file for file in beside if file.exists())]
-
-    @property
-    def is_uploaded(self) -> bool:
-        """Whether all of it is in the bucket, as it is now."""
-        try:
-            return all(self.place.uploaded.key_of(file, file.stat()) for file in self.files)
-        except FileNotFoundError:
-            return False
-
-
 class Uploads:
     """Finds finished recordings, uploads one after the other, the oldest first, and deletes in time what is uploaded.
 
@@ -122,7 +74,8 @@ class Uploads:
     def __init__(self, config: UploadConfig, bucket: Bucket, context: StageContext) -> None:
         self._config, self._bucket, self._context = config, bucket, context
         self._keep = Keep(config.keep_days, config.keep_gb)
-        self._places = [_place(sink, config, context.first) for sink in config.sinks]
+        to = f"{config.endpoint} {config.target}".strip()  # as it is written down: another endpoint is another place
+        self._places = [place_of(sink, to, context.first) for sink in config.sinks]
         self._streams = set(config.streams).union(*(place.uploaded.streams for place in self._places))
         self._waiting: deque[Segment] = deque()
         self._settling: deque[Segment] = deque()
@@ -159,6 +112,7 @@ class Uploads:
                 self._hear(news.streams())
                 self._look(anew=is_last)
                 is_busy = self._upload_next()
+                self._context.gauges["waiting"] = sum(segment.finished for segment in self._waiting)
                 self._prune()
                 if is_last and not any(segment.is_open or segment.finished for segment in self._waiting):
                     return
@@ -178,7 +132,7 @@ class Uploads:
             former = self._streams.difference(self._config.streams)  # a name without a stream is that of today's
             streams = {place.template(stream): stream for stream in (*former, *self._config.streams)}
             folders = {template.parent for template in streams}
-            changed = {folder for folder in folders if _has_changed(folder, place, now_s) or anew}
+            changed = {folder for folder in folders if has_changed(folder, place, now_s) or anew}
             known = place.done | {segment.video for segment in self._waiting}
             for template, stream in streams.items():
                 if template.parent in changed:
@@ -195,7 +149,6 @@ class Uploads:
                     segment.finished = not segment.is_open and not is_frameless(segment.video)
                 except FileNotFoundError:
                     self._waiting.remove(segment)
-        self._context.gauges["waiting"] = sum(segment.finished for segment in self._waiting)
 
     def _found(self, place: Place, stream: str, videos: set[Path]) -> None:
         if videos and stream not in place.remembered:
@@ -335,30 +288,3 @@ class Uploads:
                 template, counted(len(held), "recording is", "recordings are"), self._bucket.target,
             )  # fmt: skip
         self._held[template] = len(held)
-
-
-def _place(sink: str, config: UploadConfig, first: str) -> Place:
-    kind, _, text = sink.partition(":")
-    if kind == "record":
-        folder = Path(text)
-        return Place(lambda stream: folder / f"{stream}.mp4", BESIDE[kind], Uploaded(folder, _told(config)))
-    folder = next(parent for parent in Path(text).parents if "{stream}" not in str(parent))
-    return Place(Targets(text, first).of, BESIDE[kind], Uploaded(folder, _told(config)))
-
-
-def _told(config: UploadConfig) -> str:
-    """Where to, as it is written down: another endpoint is another place."""
-    return f"{config.endpoint} {config.target}".strip()
-
-
-def _has_changed(folder: Path, place: Place, now_s: float) -> bool:
-    """Whether there may be names in a folder that were not read yet."""
-    try:
-        changed_ns = folder.stat().st_mtime_ns
-    except OSError:  # not there yet
-        return False
-    known_ns, looked_s = place.looked.get(folder, (0, 0.0))
-    if changed_ns == known_ns and now_s - looked_s < ANEW_S:
-        return False
-    place.looked[folder] = changed_ns, now_s
-    return True

@@ -68,9 +68,9 @@ class Bucket:
             **({"proxies": {}} if there else {}),  # else http_proxy would get what is for this machine
         )
         names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-        given = {name: key for name, key in zip(names, map(_secret, _KEYS), strict=True) if key}
+        given = dict(zip(names, _keys(), strict=True))
         try:
-            return boto3.client("s3", endpoint_url=self._endpoint or None, config=config, **given)
+            return boto3.Session().client("s3", endpoint_url=self._endpoint or None, config=config, **given)
         except (BotoCoreError, ValueError) as error:
             raise InputError(f"overlay.upload {self.target}: {error}") from None
 
@@ -191,24 +191,24 @@ def _not_stored(error: BotoCoreError | ClientError) -> NotStored:
     from botocore.exceptions import ClientError
 
     if not isinstance(error, ClientError):
-        return NotStored(redact(" ".join(str(error).split())))
+        return NotStored(redact(re.sub(r"\?[^\s\"]*", "", " ".join(str(error).split()))))
     told = error.response.get("Error", {})
     code = str(told.get("Code", ""))
     return NotStored(_FINAL.get(code) or f"it answers {code}: {told.get('Message', '')}", answered=True)
 
 
-def _secret(name: str) -> str:
-    """A key that stands in a file: what AWS's tools do not read themselves. Else empty: they find it."""
-    value = os.environ.get(name, "")
-    if not value.startswith("file:/"):
-        learn_secret(*([value] if value and name != _KEYS[0] else []))
-        return ""
-    try:
-        value = resolve(value)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-    learn_secret(value)
-    return value
+def _keys() -> list[str | None]:
+    """The keys, where one of them stands in a file, which AWS's tools do not read; else none: they find them."""
+    found = []
+    for name in _KEYS:
+        value = os.environ.get(name, "")
+        try:
+            found.append(resolve(value) if value.startswith("file:/") else value)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
+    learn_secret(*filter(None, found[1:]))
+    is_ours = any(os.environ.get(name, "").startswith("file:/") for name in _KEYS)
+    return [value if is_ours and value else None for value in found]
 
 
 def bucket_and_prefix(target: str) -> tuple[str, str]:
@@ -233,6 +233,8 @@ def check_target(target: str, endpoint: str, site: str) -> None:
         raise InputError(f"{called}: {unknown[0]} stands for nothing: use {', '.join(PLACEHOLDERS)}")
     if "{site}" in target and not site:
         raise InputError(f"{called}: which site is this? Set run.site, or leave {{site}} out")
+    if "{site}" in target and not re.fullmatch(r"[\w.-]+", site):
+        raise InputError(f"run.site {site!r}: for a key give letters, digits, dots, - and _ only")
     try:
         parts = urlsplit(endpoint)
         good = not endpoint or (parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0)

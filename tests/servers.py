@@ -135,7 +135,7 @@ class Postgres(Server):
 
     def command(self) -> list[str]:
         return [f"{self._bin}/postgres", "-D", f"{self.folder}/data", "-p", str(self.port), "-h", "127.0.0.1",
-                "-k", str(self.folder)]  # fmt: skip
+                "-k", str(self.folder), "-c", "dynamic_shared_memory_type=mmap"]  # fmt: skip
 
     def start(self, **options: object) -> None:
         (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)  # of a killed one

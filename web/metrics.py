@@ -57,6 +57,7 @@ class _Run(Collector):
             yield from _run(status)
             yield from _streams(status, self._run_state.is_silent)
             yield from _stages(status)
+            yield from _beside(status)
             yield from _processes(status)
             yield from _persons(self._run_state)
 
@@ -131,6 +132,20 @@ def _stages(status: Status) -> Iterator[Family]:
     overlays = [stage for name, stage in stages if row_of(name) == "overlay"]
     for name, counted, about in _WRITTEN:
         yield counter(name, about, [((), sum(stage.counts.get(counted, 0) for stage in overlays))])
+
+
+def _beside(status: Status) -> Iterator[Family]:
+    """What was sent away, of a run that sends something away."""
+    if delivered := status.beside.get("deliver"):
+        about = "Events that receivers have taken; each receiver counts"
+        yield counter("events_delivered", about, [((), delivered.get("delivered", 0))])
+        yield counter("events_refused", "Events that a receiver will never take", [((), delivered.get("refused", 0))])
+    if uploaded := status.beside.get("upload"):
+        about = "Segments that are in the bucket"
+        yield counter("recordings_uploaded", about, [((), uploaded.get("uploaded", 0))])
+        about = "Finished segments that are not in the bucket yet"
+        yield gauge("recordings_waiting", about, [((), uploaded.get("waiting", 0))])
+        yield counter("recordings_failed", "Tries to upload a segment that failed", [((), uploaded.get("failed", 0))])
 
 
 def _processes(status: Status) -> Iterator[Family]:

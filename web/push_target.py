@@ -42,7 +42,9 @@ def check_status(run: RunConfig) -> None:
     if not (good and parts.scheme == "nats" and subject and not set(subject) & set("/ *>")):
         raise InputError(f"run.status {redact(run.status)!r}: write http(s)://HOST/PATH or nats://HOST:PORT/SUBJECT")
     if importlib.util.find_spec("nats") is None:
-        raise InputError(f"run.status {redact(run.status)!r} needs nats-py: pip install 'maskstream[nats]'")
+        raise InputError(
+            f"run.status {redact(run.status)!r} needs nats-py, the extra [nats]: pip install 'nats-py>=2.9'"
+        )
 
 
 def open_target(run: RunConfig) -> Target:

@@ -13,6 +13,7 @@ from configs.errors import InputError
 from events.deliver import names_of, open_receiver
 from events.delivery import Delivery
 from events.event import Event, Ids, utc
+from events.receiver import NotTaken
 from events.store import Store
 
 IDS = Ids()
@@ -136,6 +137,26 @@ def test_a_nats_server_that_is_stopped_is_waited_for(nats_at, tmp_path, monkeypa
         server.signal(RESUME)
         until(lambda: delivery.counts["delivered"] == 4)
     assert server.ids("EVENTS") == [*ids, more.id]
+
+
+def test_what_nats_refused_is_not_taken_for_stored_because_the_next_event_is(nats_at, tmp_path):
+    """The stream takes no message of more than 400 bytes for a while."""
+    from nats.js.api import StreamConfig
+
+    server = nats_at()
+    narrow = StreamConfig(name="EVENTS", subjects=["masks.>"], max_msg_size=400)
+    server.ask(lambda jetstream: jetstream.add_stream(narrow))
+    receiver = open_receiver(f"{server.url}/masks")
+    long = Event(id=IDS.next(1e9), time=utc(1e9), rule="decision", stream="door", text="x" * 500)
+    both = [(long, None), (event(2), None)]
+    with pytest.raises(NotTaken, match=r"it says: .*message size exceeds maximum allowed"):
+        receiver.send(both)
+    assert server.ids("EVENTS") == [both[1][0].id]
+    wide = StreamConfig(name="EVENTS", subjects=["masks.>"], max_msg_size=4000)
+    server.ask(lambda jetstream: jetstream.update_stream(wide))
+    assert receiver.send(both) == [True, True]
+    receiver.close()
+    assert server.ids("EVENTS") == [both[1][0].id, long.id]
 
 
 @pytest.mark.parametrize(
@@ -373,6 +394,6 @@ def test_a_wrong_table_ends_the_run_before_a_camera_is_opened(maskstream, databa
         "--source", "demo", "--sink", "sqlite:e.db", "--sink", f"{database.url}?table=others", "--sink", "jsonl:o.jsonl"
     )
     assert run.wait() == 1
-    assert run.stderr.splitlines()[-1].startswith("maskstream: sink 'postgres://***@127.0.0.1")
+    assert run.stderr.splitlines()[-1].startswith("maskstream: error: sink 'postgres://***@127.0.0.1")
     assert "Traceback" not in run.stderr
     assert not (run.folder / "o.jsonl").exists()

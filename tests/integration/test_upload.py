@@ -82,7 +82,7 @@ def test_while_the_bucket_is_away_nothing_is_deleted_and_then_all_arrives(maskst
         assert seen <= now
         seen |= now
         time.sleep(0.05)
-    assert len(seen) >= away_s - 1
+    assert len(seen) >= max(3, away_s // 3)
     assert run.stderr.count("none goes before it is there") == 1
     contents = {name: (rec / name).read_bytes() for name in sorted(seen)[:-1]}
     stopped.start()
@@ -232,20 +232,17 @@ def test_another_recording_of_the_same_name_is_not_written_over(server, tmp_path
     }
 
 
-def test_only_what_is_in_the_bucket_is_deleted(server, tmp_path):
-    """The oldest cannot be read, so it cannot be uploaded; it is too old all the same."""
+def test_only_what_is_in_the_bucket_is_deleted(server, tmp_path, monkeypatch, caplog):
+    """The oldest is still being written, and too old all the same."""
+    monkeypatch.setattr(upload, "LAST_OF_FILES_S", 1.0)
     videos = [made(tmp_path, number) for number in range(4)]
     for number, video in enumerate(videos):
         os.utime(video, (1e9 + number, 1e9 + number))
-    videos[0].unlink()
-    videos[0].symlink_to("/proc/self/mem")  # opens, and cannot be read
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(upload, "LAST_OF_FILES_S", 1.0)
-        patch.setattr(upload, "is_frameless", lambda path: False)
-        context = ran(server, tmp_path, keep_days=1.0)
+    with BeingWritten(videos[0]):
+        ran(server, tmp_path, keep_days=1.0)
     assert {path.name for path in tmp_path.glob("*.mp4")} == {videos[0].name, videos[3].name}
     assert set(server.objects()) == {f"door/{video.name}" for video in videos[1:]}
-    assert context.counts["failed"] >= 1
+    assert caplog.text.count("none goes before it is there") == 1
 
 
 def test_room_is_made_where_the_note_cannot_be_written(server, tmp_path, monkeypatch):
@@ -292,7 +289,10 @@ def test_a_file_that_arrives_damaged_is_not_taken_for_uploaded(server, tmp_path)
         ({"overlay.upload_endpoint": "127.0.0.1:9000"}, "'127.0.0.1:9000': write it as https://HOST:PORT"),
         ({"overlay.upload": ""}, "overlay.upload_endpoint is of overlay.upload, which is not given"),
         ({"overlay.segment": ""}, "overlay.upload takes finished segments: give --sink file:OUT.mp4 with --segment"),
-        ({"overlay.sinks": "[file:rec/{stream}/a.mp4]", "overlay.upload": "s3://video/"}, "streams would share keys"),
+        (
+            {"overlay.sinks": "['file:rec/{stream}/a.mp4']", "overlay.upload": "s3://video/"},
+            "streams would share their keys",
+        ),
         ({"overlay.sinks": "[file:a/x.mp4, file:b/x.mp4]"}, "would be uploaded under one name: give one another name"),
     ],
 )
