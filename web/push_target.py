@@ -43,7 +43,7 @@ def check_status(run: RunConfig) -> None:
         raise InputError(f"run.status {redact(run.status)!r}: write http(s)://HOST/PATH or nats://HOST:PORT/SUBJECT")
     if importlib.util.find_spec("nats") is None:
         raise InputError(
-            f"run.status {redact(run.status)!r} needs nats-py, the extra [nats]: pip install 'nats-py>=2.9'"
+            f"run.status {redact(run.status)!r} needs nats-py: pip install 'nats-py>=2.9'"
         )
 
 
