@@ -42,9 +42,7 @@ def check_status(run: RunConfig) -> None:
     if not (good and parts.scheme == "nats" and subject and not set(subject) & set("/ *>")):
         raise InputError(f"run.status {redact(run.status)!r}: write http(s)://HOST/PATH or nats://HOST:PORT/SUBJECT")
     if importlib.util.find_spec("nats") is None:
-        raise InputError(
-            f"run.status {redact(run.status)!r} needs nats-py: pip install 'nats-py>=2.9'"
-        )
+        raise InputError(f"run.status {redact(run.status)!r} needs nats-py: pip install 'nats-py>=2.9'")
 
 
 def open_target(run: RunConfig) -> Target:
