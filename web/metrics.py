@@ -135,17 +135,15 @@ def _stages(status: Status) -> Iterator[Family]:
 
 
 def _beside(status: Status) -> Iterator[Family]:
-    """What was sent away, of a run that sends something away."""
-    if delivered := status.beside.get("deliver"):
-        about = "Events that receivers have taken; each receiver counts"
-        yield counter("events_delivered", about, [((), delivered.get("delivered", 0))])
-        yield counter("events_refused", "Events that a receiver will never take", [((), delivered.get("refused", 0))])
-    if uploaded := status.beside.get("upload"):
-        about = "Segments that are in the bucket"
-        yield counter("recordings_uploaded", about, [((), uploaded.get("uploaded", 0))])
-        about = "Finished segments that are not in the bucket yet"
-        yield gauge("recordings_waiting", about, [((), uploaded.get("waiting", 0))])
-        yield counter("recordings_failed", "Tries to upload a segment that failed", [((), uploaded.get("failed", 0))])
+    """What was sent away by the processes beside the frames."""
+    delivered, uploaded = status.beside.get("deliver", {}), status.beside.get("upload", {})
+    about = "Events that receivers have taken; each receiver counts"
+    yield counter("events_delivered", about, [((), delivered.get("delivered", 0))])
+    yield counter("events_refused", "Events that a receiver will never take", [((), delivered.get("refused", 0))])
+    yield counter("recordings_uploaded", "Segments that are in the bucket", [((), uploaded.get("uploaded", 0))])
+    about = "Finished segments that are not in the bucket yet"
+    yield gauge("recordings_waiting", about, [((), uploaded.get("waiting", 0))])
+    yield counter("recordings_failed", "Tries to upload a segment that failed", [((), uploaded.get("failed", 0))])
 
 
 def _processes(status: Status) -> Iterator[Family]:
