@@ -11,7 +11,6 @@ import contextlib
 import http.server
 import json
 import os
-import select
 import signal
 import socket
 import ssl
@@ -170,16 +169,21 @@ class ServerProcess:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/mask"
-        self._lives: list[subprocess.Popen[str]] = []
+        self._lives: list[subprocess.Popen[bytes]] = []
 
     def start(self, model: Path, within_s: float = 60.0) -> None:
         log = self._log(len(self._lives))
         log.touch()
         command = [*self._command, str(model), str(self.port), str(log)]
-        self._lives.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True))
-        out = self._lives[-1].stdout
-        assert select.select([out], [], [], within_s)[0], f"{command} did not start within {within_s} s"
-        assert out.readline().startswith("ready"), f"{command} ended; its stderr says why"
+        alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        out = self._folder / f"said.{len(self._lives)}.txt"
+        with out.open("w") as file:
+            self._lives.append(subprocess.Popen(command, env=alone, stdout=file, start_new_session=True))
+        deadline_s = time.monotonic() + within_s
+        while "ready" not in out.read_text():
+            assert self._lives[-1].poll() is None, f"{command} ended; its stderr says why"
+            assert time.monotonic() < deadline_s, f"{command} did not start within {within_s} s"
+            time.sleep(0.05)
 
     def signal(self, number: int) -> None:
         """To the process and all that it started; SIGSTOP freezes it, connections stay open."""

@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from program import Run
 from served_models import shipped, with_outputs
 from v2_server import ServerProcess
 
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.fleet
 pytest.importorskip("onnx")
 
 HERE = Path(__file__).parent
+SHARED = Path("/dev/shm")
 MOST = {1: 1.8, 8: 1.2, 32: 1.1}  # times as long as in the process, by faces in a batch
 PARSED = """
 import sys
@@ -49,9 +52,11 @@ def model(tmp_path):
 
 @pytest.fixture
 def triton(python, tmp_path):
-    process = ServerProcess(tmp_path, HERE / "triton_server.py", python)
+    process, before = ServerProcess(tmp_path, HERE / "triton_server.py", python), set(SHARED.iterdir())
     yield process
     process.kill()
+    for left in set(SHARED.glob("triton_python_backend_*")) - before:
+        left.unlink()
 
 
 def test_tritons_own_parser_reads_the_configuration(python, model):
@@ -83,30 +88,39 @@ def test_a_call_costs_little_beside_the_model_itself(triton, model):
     assert all(ratios[count] <= most for count, most in MOST.items()), ratios
 
 
-def test_its_faults_cost_no_frame_and_no_age(triton, model, maskstream, tmp_path):
-    swapped = with_outputs(model, tmp_path / "swapped.onnx", [1, 0, 2])
+def test_its_faults_cost_no_frame_and_no_age(triton, model, tmp_path):
+    shutil.copytree(model.parents[1], tmp_path / "other" / "mask")
+    swapped = with_outputs(model, tmp_path / "other" / "mask" / "1" / "model.onnx", [1, 0, 2])
     triton.start(model)
-    two = ("--source", "demo", "--source", "demo", "--realtime", "--loop", "--sink", "null", "--json")
-    run = maskstream(*two, "--set", f"classify.model={model}", "--set", f"classify.remote={triton.url}")
-    run.until(lambda: len(triton.asked(0)) > 10)
-    triton.signal(signal.SIGSTOP)
-    run.until(lambda: f"{triton.url}: no answer within 300 ms" in run.stderr)
-    until_s = time.monotonic() + 5
-    run.until(lambda: time.monotonic() > until_s)
-    triton.signal(signal.SIGCONT)
-    run.until(lambda: run.stderr.count(f"{triton.url} answers") == 2)
-    triton.kill()
-    run.until(lambda: f"{triton.url}: Connection refused" in run.stderr)
-    triton.start(swapped)
-    run.until(lambda: "it holds another model" in run.stderr)
-    until_s = time.monotonic() + 5
-    run.until(lambda: time.monotonic() > until_s)
-    run.signal(signal.SIGINT)
-    assert run.wait() == 0
+    (tmp_path / "run").mkdir()
+    two = ["--source", "demo", "--source", "demo", "--realtime", "--loop", "--sink", "null", "--json"]
+    two += ["--set", f"classify.model={model}", "--set", f"classify.remote={triton.url}"]
+    run = Run(tmp_path / "run", two)  # not the fixture: a Triton that is killed leaves shared memory behind
+    try:
+        run.until(lambda: len(triton.asked(0)) > 20)
+        triton.signal(signal.SIGSTOP)
+        run.until(lambda: f"{triton.url}: no answer within 300 ms" in run.stderr)
+        until_s = time.monotonic() + 5
+        run.until(lambda: time.monotonic() > until_s)
+        triton.signal(signal.SIGCONT)  # some then die of their own locks (2.51): whether it answers again is Triton's
+        triton.kill()
+        triton.start(model)
+        run.until(lambda: run.stderr.count(f"{triton.url} answers") == 2)
+        run.until(lambda: len(triton.asked(1)) > 20)
+        triton.kill()
+        run.until(lambda: f"{triton.url}: Connection refused" in run.stderr)
+        triton.start(swapped)
+        run.until(lambda: "it holds another model" in run.stderr)
+        until_s = time.monotonic() + 5
+        run.until(lambda: time.monotonic() > until_s)
+        run.signal(signal.SIGINT)
+        assert run.wait() == 0
+    finally:
+        run.kill()
     for name, ledger in run.report["streams"].items():
         print(f"\n{name}: {ledger}")
         assert ledger["captured"] == ledger["shown"] + sum(ledger["dropped"].values())
         assert set(ledger["dropped"]) <= {"superseded", "stopped"}, ledger["dropped"]
         assert ledger["age_ms"]["p99"] < 100
     print(run.report["stages"]["classify"])
-    assert set(triton.asked(1)) <= {1, 2}  # checks; Triton may part a batch
+    assert set(triton.asked(2)) == {2}  # the check, and not one face of a frame

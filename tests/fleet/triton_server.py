@@ -1,48 +1,60 @@
-"""A real Triton (nvidia-pytriton, CPU) with a model of `maskstream export --triton`, for tests.
+"""A real Triton (that of nvidia-pytriton, on a CPU) with a repository of `maskstream export --triton`, for tests.
 
-`python triton_server.py MODEL.onnx PORT LOG`, as tests/v2_server.py, in an environment of its own. Triton's backends in
-C++ are not in that package: ONNX Runtime runs in a process beside it, with 1 thread.
+`python triton_server.py REPOSITORY/mask/1/model.onnx PORT LOG`, as tests/v2_server.py, in an environment of its own.
+The configuration is served as it was written, but for its backend: ONNX Runtime runs in Triton's Python backend.
 """
 
+import os
+import shutil
+import subprocess
 import sys
-import tempfile
 import time
+import urllib.request
+from pathlib import Path
 
-import numpy as np
-import onnxruntime
-from pytriton.decorators import batch
-from pytriton.model_config import DynamicBatcher, ModelConfig, Tensor
-from pytriton.triton import Triton, TritonConfig
+import pytriton
+
+HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Serve until killed; says `ready` when it listens."""
-    model, port, log = sys.argv[1:]
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    [pixels], [logits] = session.get_inputs(), session.get_outputs()
-
-    @batch
-    def infer(pixels: np.ndarray) -> dict[str, np.ndarray]:
-        with open(log, "a") as file:
-            file.write(f"{len(pixels)}\n")
-        return {logits.name: session.run(None, {"pixels": pixels})[0]}
-
-    config = TritonConfig(http_address="127.0.0.1", http_port=int(port), allow_grpc=False, allow_metrics=False)
-    with tempfile.TemporaryDirectory() as folder, Triton(config=config, workspace=f"{folder}/triton") as triton:
-        triton.bind(
-            "mask",
-            infer,
-            inputs=[Tensor(name="pixels", dtype=np.uint8, shape=tuple(pixels.shape[1:]))],
-            outputs=[Tensor(name=logits.name, dtype=np.float32, shape=tuple(logits.shape[1:]))],
-            config=ModelConfig(max_batch_size=64, batcher=DynamicBatcher(max_queue_delay_microseconds=0)),
-        )
-        triton.run()
-        print("ready", flush=True)
-        while True:
-            time.sleep(3600)
+    """Serve until killed; says `ready` when it answers."""
+    model, port, log = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    folder = Path(f"{log}.served")
+    bundled, site = Path(pytriton.__file__).parent / "tritonserver", Path(pytriton.__file__).parents[1]
+    shutil.copytree(bundled, folder / "triton", ignore=shutil.ignore_patterns("python_backend_stubs"))
+    stub = f"{sys.version_info.major}.{sys.version_info.minor}/triton_python_backend_stub"
+    shutil.copy(bundled / "python_backend_stubs" / stub, folder / "triton" / "backends" / "python")
+    version = folder / "models" / "mask" / "1"
+    version.mkdir(parents=True)
+    config = (model.parents[1] / "config.pbtxt").read_text()
+    (version.parent / "config.pbtxt").write_text(config.replace('backend: "onnxruntime"', 'backend: "python"'))
+    shutil.copy(model.parents[1] / "labels.txt", version.parent)
+    shutil.copy(model, version)
+    shutil.copy(HERE / "triton_model.py", version / "model.py")
+    libraries = f"{site}/nvidia_pytriton.libs:{os.environ.get('LD_LIBRARY_PATH', '')}"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # the backend takes the packages of the first python
+    environment = os.environ | {"LD_LIBRARY_PATH": libraries, "PATH": path, "MASKSTREAM_LOG": log}
+    options = {
+        "model-repository": folder / "models",
+        "backend-directory": folder / "triton" / "backends",
+        "http-address": "127.0.0.1",
+        "http-port": port,
+        "allow-grpc": "false",
+        "allow-metrics": "false",
+    }
+    command = [folder / "triton" / "bin" / "tritonserver", *(f"--{name}={value}" for name, value in options.items())]
+    triton = subprocess.Popen(command, env=environment)
+    while triton.poll() is None:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/models/mask/ready", timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    else:
+        sys.exit(triton.returncode)
+    print("ready", flush=True)
+    sys.exit(triton.wait())
 
 
 if __name__ == "__main__":

@@ -78,6 +78,22 @@ def test_every_network_passes_the_gate(tmp_path, patches, backbone):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "m.pth", "m.report.json"]
 
 
+def test_a_checkpoint_that_passed_the_gate_is_a_version_of_a_repository(tmp_path, patches):
+    model = checkpoint(tmp_path / "m.pth", "BasicCNN", read(patches))
+    options = ("--triton", tmp_path / "repository", "--triton-name", "mine")
+    done = run_export(model, *options, "--faces", patches)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert report_of(done)["input"] == "uint8 NHWC BGR"
+    served = tmp_path / "repository" / "mine" / "1" / "model.onnx"
+    assert served.read_bytes() == (tmp_path / "m.onnx").read_bytes()
+    (tmp_path / "other" / "mine").mkdir(parents=True)
+    (tmp_path / "other" / "mine" / "notes.txt").write_text("not ours")
+    refused = run_export(model, "--triton", tmp_path / "other", "--triton-name", "mine", "-o", tmp_path / "n.onnx")
+    assert refused.returncode != 0
+    assert "its mine was not made by maskstream" in refused.stderr
+    assert not (tmp_path / "n.onnx").exists()
+
+
 def test_a_refused_file_leaves_the_older_one_and_its_report(patches, tmp_path, tmp_path_factory):
     """Quantised by black pictures: the ranges are too narrow for any face."""
     black = tmp_path_factory.mktemp("black")

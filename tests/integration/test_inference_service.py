@@ -97,5 +97,5 @@ def test_a_token_is_shown_nowhere(maskstream, server, tmp_path):
 
 def test_an_address_that_is_none_ends_the_run_with_one_line(maskstream):
     run = maskstream("--source", "demo", "--sink", "null", "--set", "classify.remote=gpu:8000")
-    assert run.wait() == 2
+    assert run.wait() == 1
     assert run.stderr == "maskstream: error: classify.remote gpu:8000: is no address: write http://HOST:8000/MODEL\n"
