@@ -73,6 +73,10 @@ def has_node(name: str) -> bool:
     return any(glob.glob(node) for node in CHIPS[name].nodes)
 
 
+class NoChip(Exception):
+    """There is no decoder for that codec on the chip, or it does not open."""
+
+
 @functools.cache
 def refusal(name: str) -> str:
     """Why a chip cannot be opened here, in a few words; empty: it can. A driver may be there, and no chip."""
@@ -117,11 +121,11 @@ def open_chip(name: str, codec: str) -> VideoCodecContext:
     with quiet():
         try:
             context = av.CodecContext.create(own, "r", hwaccel=HWAccel(name))
-        except av.codec.codec.UnknownCodecError:
-            raise NotImplementedError(f"it has no decoder for {codec}") from None
+        except (av.codec.codec.UnknownCodecError, NotImplementedError):  # the latter where it has no such device
+            raise NoChip(f"it has no decoder for {codec}") from None
     if not context.is_hwaccel:  # PyAV takes an ENOSYS of the device for a codec without one
         has_it = any(config.device_type == HWDeviceType[name] for config in av.Codec(own, "r").hardware_configs)
-        raise NotImplementedError("it does not open" if has_it else f"it has no decoder for {codec}")
+        raise NoChip("it does not open" if has_it else f"it has no decoder for {codec}")
     assert isinstance(context, av.VideoCodecContext)
     context.options = dict(chip.options)
     return context
@@ -131,7 +135,7 @@ def chip_errors() -> tuple[type[Exception], ...]:
     """What FFmpeg and PyAV raise for a chip that is not there, or not able to."""
     import av
 
-    return (av.error.FFmpegError, NotImplementedError, OSError)
+    return (av.error.FFmpegError, NoChip, OSError)
 
 
 def reason_of(error: Exception) -> str:

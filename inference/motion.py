@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-BLOCK_PX = 8  # of the picture that is followed; the smallest face that a search of it finds covers four blocks
+BLOCK_PX = 8  # of a grey picture about as wide as the one that is followed: its smallest face covers four blocks
 LEAST_BLOCKS = 2  # that must differ; a single one is a sensor's bad pixel, or the camera's own clock in a corner
 LEAST_CHANGE = 5.0  # grey levels; the mean of 64 pixels of a usual sensor stays within 2
 NOISES = 8.0  # and so many times what a block of this camera usually differs by: 5.4 standard deviations

@@ -238,8 +238,17 @@ class RtspServer:
     @staticmethod
     def clock_ns(image: np.ndarray) -> int:
         """When a picture of the clock was made, as time.monotonic_ns(), to the millisecond."""
-        blocks = image[8:24, 8:640:16].mean(axis=(0, 2))
-        return sum(1 << bit for bit, block in enumerate(blocks) if block > 127) * 1_000_000
+        return _bits(image[8:24]) * 1_000_000
+
+    @staticmethod
+    def number(image: np.ndarray) -> int:
+        """How many pictures the clock had made before this one."""
+        return _bits(image[40:56])
+
+
+def _bits(band: np.ndarray) -> int:
+    blocks = band[:, 8:640:16].mean(axis=(0, 2))
+    return sum(1 << bit for bit, block in enumerate(blocks) if block > 127)
 
 
 _RTSP_SERVER = ("/usr/bin/python3", str(Path(__file__).parent / "integration" / "rtsp_server.py"))

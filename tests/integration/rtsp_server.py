@@ -1,6 +1,7 @@
 """A real RTSP server for tests, on loopback: run with Debian's /usr/bin/python3.
 
-/live is a clock, whose pictures carry the time at which they were made, or with --file a video over and over.
+/live is a clock, whose pictures carry the time at which they were made and their number, or with --file a video over
+and over.
 Debian packages: gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-base gstreamer1.0-plugins-good
 gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import itertools
 import signal
 import sys
 import time
@@ -20,7 +22,7 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 WIDTH, HEIGHT, FPS = 640, 480, 25
-TIME_BITS, BLOCK_PX = 40, 16  # 40 bits of milliseconds as black and white blocks along the upper edge
+BITS, BLOCK_PX = 40, 16  # 40 bits of milliseconds, and below them of the number, as black and white blocks
 NEEDED = ("appsrc", "decodebin", "intervideosink", "intervideosrc", "x264enc", "rtph264pay", "avdec_h264", "qtdemux")
 EVERY_4_S = f"key-int-max={4 * FPS}"
 ENCODE = (
@@ -80,8 +82,11 @@ class Clock(GstRtspServer.RTSPMediaFactory):
     def do_configure(self, media: GstRtspServer.RTSPMedia) -> None:
         source = media.get_element().get_child_by_name("source")
 
+        numbers = itertools.count()
+
         def push() -> bool:
-            return source.emit("push-buffer", Gst.Buffer.new_wrapped(clock_picture())) == Gst.FlowReturn.OK
+            picture = Gst.Buffer.new_wrapped(clock_picture(next(numbers)))
+            return source.emit("push-buffer", picture) == Gst.FlowReturn.OK
 
         def begin(*_: object) -> None:
             source.disconnect(asked)
@@ -93,11 +98,16 @@ class Clock(GstRtspServer.RTSPMediaFactory):
         asked = source.connect("need-data", begin)
 
 
-def clock_picture() -> bytes:
-    """Grey, WIDTH x HEIGHT; bit i of the time in ms is block i of the upper edge, white for 1."""
-    now_ms = time.monotonic_ns() // 1_000_000
-    row = b"".join((b"\xff" if now_ms >> bit & 1 else b"\x00") * BLOCK_PX for bit in range(TIME_BITS))
-    return row * 2 * BLOCK_PX + b"\x80" * (WIDTH * (HEIGHT - 2 * BLOCK_PX))
+def clock_picture(number: int) -> bytes:
+    """Grey, WIDTH x HEIGHT. Bit i of the time in ms is block i of the upper edge, white for 1; the number is below."""
+    edge = bits(time.monotonic_ns() // 1_000_000) + bits(number)
+    return edge + b"\x80" * (WIDTH * HEIGHT - len(edge))
+
+
+def bits(value: int) -> bytes:
+    """A band of 2 x BLOCK_PX rows."""
+    row = b"".join((b"\xff" if value >> bit & 1 else b"\x00") * BLOCK_PX for bit in range(BITS))
+    return row * 2 * BLOCK_PX
 
 
 class Film(GstRtspServer.RTSPMediaFactory):

@@ -6,15 +6,17 @@ import signal
 from pathlib import Path
 
 import av
-import numpy as np
 
 
-def clocks_ms(path: Path, rtsp_server) -> list[float]:
-    """When each picture of a recording was made, by the clock that it shows."""
+def numbers(path: Path, rtsp_server) -> list[int]:
+    """The numbers that the camera gave the pictures of a recording.
+
+    Not their times: on a busy machine the camera of the test is late itself, by 123 ms for one picture.
+    """
     with av.open(str(path)) as film:
         frames = list(film.decode(video=0))
     assert frames[0].time == 0
-    return [rtsp_server.clock_ns(frame.to_ndarray(format="bgr24")) / 1e6 for frame in frames]
+    return [rtsp_server.number(frame.to_ndarray(format="bgr24")) for frame in frames]
 
 
 def segments(run, name: str) -> list[Path]:
@@ -33,16 +35,16 @@ def test_a_camera_is_recorded_as_it_is_although_few_pictures_are_looked_at_and_c
     run.signal(signal.SIGINT)
     assert run.wait() == 0
 
-    shown_ms = [clocks_ms(path, server) for path in segments(run, name)]
-    for times_ms in shown_ms:
-        assert max([40, *np.diff(times_ms)]) < 80  # none is missing in between
-    follows = [after[0] - before[-1] < 100 for before, after in itertools.pairwise(shown_ms)]
+    shown = [numbers(path, server) for path in segments(run, name)]
+    for of_segment in shown:
+        assert of_segment == list(range(of_segment[0], of_segment[-1] + 1))
+    follows = [after[0] == before[-1] + 1 for before, after in itertools.pairwise(shown)]
     assert follows.count(False) == 1  # where it was killed
 
     ledger, capture = run.report["streams"][name], run.report["stages"]["capture"]
     assert 3 * ledger["captured"] < ledger["skipped"] < 6 * ledger["captured"]
     assert ledger["captured"] == ledger["shown"] + sum(ledger["dropped"].values())
-    assert capture["recorded"] >= sum(map(len, shown_ms[1:]))
+    assert capture["recorded"] >= sum(map(len, shown[1:]))
     assert capture["not_recorded"] == 0
 
 
@@ -72,4 +74,4 @@ def test_the_stream_that_is_recorded_and_the_one_that_is_looked_at_go_on_alone(m
     grows(len(segments(run, "door")) + 1)
     run.signal(signal.SIGINT)
     assert run.wait() == 0
-    assert all(clocks_ms(path, recorded) for path in segments(run, "door")[:-1])
+    assert all(numbers(path, recorded) for path in segments(run, "door")[:-1])
