@@ -165,6 +165,7 @@ def run(
     epoch: Annotated[
         int | None, typer.Option(help="number of the owner's grant; 1 more than the last if not given")
     ] = None,
+    grant: Annotated[str | None, typer.Option(help="or its name; a new one is newer than all before")] = None,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="if the shard runs: wait for its end, and end as it does")
     ] = False,
@@ -207,7 +208,7 @@ def run(
         "classify": given(model=model, classes=names_in(classes), device=device),
         "overlay": given(sinks=sink, corner=corner, max_age_ms=max_age_ms, segment=segment),
         "web": given(host=host, port=port, token=token, tls_cert=tls_cert, tls_key=tls_key),
-        "run": given(keep_going=keep_going or None, shard=shard, epoch=epoch),
+        "run": given(keep_going=keep_going or None, shard=shard, epoch=epoch, grant=grant),
     }
     options = load_config(config, settings or (), flags, look_up=not print_config)
     if print_config:
@@ -224,8 +225,8 @@ def run_to_ledger(options: PipelineConfig, as_json: bool, log_lines: bool = Fals
     Raises InputError or Failure where it could not run, or nothing of a source was left, and Exit(1) if sources failed;
     of a shard with other codes, too.
     """
-    labels = labels_of(options.run)
-    if not (options.run.shard or options.run.epoch or options.run.epoch_file or options.run.folder or adopt):
+    run, labels = options.run, labels_of(options.run)
+    if not (any((run.shard, run.epoch, run.grant, run.epoch_file, run.folder, adopt))):
         _run_to_ledger(options, as_json, log_lines, labels, None)
         return
     from run.owned import owned  # here: most runs are no shard

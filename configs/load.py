@@ -16,7 +16,8 @@ from configs.address import HIDDEN
 from configs.errors import InputError
 from configs.redact import learn_options
 from configs.references import as_printed, resolve
-from configs.schema import REMOVED, PipelineConfig
+from configs.removed import REMOVED
+from configs.schema import PipelineConfig
 from configs.yaml_file import parse_yaml, read_yaml
 
 _UNKNOWN = re.compile(r"unknown field `(?P<key>[^`]*)`")

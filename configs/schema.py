@@ -279,6 +279,13 @@ class RunConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     epoch: Annotated[
         int, option("number of the grant by which the shard runs here, a newer one ends it; 0: the last one + 1", ge=0)
     ] = 0
+    grant: Annotated[
+        str,
+        option(
+            "instead of epoch, of owners that count none: the grant's name. A new name gets the Unix time in ms as its "
+            "epoch, and keeps it for all its lives"
+        ),
+    ] = ""
     epoch_file: Annotated[
         str, option("file in which the shard's owner writes the newest epoch; empty: `epoch` in the shard's folder")
     ] = ""
@@ -302,17 +309,3 @@ class PipelineConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     web: WebConfig = field(default_factory=WebConfig)
     trace: TraceConfig = field(default_factory=TraceConfig)
     run: RunConfig = field(default_factory=RunConfig)
-
-
-REMOVED = {
-    "detect.cascade": "was removed: haar has one cascade now; verify: false leaves OpenCV's usual one alone",
-    "detect.scale_factor": "was removed: the steps of haar are fixed now",
-    "detect.neighbours": "was removed: hits of haar are verified by networks, see verify",
-    "detect.second_opinion": (
-        "was removed: hits of haar are verified by networks now; verify: false leaves OpenCV's cascade alone"
-    ),
-    "detect.doubtful": "was removed: it is called candidates",
-    **{f"{stage}.listen": "was removed: frames stay on this machine" for stage in ("detect", "classify", "overlay")},
-    "overlay.privacy_hold_ms": "was removed: pictures wait until their stream was searched behind them",
-}
-"""What is said of options that there were once."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -64,6 +65,7 @@ def read_fleet(file: Path, look_up: bool = True) -> Fleet:
     config = replace(config, sites=tuple(_checked_sites(config, given, file.parent)))
     _check_cameras(config, given)
     _check_sinks(config, given)
+    _check_servers(config, given)
     rules = _rules(config, given, file.parent)
     if look_up:
         _look_up(given)
@@ -155,6 +157,26 @@ def _check_sinks(config: FleetConfig, given: GivenOptions) -> None:
     _check_once(given, sinks)
     options = replace(config.defaults.overlay, encoder="auto", rules="")  # these two are the hosts'
     _with_line(given, ["defaults", "overlay"], check_overlay, options, [sink for _, sink in sinks])
+
+
+def _check_servers(config: FleetConfig, given: GivenOptions) -> None:
+    """The options of shards that the fleet itself gives, and the servers beside them."""
+    for name in ("site", "host", "shard", "folder", "epoch", "epoch_file", "status", "status_token"):
+        if name in ((given.values.get("defaults") or {}).get("run") or {}):
+            raise given.refusal(["defaults", "run", name], "is another one for each shard: the fleet gives it")
+    server = config.inference
+    if server is not None and not server.url and not (server.image and server.models):
+        reason = "give the url of a server that runs, or image and models of a Triton that the chart is to start"
+        raise given.refusal(["inference"], reason)
+    if config.serve is not None:
+        _with_line(given, ["serve", "url"], check_page, config.serve.url)
+
+
+def check_page(url: str) -> None:
+    """Raises InputError for what is not the address of a page."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise InputError(f"{url}: use http://HOST:PORT or https://HOST:PORT")
 
 
 def _rules(config: FleetConfig, given: GivenOptions, folder: Path) -> str:

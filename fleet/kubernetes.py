@@ -16,7 +16,9 @@ from fleet.plan import RESERVE, SitePlan
 from fleet.shards import SECRETS, Place, ShardRun, shard_runs
 
 SECRET = "maskstream"  # the Secret's name, as a value of the chart
-PLACE = Place(data="/data", rules="/etc/maskstream/rules.yaml", host="0.0.0.0")  # the token is asked for there
+PLACE = Place(  # the token is asked for there
+    data="/data", rules="/etc/maskstream/rules.yaml", host="0.0.0.0", starts_triton=True
+)
 STORAGE = "20Gi"  # the history has 500 MB at most; the rest is for recordings
 RAY_VERSION = "2.60.0"  # of which death of head and hosts was tried
 RAY_ENVIRONMENT = {  # without these a dead head takes all cameras along after 60 s
@@ -73,7 +75,7 @@ def _shard(run: ShardRun) -> dict[str, Any]:
 
 def _inference(fleet: Fleet) -> dict[str, Any] | None:
     server = fleet.config.inference
-    if server is None:
+    if server is None or server.url:
         return None
     return {"image": server.image, "models": server.models, "gpus": server.gpus, "replicas": server.replicas}
 

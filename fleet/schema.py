@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -58,12 +58,27 @@ class DefaultsConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class InferenceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A Triton server that `fleet render --engine kubernetes` puts beside the shards."""
+    """A server that classifies faces for all shards: one that runs (`url`), or a Triton that the chart starts."""
 
-    image: Annotated[str, option("image of Triton, as nvcr.io/nvidia/tritonserver:24.12-py3")]
-    models: Annotated[str, option("PersistentVolumeClaim that holds the model repository")]
+    url: Annotated[str, option("its model, as classify.remote; empty: the chart starts a Triton, from `image`")] = ""
+    token: Annotated[str, option("secret that it wants, as classify.remote_token")] = ""
+    deadline_ms: Annotated[float, option("what it has not answered by then its shard classifies itself, ms", gt=0)] = (
+        300.0
+    )
+    image: Annotated[str, option("image of Triton, as nvcr.io/nvidia/tritonserver:24.12-py3")] = ""
+    models: Annotated[str, option("PersistentVolumeClaim that holds the model repository")] = ""
+    model: Annotated[str, option("name of the model in it, as export --triton-name")] = "mask"
     gpus: Annotated[int, option("GPUs of one server; 0: it runs on the CPU", ge=0)] = 1
     replicas: Annotated[int, option("servers", ge=1)] = 1
+
+
+class ServeConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The fleet's page (`maskstream fleet serve`), to which each shard tells how it stands."""
+
+    url: Annotated[str, option("its address as shards reach it, as http://192.0.2.2:8090")]
+    token: Annotated[str, option("secret of shards and people; empty: ${MASKSTREAM_TOKEN}, as of shards")] = ""
+    tls_cert: Annotated[str, option("its certificate (chain), PEM file; empty: no TLS")] = ""
+    tls_key: Annotated[str, option("its private key, PEM file; empty: it is in tls_cert")] = ""
 
 
 class FailoverConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -86,4 +101,9 @@ class FleetConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     recordings: Annotated[tuple[str, ...], option("sinks that record, in the same way")] = ()
     failover: FailoverConfig = field(default_factory=FailoverConfig)
     image: Annotated[str, option("image that Kubernetes, KubeRay and Swarm start")] = "maskstream:0.1.0"
+    engine: Annotated[
+        Literal["", "local", "ray", "kubernetes", "kuberay", "swarm"],
+        option("what starts the shards, where the command does not say it"),
+    ] = ""
+    serve: ServeConfig | None = None
     inference: InferenceConfig | None = None

@@ -22,12 +22,16 @@ CAMERA_MB = 60
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """Where a shard runs: the folder that is its own, the address its page listens on, and how secrets come there."""
+    """Where a shard runs: the folder that is its own, the address its page listens on, and how secrets come there.
+
+    `starts_triton`: the engine starts the server of `inference`, too.
+    """
 
     data: str
     rules: str
     host: str
     secrets_are_files: bool = False
+    starts_triton: bool = False
 
 
 class ShardRun(Struct, frozen=True, kw_only=True):
@@ -79,8 +83,33 @@ def shard_options(fleet: Fleet, shard: Shard, place: Place) -> dict[str, Any]:
     web = values.setdefault("web", {})
     web["host"] = place.host
     web.setdefault("token", TOKEN)
-    values["run"] = {"keep_going": True, "cores": shard.threads} | values.get("run", {})
+    values["run"] = (
+        {"keep_going": True, "cores": shard.threads} | values.get("run", {}) | _identity(fleet, shard, place)
+    )
+    if fleet.config.inference is not None:
+        values["classify"] = values.get("classify", {}) | _remote(fleet, place)
     return {"sources": [_source(cameras[name]) for name in shard.cameras]} | values
+
+
+def _identity(fleet: Fleet, shard: Shard, place: Place) -> dict[str, Any]:
+    """Who the shard is, and where it tells how it stands."""
+    options = {"site": shard.site, "shard": shard.name, "folder": place.data}
+    serve = fleet.config.serve
+    if serve is not None:
+        options |= {"status": f"{serve.url.rstrip('/')}/status", "status_token": serve.token or TOKEN}
+    return options
+
+
+def _remote(fleet: Fleet, place: Place) -> dict[str, Any]:
+    """The server that classifies; raises InputError where there is none and the engine starts none."""
+    server = fleet.config.inference
+    if server is None:
+        return {}
+    if not (server.url or place.starts_triton):
+        raise fleet.given.refusal(["inference", "url"], "only the Kubernetes chart starts a Triton: give its address")
+    remote = server.url or f"http://{fleet.config.fleet}-inference:8000/{server.model}"
+    options = {"remote": remote, "remote_deadline_ms": server.deadline_ms}
+    return options | ({"remote_token": server.token} if server.token else {})
 
 
 def _source(camera: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _service(fleet: Fleet, run: ShardRun) -> dict[str, Any]:
         configs.append({"source": "rules", "target": PLACE.rules})
     return {
         "image": fleet.config.image,
-        "command": ["run", "--config", "/etc/maskstream/shard.yaml", "--log", "json"],
+        "command": ["run", "--config", "/etc/maskstream/shard.yaml", "--grant", "{{.Task.ID}}", "--log", "json"],
         "configs": configs,
         "secrets": list(run.files),
         "read_only": True,

@@ -50,10 +50,10 @@ def grant(folder: Path, grants: Path, lease: Lease, epoch: int) -> None:
         time.sleep(_LOOK_S)
 
 
-def stand_in(folder: Path, lease: Lease, say: Callable[[str], None]) -> int:
+def stand_in(folder: Path, lease: Lease, say: Callable[[str], None], begun: str) -> int:
     """Wait for the end of the run and give its exit code; SIGINT, SIGTERM and SIGHUP are handed on to it.
 
-    Raises Failure if it was killed.
+    `begun` is said once they are. Raises Failure if the run was killed.
     """
     with contextlib.ExitStack() as stack:
         handle = open_process(lease)
@@ -68,6 +68,7 @@ def stand_in(folder: Path, lease: Lease, say: Callable[[str], None]) -> int:
                 signal.pidfd_send_signal(handle, signal.SIGTERM)
 
         stack.enter_context(interrupts(end))
+        say(begun)
         return wait_for_end(folder, lease)
 
 

@@ -28,6 +28,7 @@ class Lease(Struct, frozen=True, kw_only=True):
     events). `pid` is its supervisor's, of which `started` (clock ticks since `boot`, as in /proc/PID/stat) tells it
     from a later process of that number. `port` is that of its page, 0 without one. `config` is a hash of its options.
     `fenced_by` is the newer epoch that it has seen, 0: none. `code` is its exit code when it has ended.
+    `grant` is the name of the grant, where its owner gave one.
     """
 
     shard: str
@@ -45,6 +46,7 @@ class Lease(Struct, frozen=True, kw_only=True):
     state: Literal["running", "fenced", "draining", "ended"] = "running"
     fenced_by: int = 0
     code: int | None = None
+    grant: str = ""
 
 
 class Grant(Struct, frozen=True):

@@ -18,14 +18,14 @@ from run.launcher import prepared
 from run.lease import ALREADY_RUNS, FENCED, OTHER_CONFIG, read_grant
 from run.shard import Shard
 from run.shard_folder import epoch_file, in_shard, shard_folder
-from run.take import Fenced, Held, hold
+from run.take import Fenced, Held, hold, wanted_epoch
 
 Show = Callable[[str], None]
 
 
 def fingerprint(options: PipelineConfig) -> str:
     """What is the same for two runs of a shard that do the same: of all its options but the epoch."""
-    same = replace(options, run=replace(options.run, epoch=0))
+    same = replace(options, run=replace(options.run, epoch=0, grant=""))
     return blake2b(msgspec.json.encode(same), digest_size=16).hexdigest()
 
 
@@ -38,7 +38,11 @@ def owned(options: PipelineConfig, labels: Labels, adopt: bool, show: Show) -> I
     """
     run = options.run
     if not run.shard:
-        raise InputError("--adopt, --epoch, run.epoch_file and run.folder are for shards: name one with --shard")
+        raise InputError(
+            "--adopt, --epoch, --grant, run.epoch_file and run.folder are for shards: name one with --shard"
+        )
+    if run.epoch and run.grant:
+        raise InputError("run.epoch and run.grant: give one of them")
     config, options = fingerprint(options), in_shard(options)
     port = options.web.port if "web" in options.overlay.sinks else 0
     while True:
@@ -94,12 +98,11 @@ def _meet(run: RunConfig, config: str, adopt: bool, show: Show) -> None:
         with contextlib.suppress(Failure):
             wait_for_end(folder, lease)  # signals end this process, as it has begun nothing yet
         return
-    if run.epoch:
-        granted = read_grant(epoch_file(run))
-        newest = max(lease.epoch, granted.epoch if granted else 0)
-        if run.epoch < newest:
-            show(f"shard {run.shard}: epoch {run.epoch} is over, its owner has given out {newest} ({where})")
+    granted = read_grant(epoch_file(run))
+    newest = max(lease.epoch, granted.epoch if granted else 0)
+    if epoch := wanted_epoch(run, lease, newest):
+        if epoch < newest:
+            show(f"shard {run.shard}: epoch {epoch} is over, its owner has given out {newest} ({where})")
             raise typer.Exit(FENCED)
-        grant(folder, epoch_file(run), lease, run.epoch)
-    show(f"shard {run.shard} already runs ({where}): waiting for its end")
-    raise typer.Exit(stand_in(folder, lease, show))
+        grant(folder, epoch_file(run), lease, epoch)
+    raise typer.Exit(stand_in(folder, lease, show, f"shard {run.shard} already runs ({where}): waiting for its end"))

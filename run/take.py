@@ -53,12 +53,26 @@ def hold(run: RunConfig, labels: Labels, config: str, port: int) -> Iterator[Sha
             port=port,
             config=config,
             version=version("maskstream"),
+            grant=run.grant,
             began=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         )
         with contextlib.closing(Shard(folder, epoch_file(run), labels, lease)) as shard:
             yield shard
     finally:
         lock.release()
+
+
+def wanted_epoch(run: RunConfig, last: Lease | None, newest: int) -> int:
+    """The epoch by which a run is to go on, 0: its owner does not say; `newest` is what is known of others.
+
+    A grant that is named has one epoch in all its lives: a fenced run that is started again by the same grant stays
+    fenced. A name that is new here is newer than all that is known.
+    """
+    if not run.grant:
+        return run.epoch
+    if last is not None and last.grant == run.grant:
+        return last.epoch
+    return max(time.time_ns() // 1_000_000, newest + 1, last.epoch + 1 if last else 0)
 
 
 def _locked(folder: Path) -> FileLock | None:
@@ -78,10 +92,10 @@ def _epoch(run: RunConfig, last: Lease | None) -> int:
     granted = read_grant(epoch_file(run))
     newest = max(last.fenced_by if last else 0, granted.epoch if granted else 0)
     own = last.epoch if last else 0
-    if run.epoch:
-        if run.epoch < max(newest, own):
-            raise Fenced(f"shard {run.shard}: epoch {run.epoch} is over, its owner has given out {max(newest, own)}")
-        return run.epoch
+    if epoch := wanted_epoch(run, last, newest):
+        if epoch < max(newest, own):
+            raise Fenced(f"shard {run.shard}: epoch {epoch} is over, its owner has given out {max(newest, own)}")
+        return epoch
     if newest > own:  # another host may have it: who restarts a fenced run without knowing must not make a second one
         raise Fenced(f"shard {run.shard}: its owner has given out epoch {newest}: start it with --epoch {newest}")
     return own + 1

@@ -7,7 +7,8 @@ import pytest
 
 from configs.errors import InputError
 from configs.load import as_yaml, load_config
-from configs.schema import REMOVED, OverlayConfig, PipelineConfig, SourceConfig, WebConfig
+from configs.removed import REMOVED
+from configs.schema import OverlayConfig, PipelineConfig, SourceConfig, WebConfig
 
 CONFIGS = sorted((Path(__file__).resolve().parents[3] / "configs").glob("*.yaml"))
 

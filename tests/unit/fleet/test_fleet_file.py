@@ -141,8 +141,15 @@ def test_the_example_that_ships_is_read():
         ),
         (
             '"]\n',
-            '"]\ninference: {image: x, model: y}\n',
-            "fleet.yaml:15: inference.model: unknown option, did you mean models?",
+            '"]\ninference: {image: x, modls: y}\n',
+            "fleet.yaml:15: inference.modls: unknown option, did you mean models?",
+        ),
+        ('"]\n', '"]\ninference: {image: x}\n', "fleet.yaml:15: inference: give the url of a server that runs, or"),
+        ('"]\n', '"]\nserve: {url: 192.0.2.2}\n', "fleet.yaml:15: serve.url: 192.0.2.2: use http://HOST:PORT or"),
+        (
+            "{privacy: pixelate}",
+            "{privacy: pixelate}\n  run: {site: here}",
+            "fleet.yaml:14: defaults.run.site: is another one for each shard: the fleet gives it",
         ),
         ("fleet: plant", "fleet: plant\nfleet: two", "fleet.yaml:2: fleet is given twice, first in line 1"),
         ("{privacy: pixelate}", "{rules: no.yaml}", "fleet.yaml:13: defaults.overlay.rules: rules "),

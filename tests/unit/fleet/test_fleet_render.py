@@ -75,6 +75,7 @@ def test_each_camera_is_watched_by_one_run_with_its_options(fleet_file, tmp_path
         }
         assert (options.web.host, options.web.token) == ("0.0.0.0", "${MASKSTREAM_TOKEN}")
         assert options.run.keep_going
+        assert (options.run.site, options.run.shard, options.run.folder) == (site, run.shard.name, "/data")
         assert options.run.cores == {"north": 8, "south": 4}[site]
     assert seen == {
         "door": SourceConfig(name="door", source="rtsp://me:${CAMERA_PASSWORD}@192.0.2.11/live", fps=10, wait=True),
@@ -90,6 +91,26 @@ def test_with_its_secrets_there_a_shard_is_what_was_meant(fleet_file, tmp_path):
         (tmp_path / "shard.yaml").write_text(run.text)
         for source in load_config(tmp_path / "shard.yaml").sources:
             assert source.name != "door" or source.source == f"rtsp://me:{SECRET}@192.0.2.11/live"
+
+
+def test_shards_are_told_where_to_say_how_they_stand_and_who_classifies(fleet_file, tmp_path):
+    more = "serve: {url: 'https://192.0.2.2:8090/'}\ninference: {url: 'http://192.0.2.3:8000/mask', token: '${FAR}'}\n"
+    fleet = fleet_of(fleet_file, ("defaults:", f"{more}defaults:"))
+    for run in shard_runs(fleet, PLACE):
+        (tmp_path / "shard.yaml").write_text(run.text)
+        options = load_config(tmp_path / "shard.yaml", look_up=False)
+        assert (options.run.status, options.run.status_token) == (
+            "https://192.0.2.2:8090/status",
+            "${MASKSTREAM_TOKEN}",
+        )
+        assert (options.classify.remote, options.classify.remote_token) == ("http://192.0.2.3:8000/mask", "${FAR}")
+
+
+def test_only_an_engine_that_starts_a_triton_can_do_without_its_address(fleet_file):
+    fleet = fleet_of(fleet_file, ("defaults:", "inference: {image: i, models: m}\ndefaults:"))
+    assert "http://plant-inference:8000/mask" in shard_runs(fleet, PLACE)[0].text
+    with pytest.raises(InputError, match=r"inference.url: only the Kubernetes chart starts a Triton: give its address"):
+        stack(fleet)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -32,8 +32,8 @@ def shard(folder, **known):
     return closing(Shard(folder, folder / "epoch", Labels(shard="n", run=LIFE), lease(**known)))
 
 
-def taken(folder, epoch=0, life=LIFE):
-    run = RunConfig(shard="n", folder=str(folder), epoch=epoch)
+def taken(folder, epoch=0, life=LIFE, grant=""):
+    run = RunConfig(shard="n", folder=str(folder), epoch=epoch, grant=grant)
     return hold(run, Labels(host="h", shard="n", run=life), "config", 0)
 
 
@@ -63,6 +63,20 @@ def test_an_owner_says_the_epoch_and_an_older_one_is_refused(tmp_path):
         pass
     with pytest.raises(Fenced, match="epoch 6 is over, its owner has given out 7"), taken(tmp_path, epoch=6):
         pass
+
+
+def test_a_grant_that_has_a_name_keeps_its_epoch_and_a_new_one_is_newer_than_all(tmp_path):
+    with taken(tmp_path, grant="pod-a") as held:
+        first = held.lease.epoch
+        assert abs(first - 1000 * time.time()) < 60_000
+    with taken(tmp_path, grant="pod-a") as held:  # the same grant, started again
+        assert held.lease.epoch == first
+        held.hear({"web": {"grant": str(first + 10**9)}}, {})  # as of a host whose clock is ahead
+        assert soon(lambda: held.is_fenced)
+    with pytest.raises(Fenced, match=f"epoch {first} is over"), taken(tmp_path, grant="pod-a"):
+        pass
+    with taken(tmp_path, grant="pod-b") as held:
+        assert held.lease.epoch == first + 10**9 + 1
 
 
 def test_after_a_fence_nobody_starts_without_the_newer_epoch(tmp_path):
