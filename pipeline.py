@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
+from capture.checked_sources import checked_sources
 from capture.recording import captured
-from capture.sources import admitted, check_source, forms, free_name, is_live, kind_of, stream_name, tickets_of
+from capture.sources import admitted, forms, is_live, kind_of
 from configs.address import written
 from configs.console import visible
 from configs.duration import milliseconds
@@ -21,14 +22,13 @@ from configs.load import as_yaml, given, load_config, names_in
 from configs.plural import counted
 from configs.redact import redact
 from configs.schema import DetectConfig, PipelineConfig, SourceConfig
-from events.deliver import RECEIVERS, DeliverConfig
 from inference.backends.device import wants_cuda
 from inference.backends.model_server import check_remote
 from inference.detectors import detector_kind, detectors_in_words
-from overlay.check_options import check_overlay, segmented
+from overlay.asides import beside
+from overlay.check_options import check_overlay
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
-from overlay.upload import UploadConfig
 from run.launcher import prepared
 from run.supervisor import Supervisor
 from tell.figures import limited_by, run_report
@@ -39,7 +39,7 @@ from tell.recent import Recent
 from tell.status import Status
 from transport.cores import lanes_for, model_threads, search_threads, usable_cores
 from transport.header import HELD_SLOTS
-from transport.stage import Aside, Sources, Stage, Table
+from transport.stage import Sources, Stage, Table
 from transport.trace import check_trace
 
 if TYPE_CHECKING:
@@ -67,37 +67,6 @@ def stages(config: PipelineConfig) -> Table:
 def classifiers(config: PipelineConfig, lanes: int) -> int:
     """How many processes classify: one of each lane; on a GPU one, whose batches are of the streams of all lanes."""
     return 1 if lanes > 1 and wants_cuda(config.classify.device) else lanes
-
-
-def beside(config: PipelineConfig) -> list[Aside]:
-    """What runs beside the way of the frames: the page, what is sent away, and the windows of several lanes."""
-    sinks = config.overlay.sinks or default_sinks()
-    page = [Aside("web", "web.serve:serve", config.web)] if "web" in sinks else []
-    if "window" in sinks and config.run.lanes not in (1, "auto"):
-        page.append(Aside("window", "overlay.show_windows:show_windows", config.overlay))
-    if config.overlay.upload:
-        page.append(Aside("upload", "overlay.upload:upload", _upload(config)))
-    receivers = tuple(sink for sink in sinks if sink.partition(":")[0] in RECEIVERS)
-    stores = [sink.removeprefix("sqlite:") for sink in sinks if sink.startswith("sqlite:")]
-    if config.run.status:
-        page.append(Aside("push", "web.push:push", config.run, outlasts=True))
-    if not receivers:
-        return page
-    delivering = DeliverConfig(stores[0], receivers)
-    return [*page, Aside("deliver", "events.deliver:deliver", delivering, delivers=True)]
-
-
-def _upload(config: PipelineConfig) -> UploadConfig:
-    overlay = config.overlay
-    return UploadConfig(
-        target=overlay.upload.replace("{site}", config.run.site),
-        endpoint=overlay.upload_endpoint,
-        sinks=segmented(overlay, overlay.sinks),
-        streams=tuple(source.name for source in config.sources),
-        keep_days=overlay.record_days,
-        keep_gb=overlay.record_gb,
-        of_files=not any(is_live(source) for source in config.sources),
-    )
 
 
 DetectorOption = Annotated[
@@ -266,7 +235,8 @@ def _run_to_ledger(
         claims.take(name)
         return name, source
 
-    rows, asides = stages(options), beside(options)
+    rows = stages(options)
+    asides = beside(options, of_files=not any(map(is_live, options.sources)))
     supervisor = Supervisor(rows, options.run, say, tick, asides, admit, options.trace, prepared(), labels, shard)
     try:
         with claims, progress:
@@ -292,24 +262,7 @@ def _run_to_ledger(
 
 def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     """The options with all that is left open filled in, and the sources refused; raises InputError early."""
-    if not options.sources:
-        raise InputError(f"no source: give --source {forms()}")
-    refused: dict[str, str] = {}
-    sources: list[SourceConfig] = []
-    for source in options.sources:
-        source = replace(source, source=written(source.source), record=written(source.record))
-        try:
-            check_source(source)
-        except InputError as error:
-            if not options.run.keep_going or len(options.sources) == 1:
-                raise
-            refused[source.name or redact(source.source)] = str(error)
-            typer.echo(f"maskstream: {visible(redact(str(error)))}; the other sources go on", err=True)
-        else:
-            name = free_name(stream_name(source), [other.name for other in sources])
-            sources.append(replace(source, name=name, tickets=tickets_of(source)))
-    if not sources:
-        raise InputError("none of the sources can be used")
+    sources, refused = checked_sources(options)
     detector_kind(options.detect)
     sinks = tuple(written(sink) for sink in options.overlay.sinks)
     sinks = tuple(per_stream(sink) if len(sources) > 1 else sink for sink in sinks)

@@ -18,7 +18,7 @@ ABOUT = "Live face-mask video pipeline: capture, detect, classify, overlay."
 COMMANDS = (  # where they are: only the one that runs is imported, all of them together take a second
     "pipeline:run",
     "web.commands:streams_command",
-    "shard:shard",
+    "fleet.shard:shard",
     "events.commands:events",
     "events.commands:report",
     "doctor:doctor",

@@ -26,7 +26,8 @@ USUAL_TABLE = "maskstream_events"
 TIMEOUT_S = 5.0  # to connect, and for each statement: a server that is stopped keeps its connections open
 # Columns that are made and filled, with their types. `body` is the whole event as JSON, with what later versions add.
 COLUMNS = {
-    "id": "text", "time": "timestamptz", "site": "text", "stream": "text", "rule": "text", "text": "text",
+    "id": "text", "time": "timestamptz", "site": "text", "host": "text", "shard": "text", "run": "text",
+    "stream": "text", "rule": "text", "text": "text",
     "track": "bigint", "label": "text", "before": "text", "confidence": "double precision",
     "duration_s": "double precision", "body": "jsonb", "picture": "bytea",
 }  # fmt: skip

@@ -108,13 +108,15 @@ class Uploads:
                 stack.callback(place.uploaded.close)
             news = stack.enter_context(StreamNews(self._context.feeds))
             while not self.is_late:
-                is_last = self._context.stopping()
+                is_last, looked_ns = self._context.stopping(), time.monotonic_ns()
                 self._hear(news.streams())
                 self._look(anew=is_last)
                 is_busy = self._upload_next()
                 self._context.gauges["waiting"] = sum(segment.finished for segment in self._waiting)
+                unfinished = sum(segment.is_open or segment.finished for segment in self._waiting)
+                self._context.says |= {"waiting": str(unfinished), "looked_ns": str(looked_ns)}
                 self._prune()
-                if is_last and not any(segment.is_open or segment.finished for segment in self._waiting):
+                if is_last and not unfinished:
                     return
                 if not is_busy:
                     time.sleep(LAST_LOOK_S if is_last else LOOK_S)

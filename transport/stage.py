@@ -142,8 +142,8 @@ class Aside:
 
     `function(config, context)` calls `context.ready()` when it serves, and returns soon after `context.stopping()`.
     It is watched and restarted as a stage is, and no frame waits for it. One that `delivers` is waited for where the
-    run is drained: it says how many events are `waiting`, and when it looked (`looked_ns`). One that `outlasts` all
-    others tells of the run, and hears of its end.
+    run is drained: it says how many events or recordings are `waiting`, and when it looked (`looked_ns`). One that
+    `outlasts` all others tells of the run, and hears of its end.
     """
 
     name: str

@@ -265,13 +265,29 @@ def test_a_row_of_postgres_has_what_the_event_has(database):
     one = Event(
         id=IDS.next(1e9), time="2026-11-26T12:00:00.250Z", rule="decision", stream="door", text="a\0b", track=7,
         label="mask", before="no_mask", confidence=0.5, duration_s=1.5,
+        site="north", host="box-1", shard="north-0", run="3fa98c01d2e4b567",
     )  # fmt: skip
     assert receiver.send([(one, b"jpeg"), (event(1), None)]) == [True, True]
     receiver.close()
     columns = "time AT TIME ZONE 'UTC', stream, rule, text, track, label, \"before\", confidence, duration_s, picture"
+    columns += ", site, host, shard, run"
     [(time_utc, *rest)] = database.ask(f"SELECT {columns} FROM rows WHERE id = %s", one.id)
     assert time_utc.isoformat() == "2026-11-26T12:00:00.250000"
-    assert rest == ["door", "decision", "a�b", 7, "mask", "no_mask", 0.5, 1.5, b"jpeg"]
+    assert rest == [
+        "door",
+        "decision",
+        "a�b",
+        7,
+        "mask",
+        "no_mask",
+        0.5,
+        1.5,
+        b"jpeg",
+        "north",
+        "box-1",
+        "north-0",
+        one.run,
+    ]
     assert database.ask("SELECT body->>'label' FROM rows WHERE id = %s", one.id) == [("mask",)]
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from configs.schema import ClassifyConfig, OverlayConfig, PipelineConfig, RunConfig, SourceConfig
-from pipeline import beside, checked, stages
+from overlay.asides import beside
+from pipeline import checked, stages
 
 
 def options(lanes, cores, streams, *sinks, device="cpu"):
@@ -44,5 +45,5 @@ def test_more_lanes_than_cores_are_made_and_said(capsys):
 
 def test_the_windows_of_several_lanes_are_a_process_of_their_own(monkeypatch):
     monkeypatch.setattr("overlay.sinks.has_display", lambda: True)
-    assert [row.name for row in beside(options(2, 8, 2, "window"))] == ["window"]
-    assert beside(options(1, 8, 2, "window")) == []
+    assert [row.name for row in beside(options(2, 8, 2, "window"), of_files=True)] == ["window"]
+    assert beside(options(1, 8, 2, "window"), of_files=True) == []

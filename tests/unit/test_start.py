@@ -14,7 +14,8 @@ import pytest
 import run_pipeline
 from configs.imported import imported
 from configs.schema import OverlayConfig, PipelineConfig, RunConfig, SourceConfig
-from pipeline import beside, stages
+from overlay.asides import beside
+from pipeline import stages
 from run_pipeline import PREPARED, ROOMS
 from transport.cores import thread_limits
 
@@ -64,7 +65,7 @@ def test_each_row_of_the_table_names_a_function_that_takes_its_options():
         overlay=OverlayConfig(sinks=ALL_SINKS),
         run=RunConfig(status="http://door/"),
     )
-    sources, *others = *stages(config), *beside(config)
+    sources, *others = *stages(config), *beside(config, of_files=False)
     rows = [(sources.function, sources.config["s"]), *((row.function, row.config) for row in others)]
     assert len(rows) == 7
     for place, options in rows:
