@@ -10,7 +10,7 @@ RUN apt-get update \
 
 WORKDIR /opt/maskstream
 COPY . .
-RUN pip install --no-cache-dir --editable '.[mqtt]' \
+RUN pip install --no-cache-dir --editable '.[mqtt,nats,postgres,s3]' \
     && useradd --create-home --uid 1000 --groups video watcher \
     && install -d -o watcher /data
 
