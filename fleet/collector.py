@@ -77,6 +77,8 @@ class Collector:
 
     def look(self, at: Moment) -> list[str]:
         """Whether shards became silent or are heard again; gives what is to be said of it."""
+        if at.is_early:
+            return []
         silent = {name for name in self.shards if self._is_silent(name, at)}
         says = [f"{name}: silent, last heard {self._silent_s(name, at):.0f} s ago" for name in silent - self.silent]
         says += [f"{name}: is heard again" for name in self.silent - silent]
@@ -91,11 +93,13 @@ class Collector:
         newest = self.lives[name].newest
         return at.now - newest.heard if newest else 0.0
 
-    def account(self, at: Moment, sites: Iterable[str] = ()) -> Account:
-        """Of all lives of all shards, or of those of some sites."""
-        chosen = set(sites)
-        of_site = [lives for lives in self.lives.values() if not chosen or (lives.told and lives.told.site in chosen)]
-        return total([*([] if chosen else [self.past.account]), *(lives.account(at) for lives in of_site)])
+    def account(self, at: Moment) -> Account:
+        """Of all lives of all shards, also of those that are not in the plan any more."""
+        return total([self.past.account, *(lives.account(at) for lives in self.lives.values())])
+
+    def _of_site(self, site: str, at: Moment) -> Account:
+        names = [name for name, shard in self.shards.items() if shard.site == site and name in self.lives]
+        return total(self.lives[name].account(at) for name in names)
 
     def as_json(self, at: Moment) -> dict[str, Any]:
         """The whole fleet, for the page and for scripts; times are Unix times of the collector."""
@@ -104,7 +108,7 @@ class Collector:
         sites = list(dict.fromkeys(shard.site for shard in self.shards.values()))
         return {
             "now": round(at.now, 1),
-            "sites": [{"name": site, "account": _plain(self.account(at, [site]))} for site in sites],
+            "sites": [{"name": site, "account": _plain(self._of_site(site, at))} for site in sites],
             "shards": shards,
             "cameras": cameras,
             "lives": self.past.lives + sum(lives.count for lives in self.lives.values()),

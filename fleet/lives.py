@@ -17,8 +17,8 @@ class Moment(Struct, frozen=True):
 
     >>> [Moment(now=100.0, began=0.0, patience_s=6.0).is_silent(heard) for heard in (95.0, 90.0)]
     [False, True]
-    >>> Moment(now=100.0, began=99.0, patience_s=6.0).is_silent(90.0)
-    False
+    >>> Moment(now=100.0, began=99.0, patience_s=6.0).is_silent(98.0)  # what was told then is not of now
+    True
     """
 
     now: float
@@ -26,8 +26,13 @@ class Moment(Struct, frozen=True):
     patience_s: float
 
     def is_silent(self, heard: float) -> bool:
-        """Whether one that was heard then should have told something since."""
-        return self.now - max(heard, self.began) > self.patience_s
+        """Whether one that was heard then is not known to be so any more."""
+        return heard < self.began or self.now - heard > self.patience_s
+
+    @property
+    def is_early(self) -> bool:
+        """Whether the collector listens for so short that not all can have told something."""
+        return self.now - self.began <= self.patience_s
 
 
 class Life(Struct, kw_only=True):

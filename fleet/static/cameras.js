@@ -3,6 +3,7 @@ const TICK_MS = 200;
 const PICTURE_MS = 1000; // from one picture of a camera to the next; of the one that is large as fast as they come
 const AGAIN_MS = 5000; // after one that did not come
 const AT_ONCE = 6; // requests, of which a browser has six to one server over HTTP/1.1
+const FEW = 12; // cameras have large tiles
 const WORDS = {
   flowing: "flows", not_started: "not started", silent: "shard silent", missing: "not at its shard", opening: "is opened",
   unknown: "its shard hangs", failed: "cannot be used",
@@ -25,6 +26,7 @@ export class Cameras {
   }
 
   told(cameras) {
+    this.box.classList.toggle("few", cameras.length <= FEW);
     const keys = new Set();
     for (const camera of cameras) {
       const key = `${camera.shard}/${camera.name}`;

@@ -54,10 +54,11 @@ function tell(told) {
   choose();
   drawPersons(flowing);
   drawLedger(told);
-  fill(at("shards"), ["shard", "host", "state", "cameras", "epoch", "lives"], told.shards.map((shard) => {
+  fill(at("shards"), ["shard", "state", "cameras", "host", "lives", "epoch"], told.shards.map((shard) => {
     const mine = told.cameras.filter((camera) => camera.shard === shard.name);
     const state = shard.state === "silent" ? `silent since ${when(shard.heard)}` : words(shard.state);
-    return [shard.name, shard.host || `(${shard.planned_host})`, state, `${mine.filter((camera) => camera.state === "flowing").length}/${mine.length}`, shard.epoch || "–", shard.lives];
+    const mineFlow = mine.filter((camera) => camera.state === "flowing").length;
+    return [shard.name, state, `${mineFlow}/${mine.length}`, shard.host || `(${shard.planned_host})`, shard.lives, shard.epoch || "–"];
   }));
 }
 
@@ -89,8 +90,8 @@ function drawPersons(flowing) {
 function drawLedger(told) {
   const rows = [...told.sites.map((site) => [site.name, site.account]), ["all", told.account]];
   const reasons = [...new Set(rows.flatMap(([, account]) => Object.keys(account.dropped)))].sort();
-  fill(at("ledger"), ["site", "captured", "shown", ...reasons, "in flight", "unaccounted"], rows.map(([name, account]) => [
-    name, account.captured, account.shown, ...reasons.map((reason) => account.dropped[reason] ?? 0), account.in_flight, account.unaccounted,
+  fill(at("ledger"), ["site", "captured", "shown", "unaccounted", "in flight", ...reasons], rows.map(([name, account]) => [
+    name, account.captured, account.shown, account.unaccounted, account.in_flight, ...reasons.map((reason) => account.dropped[reason] ?? 0),
   ]));
 }
 

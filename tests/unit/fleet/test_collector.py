@@ -14,8 +14,8 @@ from fleet.told import read_told
 ONE, TWO, THREE = (f"{number:016x}" for number in (1, 2, 3))
 
 
-def at(now, began=0.0):
-    return Moment(float(now), began, 6.0)
+def at(now, began=-10.0):
+    return Moment(float(now), float(began), 6.0)
 
 
 def shard(name="north-0", cameras=("door",)):
@@ -94,8 +94,9 @@ def test_what_a_silent_shard_had_under_way_is_unaccounted_for_until_it_is_heard_
     assert (balanced(collector, 9).in_flight, balanced(collector, 9).unaccounted) == (2, 0)
 
 
-def test_a_page_that_was_started_again_gives_shards_time_to_tell(collector):
+def test_a_page_that_was_started_again_shows_nothing_of_before_as_of_now_and_gives_shards_time_to_tell(collector):
     collector.hear(told(), "h", at(1))
+    assert collector.as_json(at(3, began=2))["cameras"][0]["state"] == "silent"
     assert collector.look(at(100, began=98)) == []
     assert collector.look(at(105, began=98)) == ["north-0: silent, last heard 104 s ago"]
     assert collector.as_json(at(105, began=98))["shards"][0]["heard"] == 1.0
