@@ -23,7 +23,7 @@ LAST_S = 1.0  # of the end of a run, which has 2.6 s
 # While it is away: a copy that was cut off is to be fenced within 5 s of the net's return, by the answer to a try. The
 # kernel asks for a connection at 0, 1 and 3 s, so a try of 2 s that was under way lasts 1 s on at most.
 AWAY_TIMEOUT_S = 2.0
-AWAY_S = 1.0  # between two tries
+AWAY_S = 0.5  # between two tries
 _POLL_MS = 50
 
 
