@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import time
 from collections import defaultdict
@@ -181,5 +182,6 @@ def _refusal(status: int) -> str:
 
 
 def _reason(error: Exception) -> str:
-    cause = getattr(error, "os_error", error)
-    return getattr(cause, "strerror", None) or type(cause).__name__
+    """asyncio's own text has the address once more, in brackets."""
+    number = getattr(getattr(error, "os_error", error), "errno", None)
+    return os.strerror(number) if number else type(error).__name__

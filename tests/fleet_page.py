@@ -40,7 +40,7 @@ class FleetPage:
     """`maskstream fleet serve` in a folder; it may be killed and started again."""
 
     def __init__(self, folder: Path, fleet: str = FLEET) -> None:
-        self.folder, self.port = folder, _free_port()
+        self.folder, self.port, self.scheme = folder, _free_port(), "http"
         self.file = folder / "fleet.yaml"
         self.file.write_text(fleet.format(port=self.port))
         self._log = folder / "serve.log"
@@ -74,7 +74,7 @@ class FleetPage:
     def ask(self, path: str, body: Any = None, token: str = TOKEN) -> tuple[int, bytes, Any]:
         """Status, body and headers of an answer."""
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data)
+        request = urllib.request.Request(f"{self.scheme}://127.0.0.1:{self.port}{path}", data)
         request.add_header("Authorization", f"Bearer {token}")
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:

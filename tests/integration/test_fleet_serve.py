@@ -222,6 +222,38 @@ def test_who_may_tell_and_look(fleet_page):
     assert (twice.returncode, "another fleet serve has it" in twice.stderr) == (1, True)
 
 
+def test_tls_both_ways_and_a_page_for_others_asks_everybody_for_the_token(fleet_page, shard, monkeypatch):
+    """The shard trusts the page's certificate by SSL_CERT_FILE, the page the shard's by the file in its options."""
+    cert, key = certificate(fleet_page.folder, "serve", also=",IP:127.0.0.1")
+    shards_cert, shards_key = certificate(fleet_page.folder, "shard")
+    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+    serving = f'serve: {{url: "https://127.0.0.1:{fleet_page.port}", tls_cert: {cert}, tls_key: {key}}}\n'
+    web = f"defaults: {{web: {{tls_cert: {shards_cert}, tls_key: {shards_key}}}}}\n"
+    fleet_page.file.write_text(fleet_page.file.read_text().partition("defaults:")[0] + web + serving)
+    fleet_page.scheme = "https"
+    fleet_page.start()
+    shard("north-0", "a")
+    fleet_page.until(lambda: fleet_page.camera("door")["state"] == "flowing")
+    fleet_page.until(lambda: fleet_page.ask("/snapshot/north-0/door.jpg")[0] == 200)
+    assert json.loads(fleet_page.ask("/sd")[1])[0]["labels"]["__scheme__"] == "https"
+    other, _ = certificate(fleet_page.folder, "other")
+    shards_cert.write_bytes(other.read_bytes())  # not the shard's any more: read at the next start of the page
+    fleet_page.end()
+    url = f'serve: {{url: "http://fleet.example:{fleet_page.port}"}}\n'
+    fleet_page.file.write_text(fleet_page.file.read_text().partition("serve:")[0] + url)
+    fleet_page.scheme = "http"
+    fleet_page.start()
+    for path in ("/", "/api/status", "/sd", "/metrics", "/snapshot/north-0/door.jpg"):
+        assert fleet_page.ask(path, token="another-token")[0] == 401
+    assert fleet_page.ask("/", token=TOKEN)[0] == fleet_page.ask("/livez", token="another-token")[0] == 200
+    told = status_of(
+        run="4fa98c01d2e4b567", epoch=2, port=int(json.loads(fleet_page.ask("/sd")[1])[0]["targets"][0][10:])
+    )
+    assert fleet_page.ask("/status", told)[0] == 200
+    code, said, _ = fleet_page.ask("/snapshot/north-0/door.jpg")
+    assert (code, b"is not trusted" in said) == (502, True)
+
+
 def serve(file, *options, token=TOKEN):
     program = [sys.executable, "-P", "-c", "import run_pipeline; run_pipeline.main()", "fleet", "serve", str(file)]
     environment = {"PYTHONPATH": str(ROOT), "HOME": str(file.parent)} | ({"MASKSTREAM_TOKEN": token} if token else {})
