@@ -15,11 +15,11 @@ from configs.plural import counted
 from fleet.file import Fleet, read_fleet
 from fleet.plan import Death, Plan, SitePlan
 
-ACTIONS = ("plan", "render")
+ACTIONS = ("plan", "render", "serve")
 
 
 def fleet_command(
-    action: Annotated[str, typer.Argument(help="plan or render")],
+    action: Annotated[str, typer.Argument(help="plan, render or serve")],
     file: Annotated[Path, typer.Argument(help="the fleet's YAML file")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="render: the folder to write to", metavar="FOLDER")
@@ -32,18 +32,32 @@ def fleet_command(
         bool, typer.Option("--without-secrets", help="the secrets are not here: do not look them up")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="plan: as one JSON object on one line")] = False,
+    host: Annotated[str, typer.Option(help="serve: address to listen on; 127.0.0.1 if not given")] = "",
+    port: Annotated[
+        int, typer.Option(help="serve: port to listen on; that of serve.url if not given", min=0, max=65535)
+    ] = 0,
+    folder: Annotated[
+        str, typer.Option(help="serve: where it keeps what it knows; below ~/.local/state if not given")
+    ] = "",
 ) -> None:
     """Share out the cameras of a fleet among its hosts.
 
     plan says which shard watches which camera, how full each host is, and what the death of each would mean. render
-    writes the same for an engine; secrets are named there, and stand in none of its files.
+    writes the same for an engine; secrets are named there, and stand in none of its files. serve is one page over all
+    shards, which tell it how they stand.
 
     Examples:
       maskstream fleet plan fleet.yaml
       maskstream fleet render fleet.yaml --engine kubernetes -o deploy/
+      maskstream fleet serve fleet.yaml --host 192.0.2.2
     """
     if action not in ACTIONS:
         raise InputError(f"fleet {action}: use {', '.join(ACTIONS)}")
+    if action == "serve":
+        from fleet.serve_command import serve
+
+        serve(file, host, port, folder)
+        return
     if action == "plan" and output:
         raise InputError("fleet plan writes nothing: --output is for render")
     if action == "render" and (as_json or not output):

@@ -75,8 +75,13 @@ class Shard:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What is told of it: its labels, its epoch, what the life before had, and all lives before this together."""
+        """What is told of it: its labels, its epoch, what the life before had, and all lives before this together.
+
+        `port` is that of its page, where it has one.
+        """
         about: dict[str, Any] = {**self._labels.given, "epoch": self.lease.epoch}
+        if self.lease.port:
+            about["port"] = self.lease.port
         if self.is_fenced:
             about["fenced_by"] = self.lease.fenced_by
         if self._before is not None:

@@ -20,7 +20,10 @@ log = logging.getLogger("push")
 
 TIMEOUT_S = 3.0
 LAST_S = 1.0  # of the end of a run, which has 2.6 s
-LONGEST_S = 30.0  # between two tries while it is away
+# While it is away: a copy that was cut off is to be fenced within 5 s of the net's return, by the answer to a try. The
+# kernel asks for a connection at 0, 1 and 3 s, so a try of 2 s that was under way lasts 1 s on at most.
+AWAY_TIMEOUT_S = 2.0
+AWAY_S = 0.5  # between two tries
 _POLL_MS = 50
 
 
@@ -36,7 +39,7 @@ def push(config: RunConfig, context: StageContext) -> None:
     shown = context.facts["to"] = redact(config.status)
     context.counts.update(sent=0, not_sent=0)
     context.ready()
-    due_s, wait_s, is_away = 0.0, config.status_every_s, False
+    due_s, is_away = 0.0, False
     try:
         while True:
             is_last = context.stopping()
@@ -45,21 +48,22 @@ def push(config: RunConfig, context: StageContext) -> None:
                 run_state.hear(*parts) if topic == b"status" else run_state.saw(*parts)
             now_s = time.monotonic()
             if run_state.status is not None and (is_last or now_s >= due_s):
+                patience_s = AWAY_TIMEOUT_S if is_away else TIMEOUT_S
                 try:
-                    answer = target.send(_body(run_state), LAST_S if is_last else TIMEOUT_S)
+                    answer = target.send(_body(run_state), LAST_S if is_last else patience_s)
                 except OSError as error:
                     context.counts["not_sent"] += 1
                     if not is_away:
                         log.warning("%s: away (%s); it is tried again", shown, redact(str(error)))
-                    is_away, wait_s = True, min(2 * wait_s, max(LONGEST_S, config.status_every_s))
+                    is_away, now_s = True, time.monotonic()  # it may have lasted
                 else:
                     context.counts["sent"] += 1
                     if is_away:
                         log.info("%s: back", shown)
-                    is_away, wait_s = False, config.status_every_s
+                    is_away = False
                     if (grant := granted(answer)) is not None:
                         context.says["grant"] = str(grant)
-                due_s = now_s + (wait_s * random.uniform(0.75, 1.0) if is_away else wait_s)
+                due_s = now_s + (AWAY_S * random.uniform(0.75, 1.0) if is_away else config.status_every_s)
             if is_last:
                 return
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from importlib.resources import files
 from pathlib import Path
 
 import zmq
@@ -21,6 +20,7 @@ from web.health import silence, troubles
 from web.listener import BODY_BYTES, KEEP_ALIVE_S, Listener
 from web.metrics import CONTENT_TYPE, figures
 from web.orders import Orders
+from web.page_files import PageFiles
 from web.pictures import Pictures
 from web.run_state import RunState
 from web.streams import Changes
@@ -34,7 +34,6 @@ logging.getLogger("aiohttp.server").addFilter(
 )  # what scanners send is no trouble of ours: it was a traceback for each
 
 PICTURE = b"picture/"
-TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
 def serve(config: WebConfig, context: StageContext) -> None:
@@ -155,10 +154,10 @@ class Site:
         await self._runner.cleanup()
 
     async def _page(self, request: web.Request) -> web.Response:
-        return _file("index.html")
+        return _FILES.answer("index.html")
 
     async def _static(self, request: web.Request) -> web.Response:
-        return _file(request.match_info["name"])
+        return _FILES.answer(request.match_info["name"])
 
     async def _status(self, request: web.Request) -> web.Response:
         """What the page knows, for scripts."""
@@ -198,12 +197,4 @@ async def _to_folder(request: web.Request) -> web.Response:
     return web.Response(status=308, headers={"Location": f"{folder}/{query}"})
 
 
-_FILES = {file.name: file.read_bytes() for file in files("web").joinpath("static").iterdir()}
-
-
-def _file(name: str) -> web.Response:
-    """A file of the page; they are few, and read at the start: no path of the disk is ever made of a request."""
-    if name not in _FILES:
-        raise web.HTTPNotFound(text="not found\n")
-    kind = TYPES.get(name[name.rfind(".") :], "application/octet-stream")
-    return web.Response(body=_FILES[name], content_type=kind, charset="utf-8")
+_FILES = PageFiles("web")

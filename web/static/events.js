@@ -5,7 +5,7 @@ export function addEvents(list, events) {
   for (const event of events) {
     const item = document.createElement("li");
     const picture = document.createElement(event.picture ? "img" : "span");
-    if (event.picture) Object.assign(picture, { src: `events/${event.id}.jpg`, alt: "", loading: "lazy" });
+    if (event.picture) Object.assign(picture, { src: event.address ?? `events/${event.id}.jpg`, alt: "", loading: "lazy" });
     else picture.className = "blank";
     const words = document.createElement("div"), what = document.createElement("div"), when = document.createElement("div");
     what.textContent = event.text;

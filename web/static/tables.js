@@ -1,5 +1,5 @@
 // The account of the frames, and what the stages do.
-function fill(table, heads, rows) {
+export function fill(table, heads, rows) {
   const row = (kind, cells) => {
     const line = document.createElement("tr");
     line.append(...cells.map((cell) => Object.assign(document.createElement(kind), { textContent: cell })));
