@@ -17,6 +17,7 @@ from configs.imported import described, imported, name_of, named
 ABOUT = "Live face-mask video pipeline: capture, detect, classify, overlay."
 COMMANDS = (  # where they are: only the one that runs is imported, all of them together take a second
     "pipeline:run",
+    "capture.check_command:check",
     "web.commands:streams_command",
     "fleet.shard:shard",
     "events.commands:events",
