@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from msgspec import to_builtins
 from msgspec.json import encode
@@ -74,15 +75,16 @@ def _told(name: str, config: SourceConfig, seconds: float, pictures: Path | None
         return {"error": reason}
     advice = list(found.advice(config))
     if pictures is not None:
-        _write(pictures / f"{name.replace(', ', '-')}.jpg", found.image)
+        write_picture(pictures / f"{name.replace(', ', '-')}.jpg", found.image)
     if as_lines:
         show(Finding("warning" if advice else "ok", name, found.words, "\n        ".join(advice)))
     about = {field: getattr(found, field) for field in found.__struct_fields__ if field != "image"}
     return to_builtins(about) | {"advice": advice}
 
 
-def _write(path: Path, image: object) -> None:
+def write_picture(path: Path, image: np.ndarray) -> None:
+    """A JPEG of (H, W, 3) uint8 BGR."""
     import cv2
 
-    _, encoded = cv2.imencode(".jpg", image)  # type: ignore[call-overload]
+    _, encoded = cv2.imencode(".jpg", image)
     write_bytes(path, encoded.tobytes())
