@@ -17,6 +17,8 @@ from configs.imported import described, imported, name_of, named
 ABOUT = "Live face-mask video pipeline: capture, detect, classify, overlay."
 COMMANDS = (  # where they are: only the one that runs is imported, all of them together take a second
     "pipeline:run",
+    "capture.init_command:init",
+    "capture.check_command:check",
     "web.commands:streams_command",
     "fleet.shard:shard",
     "events.commands:events",
@@ -62,6 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """`maskstream`: all commands."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     _check_install()
+    if not words:
+        from tell.welcome import welcome
+
+        if not (words := welcome()):
+            return
     wanted = next((word for word in words if not word.startswith("-")), "")
     if wanted == "run" and not {"-h", "--help", "--print-config"} & set(words):
         from configs.standard_streams import fill_closed

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 from capture.pace import Pace
 from transport.frame import Frame
+from transport.local_tickets import AnyTickets
 from transport.stage import StageContext
-from transport.tickets import Stopping, Tickets
+from transport.tickets import Stopping
 
 log = logging.getLogger("capture")
 
 
-def newest(frames: Iterator[Frame], tickets: Tickets, context: StageContext, pace: Pace) -> Iterator[Frame]:
+def newest(frames: Iterator[Frame], tickets: AnyTickets, context: StageContext, pace: Pace) -> Iterator[Frame]:
     """The newest frame whenever a ticket is free; a thread reads on meanwhile, so that no buffer fills up behind us."""
     reader = _Reader(frames, tickets, context)
     reader.start()
@@ -38,7 +39,7 @@ def newest(frames: Iterator[Frame], tickets: Tickets, context: StageContext, pac
 class _Reader(threading.Thread):
     """Reads on and on, and holds the newest frame."""
 
-    def __init__(self, frames: Iterator[Frame], tickets: Tickets, context: StageContext) -> None:
+    def __init__(self, frames: Iterator[Frame], tickets: AnyTickets, context: StageContext) -> None:
         super().__init__(name="reader", daemon=True)
         self._frames, self._tickets, self._context = frames, tickets, context
         self._lock = threading.Lock()
@@ -67,7 +68,7 @@ class _Reader(threading.Thread):
         self._context.wake()
 
 
-def _govern(pace: Pace, tickets: Tickets) -> None:
+def _govern(pace: Pace, tickets: AnyTickets) -> None:
     """Send less often if frames come out too old, and say so when that begins and ends."""
     before = pace.fps
     pace.adapt(tickets.oldest_ms(), time.monotonic())

@@ -19,8 +19,9 @@ from configs.errors import InputError
 from configs.plural import counted
 from configs.schema import SourceConfig
 from transport.frame import Frame
+from transport.local_tickets import AnyTickets
 from transport.stage import StageContext
-from transport.tickets import Stopping, Tickets
+from transport.tickets import Stopping
 
 log = logging.getLogger("capture")
 
@@ -29,7 +30,7 @@ _SETTLED_S = 10.0  # a connection that held this long starts the back-off from i
 _MAX_NAMED = 5  # broken pictures that are named in the log; the rest is only counted
 
 
-def capture(config: CapturedSource, tickets: Tickets, context: StageContext) -> Iterator[Frame]:
+def capture(config: CapturedSource, tickets: AnyTickets, context: StageContext) -> Iterator[Frame]:
     """Frames of one source, until it ends. Raises InputError if it cannot be opened at all, or not recorded.
 
     `latest`: a thread always holds the newest picture, and one that is replaced before a ticket came free is
@@ -39,7 +40,9 @@ def capture(config: CapturedSource, tickets: Tickets, context: StageContext) -> 
         yield from _captured(config, tickets, context, recording)
 
 
-def _captured(config: SourceConfig, tickets: Tickets, context: StageContext, recording: Recording) -> Iterator[Frame]:
+def _captured(
+    config: SourceConfig, tickets: AnyTickets, context: StageContext, recording: Recording
+) -> Iterator[Frame]:
     source = _open_first(config, tickets, context, recording)
     try:
         recording.check()
@@ -58,7 +61,7 @@ def _captured(config: SourceConfig, tickets: Tickets, context: StageContext, rec
     log.info("%s: ended after %s", tickets.stream, counted(tickets.captured, "picture"))
 
 
-def _open(config: SourceConfig, tickets: Tickets, recording: Recording) -> Source:
+def _open(config: SourceConfig, tickets: AnyTickets, recording: Recording) -> Source:
     """The source, at its place.
 
     A live one gives planes where it has them; what is mirrored is BGR. So are films: a small picture made of planes is
@@ -73,7 +76,7 @@ def _is_mirrored(config: SourceConfig) -> bool:
     return kind_of(config.source).mirrored if config.mirror is None else config.mirror
 
 
-def _open_first(config: SourceConfig, tickets: Tickets, context: StageContext, recording: Recording) -> Source:
+def _open_first(config: SourceConfig, tickets: AnyTickets, context: StageContext, recording: Recording) -> Source:
     """The source, opened. A camera is waited for if asked (`wait`), and after a restart: it was there before."""
     patient = config.wait or (context.restarts > 0 and kind_of(config.source).may_come_back)
     for delay_s in _delays():
@@ -91,7 +94,7 @@ def _open_first(config: SourceConfig, tickets: Tickets, context: StageContext, r
 def _frames(
     config: SourceConfig,
     source: Source,
-    tickets: Tickets,
+    tickets: AnyTickets,
     context: StageContext,
     every: bool,
     recording: Recording,
@@ -146,7 +149,7 @@ def _frames(
 
 
 def _pause(
-    config: SourceConfig, source: Source, tickets: Tickets, context: StageContext, recording: Recording
+    config: SourceConfig, source: Source, tickets: AnyTickets, context: StageContext, recording: Recording
 ) -> Source:
     """Wait until the source is wanted again. A camera is let go meanwhile: it is off, and somebody else may have it."""
     is_camera = _is_camera(config, source)
@@ -168,7 +171,7 @@ def _pause(
     return source
 
 
-def _read(source: Source, tickets: Tickets, context: StageContext) -> Picture | None:
+def _read(source: Source, tickets: AnyTickets, context: StageContext) -> Picture | None:
     """One picture, into a slot; tells the heartbeat since when the camera's library has had the thread."""
     cpu_ns = time.thread_time_ns()
     context.busy_since_ns = time.monotonic_ns()
@@ -181,7 +184,7 @@ def _read(source: Source, tickets: Tickets, context: StageContext) -> Picture | 
         context.busy_ns += time.thread_time_ns() - cpu_ns
 
 
-def _place(tickets: Tickets, recording: Recording) -> Place:
+def _place(tickets: AnyTickets, recording: Recording) -> Place:
     """Where the source goes on."""
     return Place(tickets.captured, tickets.bookmarks, recording.copy)
 
@@ -190,7 +193,7 @@ def _is_camera(config: SourceConfig, source: Source) -> bool:
     return source.live and kind_of(config.source).may_come_back
 
 
-def _paused_early(picture: Picture, tickets: Tickets) -> bool:
+def _paused_early(picture: Picture, tickets: AnyTickets) -> bool:
     """Wait until the picture is due; True if the source is to be let alone before that. Raises Stopping."""
     early_s = (picture.captured_ns - time.monotonic_ns()) / 1e9
     if early_s > 0:
@@ -200,7 +203,7 @@ def _paused_early(picture: Picture, tickets: Tickets) -> bool:
 
 def _reopen(
     config: SourceConfig,
-    tickets: Tickets,
+    tickets: AnyTickets,
     context: StageContext,
     reason: str,
     delays: Iterator[float],
@@ -222,7 +225,7 @@ def _reopen(
         return source
 
 
-def _back(tickets: Tickets, context: StageContext) -> None:
+def _back(tickets: AnyTickets, context: StageContext) -> None:
     """A picture came. A camera that only answers, and sends nothing, is still away: it had been back every 35 s."""
     log.info("%s: back", tickets.stream)
     context.says.clear()
@@ -230,7 +233,7 @@ def _back(tickets: Tickets, context: StageContext) -> None:
     tickets.state("flowing")
 
 
-def _away(tickets: Tickets, context: StageContext, reason: str, delay_s: float) -> None:
+def _away(tickets: AnyTickets, context: StageContext, reason: str, delay_s: float) -> None:
     log.warning("%s: away (%s), next try in %.1f s", tickets.stream, reason, delay_s)
     now_ns = time.monotonic_ns()
     since_ns = context.says.get("away_since_ns", str(now_ns))

@@ -11,7 +11,7 @@ ROOMS = (
     *("benchmark", "capture", "configs", "events", "export", "fleet", "inference", "overlay"),
     *("run", "tell", "train", "transport", "web"),
 )
-WITH_EXAMPLES = [
+WITH_EXAMPLES = ["maskstream"] + [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for room in ROOMS
     for path in sorted((ROOT / room).rglob("*.py"))
