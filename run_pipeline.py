@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ COMMANDS = (  # where they are: only the one that runs is imported, all of them 
     "fleet.shard:shard",
     "events.commands:events",
     "events.commands:report",
-    "doctor:doctor",
+    "doctor.command:doctor",
     "classify_pictures:classify_command",
     "train.__main__:train",
     "train.evaluate:evaluate",
@@ -44,8 +45,10 @@ PREPARED = (
     "overlay.stage",
     "capture.stage",
 )
+COMPLETE = "_MASKSTREAM_COMPLETE"  # set by what `maskstream --install-completion` puts into a shell's start
 ROOMS = (
     "capture",
+    "doctor",
     "events",
     "export",
     "fleet",
@@ -64,13 +67,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """`maskstream`: all commands."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     _check_install()
-    if not words:
+    completed = os.environ.get("_TYPER_COMPLETE_ARGS") or os.environ.get("COMP_WORDS") or ""
+    asked = COMPLETE in os.environ  # a shell asks what may come next: it waits, so only what was typed is imported
+    if not words and not asked:
         from tell.welcome import welcome
 
         if not (words := welcome()):
             return
-    wanted = next((word for word in words if not word.startswith("-")), "")
-    if wanted == "run" and not {"-h", "--help", "--print-config"} & set(words):
+    typed = completed.split()[1:] if asked else words
+    wanted = next((word for word in typed if not word.startswith("-")), "")
+    if wanted == "run" and not asked and not {"-h", "--help", "--print-config"} & set(words):
         from configs.standard_streams import fill_closed
         from run.launcher import prepare
 
@@ -78,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prepare(PREPARED)  # before all else: it takes as long as all else that comes before the first worker
     from configs.command import refuse, run_command  # brings typer, 50 ms
 
-    other = named if words[:1] == [wanted] else described  # else all are listed, or guessed at
+    other = named if words[:1] == [wanted] and not asked else described  # else all are listed, or guessed at
     try:
         commands = [imported(place) if name_of(place) == wanted else other(place) for place in COMMANDS]
     except ImportError as error:

@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -104,11 +104,16 @@ def new_app(commands: Sequence[Callable[..., Any]], name: str, about: str = "") 
 
     Help is plain text: in rich's panels the descriptions had 22 of 80 columns, and what did not fit was cut.
     """
+    several = len(commands) > 1
     app = typer.Typer(
-        name=name, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=HELP
+        name=name,
+        add_completion=several,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings=HELP,
     )
-    if len(commands) > 1:
-        app.callback(help=about)(lambda: None)
+    if several:
+        app.callback(help=about)(_of_all)
     for command in commands:
         about = inspect.cleandoc(command.__doc__ or "")
         app.command(
@@ -118,6 +123,24 @@ def new_app(commands: Sequence[Callable[..., Any]], name: str, about: str = "") 
             context_settings=HELP,
         )(command)
     return app
+
+
+def _of_all(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=lambda wanted: wanted and _tell_version(), help="Versions of all."
+        ),
+    ] = False,
+) -> None:
+    """What stands before the commands."""
+
+
+def _tell_version() -> None:
+    from configs.version import version_lines  # here: it reads what is installed
+
+    typer.echo("\n".join(version_lines()))
+    raise typer.Exit
 
 
 def command_line(add: str, without: str) -> str:

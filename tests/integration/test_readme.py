@@ -27,6 +27,8 @@ NEED = (
     "maskstream results",
     "--loop",
     "maskstream streams",  # tests/integration/test_streams.py
+    "maskstream init",  # tests/integration/test_init.py
+    "maskstream check",  # tests/integration/test_check.py
     "maskstream doctor",  # tests/integration/test_deploy.py
     "maskstream events",  # tests/integration/test_events.py runs both
     "maskstream report",

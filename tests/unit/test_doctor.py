@@ -13,10 +13,10 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image
 
-import doctor
 from configs.load import load_config
 from configs.schema import SourceConfig
-from doctor import cameras, classifier, codecs, detector, examine, memory, open_files, port
+from doctor import machine
+from doctor.machine import cameras, classifier, codecs, detector, examine, memory, open_files, port
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
@@ -72,13 +72,13 @@ def test_a_detector_without_its_file_is_a_problem():
 
 
 def test_what_decodes_is_told_and_a_driver_that_cannot(monkeypatch):
-    monkeypatch.setattr(doctor, "refusal", lambda name: "no driver")
-    monkeypatch.setattr(doctor, "has_node", lambda name: False)
+    monkeypatch.setattr(machine, "refusal", lambda name: "no driver")
+    monkeypatch.setattr(machine, "has_node", lambda name: False)
     assert (codecs().level, "MJPEG by the CPU, writes" in codecs().found) == ("ok", True)
-    monkeypatch.setattr(doctor, "has_node", lambda name: name == "cuda")
+    monkeypatch.setattr(machine, "has_node", lambda name: name == "cuda")
     assert codecs().level == "warning"
     assert "cannot be used: NVIDIA's NVDEC (no driver)" in codecs().found
-    monkeypatch.setattr(doctor, "refusal", lambda name: "" if name == "cuda" else "no driver")
+    monkeypatch.setattr(machine, "refusal", lambda name: "" if name == "cuda" else "no driver")
     assert (codecs().level, "by NVIDIA's NVDEC, writes" in codecs().found) == ("ok", True)
 
 

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "train": {"capture", "inference", "transport", "configs"},
     "export": {"capture", "inference", "transport", "configs"},
     "fleet": {"web", "overlay", "events", "run", "tell", "transport", "configs"},
+    "doctor": {"capture", "inference", "overlay", "web", "run", "transport", "configs"},
     "benchmark": {"capture", "inference", "overlay", "export", "run", "tell", "transport", "configs"},
 }
 

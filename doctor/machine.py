@@ -1,4 +1,4 @@
-"""`maskstream doctor`: what this machine has and lacks for the pipeline, one line each, and what to do about it."""
+"""What this machine has and lacks for the pipeline, finding by finding, and what to do about it."""
 
 from __future__ import annotations
 
@@ -12,23 +12,17 @@ import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import av
-import typer
-from msgspec import to_builtins
-from msgspec.json import encode
-from msgspec.structs import replace
 
 from capture.chips import CHIPS, has_node, refusal
 from capture.kinds.webcam import Webcam
 from capture.sources import size_of, tickets_of
 from configs.errors import InputError
-from configs.finding import Finding, show
+from configs.finding import Finding
 from configs.fonts import SCRIPTS, advice, font_for, joins_letters
-from configs.load import load_config
 from configs.plural import counted
-from configs.redact import redact
 from configs.schema import PipelineConfig, SourceConfig
 from inference.backends import model_file, open_backend
 from inference.detectors import open_detector
@@ -41,37 +35,6 @@ from transport.cores import lanes_for, usable_cores
 NEEDED = ("numpy", "opencv-python", "onnxruntime", "pyzmq", "av", "aiohttp", "pillow")
 TRAINING = ("torch", "torchvision", "onnx", "onnxscript")
 LEAST_DISK_GB = 1.0
-
-
-def doctor(
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="Options of the run to be, YAML.")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Classifier that is to run; the one that ships if not given.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="Where it is to run: cpu, cuda, cuda:N, auto.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="Any option: section.key=value.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
-) -> None:
-    """Look at this machine: does it have what the pipeline needs? Ends with 1 if there is a problem.
-
-    A warning is what some runs can do without: a camera, a display, PyTorch.
-
-    Examples:
-      maskstream doctor
-      maskstream doctor --config cameras.yaml --device cuda
-    """
-    flags = {name: value for name, value in (("model", model), ("device", device)) if value is not None}
-    options = load_config(config, settings or (), {"classify": flags})
-    findings = []
-    for raw in examine(options):
-        finding = replace(raw, found=redact(raw.found), remedy=redact(raw.remedy))
-        findings.append(finding)
-        if not json_:
-            show(finding)
-    if json_:
-        typer.echo(encode({"findings": to_builtins(findings)}).decode())
-    if any(finding.level == "problem" for finding in findings):
-        raise typer.Exit(1)
 
 
 def examine(options: PipelineConfig) -> Iterator[Finding]:
