@@ -247,9 +247,8 @@ class Keeper:
             log.warning("%s: is fenced: a newer epoch was given out", self._known.shard)
             self._know(state="fenced", line=self._log.last_line())
         elif self._order or (code == 0 and not self._renews):
-            self._know(
-                state="ended", line="" if code == 0 else how_it_ended(code) if code is not None else "was killed"
-            )
+            how = "was killed" if code is None else how_it_ended(code)
+            self._know(state="ended", line="" if code == 0 else how)
         elif self._renews:
             return True
         else:
@@ -258,7 +257,7 @@ class Keeper:
 
     def _died(self, line: str, flowed: bool = False) -> bool:
         self._deaths += 1
-        failures = 1 if flowed else self._known.failures + 1
+        failures = 0 if flowed else self._known.failures + 1
         log.warning("%s: %s; it is started again", self._known.shard, line)
         self._know(state="waits", pid=0, cameras={}, line=line, failures=failures, restarts=self._known.restarts + 1)
         if self._order:

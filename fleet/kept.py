@@ -12,8 +12,8 @@ from run.shard import read_note
 from tell.account import Account, total
 
 State = Literal["starting", "flows", "away", "draining", "waits", "ended", "fenced", "unknown"]
-"""`flows`: no camera is still being opened, and one at least sends pictures. `away`: none does. `waits`: it died, and is
-started again in a while. `unknown`: it runs, and does not say how it stands."""
+"""`flows`: no camera is still being opened, and one at least sends pictures. `away`: none does. `waits`: it died, and
+is started again in a while. `unknown`: it runs, and does not say how it stands."""
 
 
 class CameraState(Struct, frozen=True):
@@ -56,7 +56,7 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 class ShardStatus(Struct, frozen=True, kw_only=True):
-    """A shard as `maskstream fleet status` tells it: on which host, how it stands, and the account over all its lives."""
+    """A shard as `maskstream fleet status` tells it: where it is, how it stands, and the account over all its lives."""
 
     host: str
     kept: Kept

@@ -14,7 +14,7 @@ from configs.schema import PipelineConfig
 from fleet.kept import CameraState, State
 from fleet.run_log import RunLog
 from fleet.run_page import ask
-from run.lease import Lease, is_held, open_process, read_lease
+from run.lease import Lease, is_held, open_process, process_start, read_lease
 from run.shard import read_note
 from run.shard_folder import shard_folder
 
@@ -68,10 +68,10 @@ class Life:
 
     def lives(self) -> bool:
         """Whether it goes on; reads its lease."""
+        self._read_lease()
         if self.child is not None and self.child.poll() is not None:
             self._read_lease()
             return False
-        self._read_lease()
         return self.child is not None or (is_held(self.folder) and not self._is_succeeded)
 
     def look(self) -> bool:
@@ -122,10 +122,12 @@ class Life:
             now = read_lease(self.folder)
             if now is None:
                 return
-            if (self.lease is None and self.child is not None and now.pid == self.child.pid) or (
-                self.lease is not None and now.life == self.lease.life
-            ):
+            if now.life == self.lease.life if self.lease is not None else self._is_of_child(now):
                 self.lease = now
+
+    def _is_of_child(self, lease: Lease) -> bool:
+        """Not of an earlier process of its number: in containers they begin at 1 each time."""
+        return self.child is not None and lease.pid == self.child.pid and lease.started == process_start(lease.pid)
 
     def _look_at_page(self) -> None:
         lease, note = self.lease, read_note(self.folder)
@@ -139,7 +141,6 @@ class Life:
                 self._sign(note.noted)
             return
         if answer.silent_s:
-            self._looked_s = time.monotonic()
             return
         self._sign(self._noted if note is None else note.noted)
         self.cameras = answer.cameras
