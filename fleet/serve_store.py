@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 
 from configs.errors import InputError
-from configs.file_lock import FileLock
 from fleet.collector import Collector, Past
 from fleet.lives import Lives
+from fleet.state_folder import Lock, made
 
 log = logging.getLogger("fleet")
 
@@ -31,13 +31,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._file = folder / FILE
         self._turn = threading.Lock()  # of what is written by threads beside the page's
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = FileLock(self._file)
-        except BlockingIOError:
-            raise InputError(f"{folder}: another fleet serve has it: end that one, or give --folder") from None
-        except OSError as error:
-            raise InputError(f"{folder}: cannot be made ({error.strerror}): give --folder") from None
+        self._lock = Lock(made(folder), FILE, f"{folder}: another fleet serve has it: end that one, or give --folder")
         self._open()
 
     def _open(self) -> None:
