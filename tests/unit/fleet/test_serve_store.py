@@ -66,5 +66,5 @@ def test_a_place_that_cannot_be_used_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / FILE).mkdir()
     for folder in (tmp_path / "file", tmp_path / "file" / "below", tmp_path):
-        with pytest.raises(InputError, match="give (another )?--folder"):
+        with pytest.raises(InputError, match=r"give (another )?--folder"):
             Store(folder)
