@@ -250,11 +250,12 @@ def test_wrong_words_are_refused(command, fleet_file, tmp_path):
     assert "is a file: give a folder" in refused
 
 
-def test_the_chart_goes_with_the_package():
+def test_the_chart_and_the_page_go_with_the_package():
     """Files that are no Python come only if pyproject names them."""
     import tomllib
 
     root = Path(__file__).resolve().parents[3]
     named = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["fleet"]
     found = {path for pattern in named for path in (root / "fleet").glob(pattern)}
-    assert found == {path for path in (root / "fleet" / "chart").rglob("*") if path.is_file()}
+    there = {path for room in ("chart", "static") for path in (root / "fleet" / room).rglob("*") if path.is_file()}
+    assert found == there
