@@ -28,6 +28,11 @@ def fleet_command(words: Annotated[list[str] | None, typer.Argument(help="plan, 
     A fleet is shards of cameras, each of them one maskstream run. plan says which shard watches which camera; up starts
     the shards and keeps them going, on this host or by Ray, and status, drain and down are for what runs; render writes
     the plan for Kubernetes, Swarm or KubeRay, which start the shards themselves. serve is one page over all shards.
+
+    Examples:
+      maskstream fleet plan fleet.yaml
+      maskstream fleet up fleet.yaml
+      maskstream fleet serve fleet.yaml
     """
     run_fleet_command(words or [])
 
