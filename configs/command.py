@@ -45,7 +45,7 @@ def run_command(
     try:
         _check_folder()
         app = new_app(commands, name, about)
-        code = app(given, prog_name=name, standalone_mode=False)
+        code = app(given or (["--help"] if len(commands) > 1 else []), prog_name=name, standalone_mode=False)
         sys.stdout.flush()
     except (InputError, Failure) as error:
         code = refuse(str(error), 1)

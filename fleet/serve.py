@@ -46,6 +46,7 @@ class FleetPage:
         self._patience_s = patience_s
         self._began, self._began_s = time.time(), time.monotonic()
         self._to_write: set[str] = set()
+        self._writing = asyncio.Lock()  # else an older row could come after a newer one
         self._trouble = ""
         self._made: tuple[float, bytes, bytes] = (0.0, b"", b"")
         self._files = PageFiles("web", "fleet")
@@ -107,20 +108,21 @@ class FleetPage:
 
     async def _write(self) -> None:
         """Keep what was told; a disk that does not take it is told once, and tried again."""
-        names, self._to_write = self._to_write, set()
-        if not names:
-            return
-        try:
-            await asyncio.to_thread(self._store.write, rows(self._collector, names))
-        except sqlite3.Error as error:
-            self._to_write |= names
-            if not self._trouble:
-                log.warning("what shards tell cannot be kept (%s); it is tried again", error)
-            self._trouble = str(error)
-        else:
-            if self._trouble:
-                log.info("what shards tell is kept again")
-            self._trouble = ""
+        async with self._writing:
+            names, self._to_write = self._to_write, set()
+            if not names:
+                return
+            try:
+                await asyncio.to_thread(self._store.write, rows(self._collector, names))
+            except sqlite3.Error as error:
+                self._to_write |= names
+                if not self._trouble:
+                    log.warning("what shards tell cannot be kept (%s); it is tried again", error)
+                self._trouble = str(error)
+            else:
+                if self._trouble:
+                    log.info("what shards tell is kept again")
+                self._trouble = ""
 
     async def _hear(self, request: web.Request) -> web.Response:
         """A shard's status. It is answered with the newest epoch, and the life that goes on by it."""

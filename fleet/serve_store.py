@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from configs.errors import InputError
-from configs.file_lock import FileLock
 from fleet.collector import Collector, Past
 from fleet.lives import Lives
+from fleet.state_folder import Lock, made
 
 log = logging.getLogger("fleet")
 
@@ -29,19 +30,17 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / FILE
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = FileLock(self._file)
-        except BlockingIOError:
-            raise InputError(f"{folder}: another fleet serve has it: end that one, or give --folder") from None
-        except OSError as error:
-            raise InputError(f"{folder}: cannot be made ({error.strerror}): give --folder") from None
+        self._turn = threading.Lock()  # of what is written by threads beside the page's
+        self._lock = Lock(made(folder), FILE, f"{folder}: another fleet serve has it: end that one, or give --folder")
         self._open()
 
     def _open(self) -> None:
         try:
             self._rows = self._connected()
             self._rows.execute("SELECT count(record) FROM shards").fetchone()
+        except OSError as error:
+            self._lock.release()
+            raise InputError(f"{self._file}: cannot be used ({error.strerror}): give --folder") from None
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):  # the folder, not the file
                 self._lock.release()
@@ -56,7 +55,7 @@ class Store:
 
     def _connected(self) -> sqlite3.Connection:
         self._file.touch(mode=0o600)
-        rows = self._rows = sqlite3.connect(self._file, check_same_thread=False)  # one thread after the other
+        rows = self._rows = sqlite3.connect(self._file, check_same_thread=False)  # _turn sees to it
         rows.execute("PRAGMA journal_mode=WAL")
         rows.execute("PRAGMA synchronous=FULL")  # an epoch that was answered is known after a power cut, too
         rows.execute("CREATE TABLE IF NOT EXISTS shards (name TEXT PRIMARY KEY, record BLOB NOT NULL)")
@@ -78,12 +77,12 @@ class Store:
 
     def write(self, records: dict[str, bytes]) -> None:
         """Keep these rows, all or none. Raises sqlite3.Error where the disk does not take them."""
-        with self._rows:
+        with self._turn, self._rows:
             self._rows.executemany("INSERT OR REPLACE INTO shards VALUES (?, ?)", records.items())
 
     def drop(self, names: Iterable[str], past: Past) -> None:
         """Forget shards that became part of the past."""
-        with self._rows:
+        with self._turn, self._rows:
             self._rows.executemany("DELETE FROM shards WHERE name = ?", [(name,) for name in names])
             self._rows.execute("INSERT OR REPLACE INTO shards VALUES (?, ?)", (_PAST, msgspec.json.encode(past)))
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from program import maskstream
@@ -21,6 +22,10 @@ import configs.environment  # noqa: F401 - before a test imports a library that 
 from configs import redact
 
 __all__ = ["maskstream"]
+
+# An example that takes longer on a busy machine is no fault of what it shows: at a load of 22 one took 0.2 s.
+hypothesis.settings.register_profile("ours", deadline=None)
+hypothesis.settings.load_profile("ours")
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from configs.schema import RunConfig
 from web.where import Page
 
 _MOST_BYTES = 65536  # of an answer
+_LINE_BYTES = 200  # of one that refuses: it says why
 
 
 class Target(Protocol):
@@ -65,12 +66,17 @@ class Http:
 
     def send(self, body: bytes, timeout_s: float) -> bytes:
         import http.client
+        import urllib.error
         import urllib.request
 
         request = urllib.request.Request(self._url, body, self._headers, method="POST")
         try:
             with Page(self._url, "").open(request, timeout_s) as answer:
                 return bytes(answer.read(_MOST_BYTES))
+        except urllib.error.HTTPError as error:
+            said = error.read(_LINE_BYTES).decode("ascii", "replace").partition("\n")[0]
+            words = "".join(letter for letter in said if letter.isprintable())
+            raise OSError(f"{error.code} {error.reason}{': ' if words else ''}{words}") from None
         except (http.client.HTTPException, ValueError) as error:
             raise OSError(str(error) or type(error).__name__) from None
 

@@ -56,7 +56,7 @@ def test_an_archive_for_a_report_has_how_runs_stand_and_no_secret(maskstream, tm
     [
         ("maskstream ru", {"run"}),
         ("maskstream run --loo", {"--loop"}),
-        ("maskstream fleet --with", {"--without-secrets"}),
+        ("maskstream check --pic", {"--pictures"}),
     ],
 )
 def test_a_shell_completes_commands_and_options(typed, offered):

@@ -29,10 +29,10 @@ def test_odd_names_are_printed_as_they_are(capsys, text):
 
 
 def test_doctor_says_how_to_install_what_trains(capsys, monkeypatch):
-    import doctor
+    from doctor import machine
 
-    monkeypatch.setattr(doctor.importlib.metadata, "distributions", lambda: ())
-    for finding in doctor.packages():
+    monkeypatch.setattr(machine.importlib.metadata, "distributions", lambda: ())
+    for finding in machine.packages():
         show(finding)
     assert "pip install -e '.[train]'" in capsys.readouterr().out
 

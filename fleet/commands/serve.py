@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
@@ -24,6 +23,7 @@ from fleet.schema import ServeConfig
 from fleet.serve import FleetPage
 from fleet.serve_store import Store
 from fleet.shards import TOKEN
+from fleet.state_folder import fleets_folder
 from web.address import shown_url
 from web.checked_page import checked_page
 
@@ -34,15 +34,32 @@ SHORTEST_S = 6.0  # and so long it may always need for one, on a busy machine
 LOOK_S = 2.0  # how often it is looked whether the fleet's file was changed
 
 
-def serve(file: Path, host: str, port: int, folder: str) -> None:
-    """Serve the page of a fleet until Ctrl-C or SIGTERM. Empty and 0 are: as the file says.
+def serve_command(
+    file: Annotated[Path, typer.Argument(help="the fleet's YAML file")],
+    host: Annotated[
+        str, typer.Option(help="address to listen on; any other than a loopback one asks everybody for the token")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(help="port to listen on; that of serve.url if not given", min=1, max=65535)
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="where it keeps what it knows; below ~/.local/state if not given", metavar="FOLDER"),
+    ] = None,
+) -> None:
+    """Serve one page over all shards, which tell it how they stand.
 
-    Raises InputError for what it cannot be served with.
+    It starts and ends no shard. An older copy of a shard that was cut off ends when it hears of the newer epoch here.
+    Pictures and events are asked of the shards while somebody looks.
+
+    Examples:
+      maskstream fleet serve fleet.yaml
+      maskstream fleet serve fleet.yaml --host 192.0.2.2
     """
     fleet = read_fleet(file, look_up=False)  # the cameras' passwords need not be on this machine
     config = page_config(fleet, host, port)
     logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
-    store = Store(folder_of(fleet, folder))
+    store = Store(folder or fleets_folder() / fleet.config.fleet / "serve")
     try:
         collector = store.read()
         _plan(fleet, collector, store)
@@ -55,14 +72,14 @@ def serve(file: Path, host: str, port: int, folder: str) -> None:
         store.close()
 
 
-def page_config(fleet: Fleet, host: str, port: int) -> WebConfig:
+def page_config(fleet: Fleet, host: str, port: int | None) -> WebConfig:
     """Where the page listens, and its token; raises InputError with the line of what it cannot be served with."""
     serve = fleet.config.serve
     if serve is None:
         raise fleet.given.refusal(["serve"], "is missing: give the page's address, as serve: {url: http://HOST:8090}")
     parts = urlsplit(serve.url)
     config = WebConfig(
-        host=host or "127.0.0.1",
+        host=host,
         port=port or parts.port or (443 if parts.scheme == "https" else 80),
         token=_looked_up(fleet, ["serve", "token"], serve.token or TOKEN),
         url="" if is_loopback(parts.hostname or "") else serve.url,
@@ -95,19 +112,6 @@ def _looked_up(fleet: Fleet, steps: list[Any], text: str) -> str:
 def patience_s(run: RunConfig) -> float:
     """For how long a shard may tell nothing before it is silent, s."""
     return max(SHORTEST_S, MISSED * run.status_every_s)
-
-
-def folder_of(fleet: Fleet, folder: str) -> Path:
-    """Where the page keeps what it knows; raises InputError where none is named and the user has no home."""
-    if folder:
-        return Path(folder).absolute()
-    state = Path(os.environ.get("XDG_STATE_HOME", ""))
-    if not state.is_absolute():
-        try:
-            state = Path.home() / ".local" / "state"
-        except RuntimeError:
-            raise InputError("no home folder here: give --folder FOLDER") from None
-    return state / "maskstream" / "fleets" / fleet.config.fleet / "serve"
 
 
 def _plan(fleet: Fleet, collector: Collector, store: Store) -> None:
