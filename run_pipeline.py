@@ -25,6 +25,7 @@ COMMANDS = (  # where they are: only the one that runs is imported, all of them 
     "events.commands:events",
     "events.commands:report",
     "doctor.command:doctor",
+    "configs.docs_command:docs",
     "classify_pictures:classify_command",
     "train.__main__:train",
     "train.evaluate:evaluate",

@@ -1,13 +1,17 @@
-"""`maskstream docs`: the documentation, built on this machine and opened in a browser."""
+"""`maskstream docs`: the documentation, built on this machine and shown in a browser."""
 
 from __future__ import annotations
 
+import functools
+import http.server
 import importlib.util
+import os
 import subprocess
 import sys
+import tempfile
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,23 +23,33 @@ CONFIG = ROOT / "configs" / "mkdocs.yml"
 
 def docs(
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="the folder that it is built in", metavar="FOLDER")
-    ] = Path("out/docs"),
-    show: Annotated[bool, typer.Option("--open/--no-open", help="open it in a browser")] = True,
+        Path | None, typer.Option("--output", "-o", help="only build it, into this folder", metavar="FOLDER")
+    ] = None,
+    port: Annotated[int, typer.Option(help="where it is served on this machine; 0: any that is free")] = 0,
 ) -> None:
-    """Build the documentation and open it. It can be searched, and asks nothing of other hosts.
+    """Build the documentation and show it in a browser, until Ctrl-C. It can be searched, and asks no other host.
 
     Examples:
       maskstream docs
-      maskstream docs --no-open -o site/
+      maskstream docs -o site/
     """
     if not (ROOT / "docs").is_dir():
         raise InputError("the documentation is not in this installation: it is in the repository, in docs/")
-    build(output.absolute())
-    page = output.absolute() / "index.html"
-    typer.echo(str(page))
-    if show and not webbrowser.open(page.as_uri()):
-        typer.echo("no browser could be opened: open that file in one", err=True)
+    if output is not None:
+        build(output.absolute())
+        typer.echo(str(output / "index.html"))
+        return
+    with tempfile.TemporaryDirectory(prefix="maskstream-docs-") as folder:
+        build(Path(folder))
+        try:
+            server = http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(_Files, directory=folder))
+        except OSError as error:
+            raise InputError(f"--port {port}: cannot be listened on ({error.strerror}): choose another one") from None
+        with server:
+            url = f"http://127.0.0.1:{server.server_address[1]}/"
+            typer.echo(f"{url} (Ctrl-C ends it)")
+            webbrowser.open(url)
+            server.serve_forever()
 
 
 def build(output: Path, strict: bool = False) -> None:
@@ -43,6 +57,13 @@ def build(output: Path, strict: bool = False) -> None:
     if importlib.util.find_spec("material") is None:
         raise InputError("MkDocs is not installed: pip install 'maskstream[docs]'")
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "-f", str(CONFIG), "-d", str(output)]
-    done = subprocess.run([*command, *(["--strict"] if strict else [])], capture_output=True, text=True, cwd=ROOT)
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    command += ["--strict"] if strict else []
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
     if done.returncode:
         raise Failure(f"MkDocs: {' '.join(done.stderr.split())[-500:]}")
+
+
+class _Files(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Nothing: who reads is at this machine."""
