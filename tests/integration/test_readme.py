@@ -92,8 +92,9 @@ def test_a_line_of_the_readme_runs(command, tmp_path, clip):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_in_the_readme_exists(command):
-    name, *words = shlex.split(command)[1:]
-    program = [sys.executable, "-c", "import run_pipeline; run_pipeline.main()", name, "--help"]
+    words = shlex.split(command)[1:]
+    name = words[: 2 if words[0] == "fleet" else 1]
+    program = [sys.executable, "-c", "import run_pipeline; run_pipeline.main()", *name, "--help"]
     described = subprocess.run(program, env={"PYTHONPATH": str(ROOT), "COLUMNS": "200"}, capture_output=True, text=True)
     assert {word for word in words if re.fullmatch("--?[a-z-]+", word)} <= set(
         re.findall(r"--?[a-z-]+", described.stdout)
