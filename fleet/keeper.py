@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from configs.errors import Failure, InputError
@@ -33,8 +34,12 @@ from run.lease import DRAIN, FENCED, Lease, read_grant, write_private
 from run.owned import fingerprint
 from run.shard_folder import epoch_file, shard_folder
 from run.take import wanted_epoch
+from tell.account import Note
 
 log = logging.getLogger("keeper")
+
+for _kind in (PipelineConfig, Lease, Note):
+    msgspec.json.Decoder(_kind)  # here: where two threads were the first to use a class, msgspec 0.22 ended by SIGSEGV
 
 _LOOK_S = 0.2
 _LONGEST_S = 30.0  # between a death and the next start

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from configs.errors import Failure, InputError
 from configs.load import load_config
 from configs.plural import counted
+from configs.schema import PipelineConfig
 from fleet import local_process
 from fleet.engine import Say, Wish
 from fleet.file import Fleet
@@ -20,12 +21,13 @@ from fleet.kept import Kept
 from fleet.local_files import BEFORE, CONFIG, DATA, NEXT, SeenFleet, Wanted, WantedFleet, read_wanted, write_wanted
 from fleet.plan import Shard
 from fleet.ports import is_free, ports
-from fleet.shards import Place, host_runs
+from fleet.shards import TOKEN, Place, host_runs
 from fleet.state_folder import made
 from run.lease import Lease, is_held, read_lease, write_private
 from run.owned import fingerprint
 
 _DRAIN_S = 330.0  # a shard delivers for run.deliver_s (300) and then ends
+NAME = TOKEN.strip("${}")
 _UP = ("flows", "away", "ended")
 
 
@@ -38,6 +40,7 @@ class LocalUp:
         self._before = before.shards if before is not None else {}
         self._revision = before.revision if before is not None else 0
         self._wanted: dict[str, Wanted] = {}
+        self._options: dict[str, str] = {}
         self._cwd = fleet.given.file.resolve().parent if fleet.given.file else Path.cwd()
 
     def run(self) -> None:
@@ -86,6 +89,7 @@ class LocalUp:
         for run in runs:
             place = made(self._folder / run.shard.name)
             write_private(place / NEXT, run.text.encode())
+            self._options[run.shard.name] = fingerprint(_loaded(place / NEXT))
         self._options = {run.shard.name: fingerprint(load_config(self._folder / run.shard.name / NEXT)) for run in runs}
 
     def _keeps_port(self, name: str, wanted: Wanted) -> bool:
@@ -230,6 +234,16 @@ class LocalUp:
         seen = local_process.seen_now(self._folder)
         self._say(f"{name}: {_how(seen.shards[name]) if seen else 'is up'}")
         return True
+
+
+def _loaded(file: Path) -> PipelineConfig:
+    """A shard's options, as its run will read them."""
+    try:
+        return load_config(file)
+    except InputError as error:
+        reason = str(error).removeprefix(f"{file}:").partition(" ")[2]
+        about = ": it is the secret of the shards' pages (or give defaults.web.token)" if NAME in reason else ""
+        raise InputError(f"shard {file.parent.name}: {reason}{about}") from None
 
 
 class _Refused(Exception):
