@@ -251,7 +251,8 @@ class Keeper:
         self._know(code=code, pid=0, cameras={})
         if code == FENCED and not self._renews:
             log.warning("%s: is fenced: a newer epoch was given out", self._known.shard)
-            self._know(state="fenced", line=self._log.last_line())
+            newer = life.lease.fenced_by if life.lease is not None else 0
+            self._know(state="fenced", line=f"epoch {newer} was given out" if newer else self._log.last_line())
         elif self._order or (code == 0 and not self._renews):
             how = "was killed" if code is None else how_it_ended(code)
             self._know(state="ended", line="" if code == 0 else how)

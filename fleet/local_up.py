@@ -72,7 +72,9 @@ class LocalUp:
     def _write_next(self, shards: list[Shard]) -> None:
         """The options of all shards, beside those of now, and read as their runs will do it."""
         first = self._fleet.config.defaults.web.port
-        had = {name: one.port for name, one in self._before.items() if self._keeps_port(name, one)}
+        had = {
+            name: one.port for name, one in self._before.items() if one.port >= first and self._keeps_port(name, one)
+        }
         self._ports = ports([shard.name for shard in shards], first, had, is_free)
         rules = self._folder / f"rules-{blake2b(self._fleet.rules.encode(), digest_size=6).hexdigest()}.yaml"
         if self._fleet.rules:  # another text is another name, so that it is seen in the options
@@ -175,7 +177,7 @@ class LocalUp:
                 if time.monotonic() > deadline_s:
                     seen = local_process.seen_now(self._folder)
                     why = [_why(seen.shards[name]) for name in names if name not in told] if seen else []
-                    raise Failure(f"not up within {self._wish.within_s:g} s: {'; '.join(why)}; they are tried on")
+                    raise Failure(f"not up within {self._wish.within_s:g} s: {'; '.join(why)}; they go on being tried")
         except _Refused as error:
             self._end(new, "end", self._wish.within_s)
             if not self._wanted:
@@ -207,11 +209,11 @@ class LocalUp:
                 raise Failure(f"not up again within {self._wish.within_s:g} s: {why}{rest}")
         except _Refused as error:
             (self._folder / name / BEFORE).replace(config)
-            self._renewed(name, "", set())
+            self._renewed(name, "", set(), is_way_back=True)
             raise InputError(f"{error}; it goes on with the options before{rest}") from None
         (self._folder / name / BEFORE).unlink(missing_ok=True)
 
-    def _renewed(self, name: str, life: str, cameras: set[str]) -> bool:
+    def _renewed(self, name: str, life: str, cameras: set[str], is_way_back: bool = False) -> bool:
         """Order it, and wait until another life than `life` has these cameras flowing; whether it has."""
         one = self._wanted[name]
         self._wanted[name] = replace(one, renewals=one.renewals + 1, port=self._ports[name])
@@ -223,9 +225,10 @@ class LocalUp:
 
         def again(seen: SeenFleet) -> bool:
             kept = seen.shards[name]
-            if _is_refused(kept) and kept.since > began_s and life:
+            if _is_refused(kept) and kept.since > began_s and not is_way_back:
                 raise _Refused(kept)
-            return kept.life not in ("", life) and kept.state in _UP and cameras <= kept.flowing
+            flows = cameras <= kept.flowing or kept.state == "ended"
+            return kept.life not in ("", life) and kept.state in _UP and flows
 
         if life and not local_process.until(self._folder, is_over, _DRAIN_S):
             return False

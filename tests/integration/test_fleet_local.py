@@ -15,7 +15,7 @@ import yaml
 from program import ROOT, gone, workers_below
 
 from fleet.local_files import read_seen
-from fleet.state_folder import find
+from fleet.state_folder import Lock
 from run.lease import is_held, read_lease
 from run.shard import read_note
 
@@ -124,6 +124,7 @@ def test_runs_outlive_their_keeper_and_are_started_again_when_they_die(fleet):
     assert balances(shard["account"])
     assert fleet.pids["north-1"] == pids["north-1"]  # nobody else was touched
 
+    assert "engine local has all shards on" in fleet("drain", "box-1", code=1)
     assert "north-1: drained" in fleet("drain", "north-1")
     assert read_lease(fleet.folder / "north-1" / "data").state == "ended"
     assert "is down" in fleet("down")
@@ -200,4 +201,6 @@ def test_what_is_refused_starts_nothing(fleet, tmp_path):
     assert re.search(r"north-\d cannot start: .*; what this fleet up had started was ended", refused)
     assert "no fleet runs here" in fleet("status", code=1)
     assert gone(lambda: workers_below(tmp_path))
-    assert not find.__doc__ or not (fleet.folder / "wanted.json").exists()
+    lock = Lock(fleet.folder, "up", "taken")
+    assert "another fleet up, drain or down is at work here" in fleet("up", fleet.file, code=1)
+    lock.release()
