@@ -78,13 +78,16 @@ def shard(maskstream, tmp_path):
 def asked(url, body=None, token=TOKEN):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)
 
 
-def command(*arguments):
+def command(*arguments, **variables):
+    """`maskstream shard ...` to its end, with these variables in its environment and no others."""
     program = [sys.executable, "-c", "import run_pipeline; run_pipeline.main()", "shard", *map(str, arguments)]
-    return subprocess.run(program, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        program, env={"PYTHONPATH": str(ROOT)} | variables, capture_output=True, text=True, timeout=120
+    )
 
 
 def shown(folder):

