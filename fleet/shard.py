@@ -5,33 +5,26 @@ It needs no page and no token: it reads and writes the shard's folder, as docs/s
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from msgspec.structs import replace
 from rich.table import Table
 
 from configs.console import console
 from configs.duration import milliseconds
 from configs.errors import Failure, InputError
-from configs.file_lock import FileLock
-from configs.imported import imported
-from configs.load import load_config
 from configs.plural import counted
 from configs.schema import RunConfig
 from events.reading import waiting
+from fleet.deliver import deliver
 from run.adopt import wait_for_end, wait_for_lease
-from run.lease import DRAIN, EPOCH, FILE, SPOOL, Grant, Lease, is_held, read_grant, read_lease, write_private
+from run.lease import DRAIN, EPOCH, SPOOL, Grant, Lease, is_held, read_grant, read_lease, write_private
 from run.shard import read_note
-from run.shard_folder import epoch_file, in_shard, shard_folder
-from transport.stage import Aside, StageContext
+from run.shard_folder import epoch_file, shard_folder
 
 ACTIONS = ("show", "wait", "drain", "fence", "deliver")
 _LOOK_S = 0.2
@@ -84,7 +77,7 @@ def shard(
     elif action == "drain":
         _drain(place, milliseconds(within) / 1000)
     elif action == "deliver":
-        _deliver(place, run, config, milliseconds(within) / 1000)
+        deliver(name, place, config, milliseconds(within) / 1000)
     about = _about(place, epoch_file(run))
     if as_json:
         typer.echo(json.dumps(about))
@@ -103,37 +96,6 @@ def _drain(folder: Path, within_s: float) -> None:
         if time.monotonic() > deadline_s:
             raise Failure(f"shard {lease.shard}: pid {lease.pid} has not ended within {within_s:g} s")
         time.sleep(_LOOK_S)
-
-
-def _deliver(folder: Path, run: RunConfig, config: Path | None, within_s: float) -> None:
-    """Deliver what waits, without a run: of a host that came back when its shard was elsewhere already."""
-    from overlay.asides import delivering  # here: it brings OpenCV
-
-    if config is None:
-        raise InputError("deliver needs the shard's options: maskstream shard NAME deliver --config shard.yaml")
-    options = load_config(config)
-    options = in_shard(replace(options, run=replace(options.run, shard=run.shard, folder=str(folder))))
-    rows = delivering(options, of_files=False)
-    if not rows:
-        reason = "names no receiver of events (overlay.sinks: webhook:, mqtt: and so on), and no overlay.upload"
-        raise InputError(f"{config}: {reason}")
-    try:
-        lock = FileLock(folder / FILE)
-    except BlockingIOError:
-        raise InputError(f"shard {run.shard} runs, and delivers itself: to end it, drain it") from None
-    deadline_s = time.monotonic() + within_s
-    logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
-    with contextlib.ExitStack() as stack:
-        stack.callback(lock.release)
-        threads = stack.enter_context(ThreadPoolExecutor(len(rows)))
-        for ended in [threads.submit(_work_off, row, deadline_s) for row in rows]:
-            ended.result()
-
-
-def _work_off(row: Aside, deadline_s: float) -> None:
-    """Run what gives away until nothing waits."""
-    context = StageContext(stopping=lambda: context.says.get("waiting") == "0" or time.monotonic() > deadline_s)
-    imported(str(row.function))(row.config, context)
 
 
 def _fence(folder: Path, grants: Path, epoch: int) -> None:

@@ -10,13 +10,14 @@ import zmq
 
 
 class StreamNews:
-    """What the supervisor tells over its feed, whose address begins with `feeds`."""
+    """What the supervisor tells over its feed, whose address begins with `feeds`; empty: nothing, as there is none."""
 
     def __init__(self, feeds: str) -> None:
         self._sockets: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._link = self._sockets.socket(zmq.SUB)
         self._link.subscribe(b"status")
-        self._link.connect(f"{feeds}supervisor")
+        if feeds:
+            self._link.connect(f"{feeds}supervisor")
 
     def streams(self) -> set[str]:
         """Those that were told of since it was asked last."""

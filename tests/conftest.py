@@ -6,7 +6,6 @@ import http.server
 import os
 import select
 import signal
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -16,12 +15,15 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from ports import free_port as _free_port
 from program import maskstream
+from servers import database, nats_at, s3, s3_keys, s3_stopped
+from shards import collector, shard
 
 import configs.environment  # noqa: F401 - before a test imports a library that reads it
 from configs import redact
 
-__all__ = ["maskstream"]
+__all__ = ["collector", "database", "maskstream", "nats_at", "s3", "s3_keys", "s3_stopped", "shard"]
 
 # An example that takes longer on a busy machine is no fault of what it shows: at a load of 22 one took 0.2 s.
 hypothesis.settings.register_profile("ours", deadline=None)
@@ -265,9 +267,3 @@ def _missing_for_rtsp() -> str:
         return f"no {_RTSP_SERVER[0]}"
     check = subprocess.run([*_RTSP_SERVER, "--check"], capture_output=True, text=True, timeout=60)
     return "" if check.returncode == 0 else check.stderr.strip().splitlines()[-1]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,18 +9,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import _free_port
+from ports import free_port
 
 
 class Server:
     """One server process, with a port that it keeps over its lives."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, _free_port()
+        self.folder, self.port = folder, free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
@@ -207,6 +207,59 @@ class S3(Server):
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
         keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
         return {key: self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read() for key in keys}
+
+
+@pytest.fixture
+def nats_at(tmp_path: Path) -> Iterator[Callable[..., Nats]]:
+    """`nats_at(more)` starts one; it is killed at the end."""
+    pytest.importorskip("nats")
+    servers: list[Nats] = []
+
+    def start(more: str = "") -> Nats:
+        folder = tmp_path / f"nats{len(servers)}"
+        folder.mkdir()
+        servers.append(Nats(folder, more))
+        servers[-1].start()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One that serves, for all tests of a file."""
+    pytest.importorskip("psycopg")
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def s3_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys that the server takes, where AWS's own tools look for them."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name.upper(), value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture
+def s3_stopped(tmp_path: Path, s3_keys: None) -> Iterator[S3]:
+    """A server that is not started yet."""
+    folder = tmp_path / "s3"
+    folder.mkdir()
+    server = S3(folder)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def s3(s3_stopped: S3) -> S3:
+    """One that serves, with an empty bucket."""
+    s3_stopped.start()
+    return s3_stopped
 
 
 KEYS = {"aws_access_key_id": "me", "aws_secret_access_key": "s3cret"}

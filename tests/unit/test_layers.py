@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "web": {"overlay", "events", "run", "tell", "transport", "configs"},
     "train": {"capture", "inference", "transport", "configs"},
     "export": {"capture", "inference", "transport", "configs"},
-    "fleet": {"web", "overlay", "events", "run", "tell", "transport", "configs"},
+    "fleet": {"web", "capture", "overlay", "events", "run", "tell", "transport", "configs"},
     "doctor": {"capture", "inference", "overlay", "web", "run", "transport", "configs"},
     "benchmark": {"capture", "inference", "overlay", "export", "run", "tell", "transport", "configs"},
 }

@@ -8,16 +8,14 @@ import time
 import numpy as np
 import pytest
 from certificates import certificate, openssl
-from conftest import _free_port
+from ports import free_port
 from served_models import shipped, with_outputs
+from servers import until
 from v2_server import ModelServer
 
-from configs.errors import InputError
 from configs.schema import ClassifyConfig
 from inference.backends import SHIPPED_INT8, open_backend
-from inference.backends.model_server import check_remote, model_server
 from inference.backends.remote_backend import RemoteBackend
-from inference.backends.remote_model import FIRST_WAIT_S
 from inference.preprocess import prepare
 from transport.stage import StageContext
 
@@ -78,13 +76,6 @@ def asked(backend, count=3):
     return backend.probabilities(prepare(crops(count), backend.preprocessing))
 
 
-def until(holds, within_s=20.0):
-    deadline_s = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
-
-
 def test_the_server_is_asked_and_says_what_the_model_here_says(serve, remote, here):
     server = serve()
     backend, context = remote(server.url)
@@ -113,7 +104,7 @@ def test_answers_without_bytes_are_read_too(serve, remote, here):
 
 
 def test_a_server_that_is_not_there_costs_a_line(remote, here, caplog):
-    url = f"http://127.0.0.1:{_free_port()}/mask"
+    url = f"http://127.0.0.1:{free_port()}/mask"
     backend, context = remote(url)
     for _ in range(3):
         np.testing.assert_array_equal(asked(backend), asked(here))
@@ -134,15 +125,15 @@ def test_a_host_that_nobody_knows_costs_a_line(remote, here, caplog, host):
 
 def test_a_server_that_hangs_costs_one_deadline(serve, remote, here):
     server = serve()
-    backend, context = remote(server.url, deadline_ms=300.0)
+    backend, context = remote(server.url, deadline_ms=2000.0)
     asked(backend)
     server.slow_s = 30.0
     begun_s = time.monotonic()
     np.testing.assert_array_equal(asked(backend), asked(here))
-    assert 0.25 < time.monotonic() - begun_s < 1.5
+    assert 1.9 < time.monotonic() - begun_s < 15
     begun_s = time.monotonic()
     asked(backend)
-    assert time.monotonic() - begun_s < 0.25  # nobody waits for it again
+    assert time.monotonic() - begun_s < 1.9  # nobody waits for it again
     assert context.counts == {"classified_remotely": 3, "classified_locally": 6}
 
 
@@ -161,7 +152,7 @@ def test_a_server_that_hangs_in_the_middle_of_an_answer_costs_one_deadline(remot
         threading.Thread(target=half, daemon=True).start()
         begun_s = time.monotonic()
         backend, context = remote(f"http://127.0.0.1:{listener.getsockname()[1]}/mask", deadline_ms=100.0)
-        assert time.monotonic() - begun_s < 1.5
+        assert time.monotonic() - begun_s < 30  # and not for ever
         np.testing.assert_array_equal(asked(backend), asked(here))
         assert context.counts["classified_remotely"] == 0
         listener.shutdown(socket.SHUT_RDWR)
@@ -292,49 +283,3 @@ def test_a_certificate_must_be_vouched_for(serve, remote, tmp_path, caplog):
     asked(doubted)
     assert told.counts["classified_remotely"] == 0
     assert "its certificate is not accepted" in caplog.records[-1].getMessage()
-
-
-def test_a_server_is_not_waited_for_longer_than_the_first_wait(serve, remote):
-    server = serve()
-    server.fails = True
-    _, context = remote(server.url)
-    server.fails = False
-    begun_s = time.monotonic()
-    until(lambda: context.says["provider"] == server.url)
-    assert time.monotonic() - begun_s < FIRST_WAIT_S + 2
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        ({"remote": "gpu:8000/mask"}, r"classify\.remote .*is no address: write http://HOST:8000/MODEL"),
-        ({"remote": "http://gpu:8000"}, r"write http://HOST:8000/MODEL"),
-        ({"remote": "http://gpu:99999/mask"}, r"is no address"),
-        ({"remote": "grpc://gpu:8001/mask"}, r"is no address"),
-        ({"remote": "http://gpu:8000/v2/models/mask"}, r"/v2/models/ is put before"),
-        ({"remote_token": "x"}, r"classify\.remote_token: is for classify\.remote"),
-        ({"remote_ca": "x.pem"}, r"classify\.remote_ca: is for classify\.remote"),
-        ({"remote": "http://gpu/mask", "remote_ca": "x.pem"}, r"is for an address with https"),
-        ({"remote": "https://gpu/mask", "remote_ca": "none.pem"}, r"cannot read none\.pem: No such file"),
-        ({"remote": "http://gpu/mask", "remote_token": "a b"}, r"remote_token: has a blank"),
-        ({"remote": "http://me:pw12345@gpu/mask", "remote_token": "abc"}, r"has a login already"),
-    ],
-)
-def test_what_cannot_be_meant_is_refused_before_the_start(options, reason):
-    with pytest.raises(InputError, match=reason) as refusal:
-        check_remote(ClassifyConfig(**options))
-    assert "pw12345" not in str(refusal.value)
-
-
-def test_a_ca_file_without_a_certificate_is_refused(tmp_path):
-    (tmp_path / "empty.pem").write_text("nothing")
-    with pytest.raises(InputError, match="holds no certificate"):
-        check_remote(ClassifyConfig(remote="https://gpu/mask", remote_ca=str(tmp_path / "empty.pem")))
-
-
-def test_a_server_may_lie_behind_a_path_and_want_a_login():
-    server = model_server(ClassifyConfig(remote="http://me:p%40ss@proxy.example/inference/face%20masks"))
-    assert server.model_path == "/inference/v2/models/face%20masks"
-    assert server.headers["Authorization"] == "Basic bWU6cEBzcw=="
-    assert server.shown == "http://***@proxy.example/inference/face%20masks"
-    assert model_server(ClassifyConfig(remote="https://[::1]/mask")).port == 443
