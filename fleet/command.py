@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from configs.command import run_command
+from configs.command import EXAMPLES, run_command
 from configs.imported import described, imported, name_of
 
 COMMANDS = (
@@ -27,6 +27,11 @@ def fleet_command(words: Annotated[list[str] | None, typer.Argument(help="plan, 
     A fleet is shards of cameras, each of them one maskstream run. plan says which shard watches which camera; up starts
     the shards and keeps them going, on this host or by Ray, and status, drain and down are for what runs; render writes
     the plan for Kubernetes, Swarm or KubeRay, which start the shards themselves.
+
+    Examples:
+      maskstream fleet plan fleet.yaml
+      maskstream fleet up fleet.yaml
+      maskstream fleet status
     """
     run_fleet_command(words or [])
 
@@ -35,4 +40,5 @@ def run_fleet_command(words: Sequence[str]) -> None:
     """One of the commands, and exit."""
     wanted = next((word for word in words if not word.startswith("-")), "")
     commands = [imported(place) if name_of(place) == wanted else described(place) for place in COMMANDS]
-    run_command(commands, "maskstream fleet", inspect.cleandoc(fleet_command.__doc__ or ""), words)
+    about = inspect.cleandoc(fleet_command.__doc__ or "").partition(EXAMPLES)[0]  # each command has its own
+    run_command(commands, "maskstream fleet", about, words)
