@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from configs.command import run_command
+from configs.command import EXAMPLES, run_command
 from configs.imported import described, imported, name_of
 
 COMMANDS = (
@@ -32,6 +32,7 @@ def fleet_command(words: Annotated[list[str] | None, typer.Argument(help="plan, 
     Examples:
       maskstream fleet plan fleet.yaml
       maskstream fleet up fleet.yaml
+      maskstream fleet status
       maskstream fleet serve fleet.yaml
     """
     run_fleet_command(words or [])
@@ -41,4 +42,5 @@ def run_fleet_command(words: Sequence[str]) -> None:
     """One of the commands, and exit."""
     wanted = next((word for word in words if not word.startswith("-")), "")
     commands = [imported(place) if name_of(place) == wanted else described(place) for place in COMMANDS]
-    run_command(commands, "maskstream fleet", inspect.cleandoc(fleet_command.__doc__ or ""), words)
+    about = inspect.cleandoc(fleet_command.__doc__ or "").partition(EXAMPLES)[0]  # each command has its own
+    run_command(commands, "maskstream fleet", about, words)
