@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +92,17 @@ class GivenOptions:
 
 
 def load_config(
-    file: Path | None, settings: Iterable[str] = (), given: dict[str, Any] | None = None, look_up: bool = True
+    file: Path | None,
+    settings: Iterable[str] = (),
+    given: dict[str, Any] | None = None,
+    look_up: bool = True,
+    environment: Mapping[str, str] = os.environ,
 ) -> PipelineConfig:
     """The options of a YAML file, with `section.key=value` settings over them, and `given` (from flags) on top.
 
     `given` maps sections to values; its `sources` is a pair: source texts that replace those of the file (if any
-    are given), and values that every source gets. References are looked up, but with `look_up=False`. Raises
-    InputError with file, line and path of what is wrong.
+    are given), and values that every source gets. References are looked up in `environment`, but with `look_up=False`.
+    Raises InputError with file, line and path of what is wrong.
 
     >>> load_config(None, ["detect.width=320"], {"classify": {"device": "cpu"}}).detect.width
     320
@@ -122,7 +127,7 @@ def load_config(
     config: PipelineConfig = options.converted(options.values)
     learn_options(config)
     if look_up:
-        config = _looked_up(config, [], options)
+        config = _looked_up(config, [], options, environment)
         learn_options(config)
     return config
 
@@ -186,13 +191,16 @@ def _parsed(text: str, what: str) -> Any:
         return text
 
 
-def _looked_up(value: Any, steps: Steps, options: GivenOptions) -> Any:
+def _looked_up(value: Any, steps: Steps, options: GivenOptions, environment: Mapping[str, str]) -> Any:
     """The options with what their references stand for."""
     if isinstance(value, msgspec.Struct):
-        fields = {name: _looked_up(getattr(value, name), [*steps, name], options) for name in value.__struct_fields__}
+        fields = {
+            name: _looked_up(getattr(value, name), [*steps, name], options, environment)
+            for name in value.__struct_fields__
+        }
         return msgspec.structs.replace(value, **fields)
     if isinstance(value, tuple):
-        return tuple(_looked_up(item, [*steps, number], options) for number, item in enumerate(value))
+        return tuple(_looked_up(item, [*steps, number], options, environment) for number, item in enumerate(value))
     if not isinstance(value, str):
         return value
     if _WAS_HIDDEN.search(value):
@@ -202,7 +210,7 @@ def _looked_up(value: Any, steps: Steps, options: GivenOptions) -> Any:
     if "${" not in value and not value.startswith("file:/"):
         return value
     try:
-        return resolve(value, is_sink=steps[:2] == ["overlay", "sinks"])
+        return resolve(value, steps[:2] == ["overlay", "sinks"], environment)
     except InputError as error:
         raise options.refusal(steps, str(error)) from None
 

@@ -165,6 +165,7 @@ class RunState:
             "age_ms": {f"p{p}": percentile_ms(ages, p) for p in (50, 95)},
             "quality": self.quality(name),
             "why": explain(stream, now_ns) if stream.state != "flowing" and not self.is_silent else [],
+            "away_s": round((now_ns - stream.away_since_ns) / 1e9, 1) if stream.away_since_ns else 0,
             "reconnects": stream.reconnects,
             "paced_fps": round(stream.paced_fps, 1),
             "captured": stream.captured,

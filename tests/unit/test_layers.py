@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "web": {"overlay", "events", "run", "tell", "transport", "configs"},
     "train": {"capture", "inference", "transport", "configs"},
     "export": {"capture", "inference", "transport", "configs"},
-    "fleet": {"overlay", "events", "configs"},
+    "fleet": {"web", "overlay", "events", "run", "tell", "transport", "configs"},
     "benchmark": {"capture", "inference", "overlay", "export", "run", "tell", "transport", "configs"},
 }
 
