@@ -21,6 +21,7 @@ log = logging.getLogger("push")
 TIMEOUT_S = 3.0
 LAST_S = 1.0  # of the end of a run, which has 2.6 s
 LONGEST_S = 30.0  # between two tries while it is away
+SHARD_S = 1.0  # of a shard, which the answer may fence: with 30 s a copy that was cut off read on for 11 s
 _POLL_MS = 50
 
 
@@ -37,6 +38,7 @@ def push(config: RunConfig, context: StageContext) -> None:
     context.counts.update(sent=0, not_sent=0)
     context.ready()
     due_s, wait_s, is_away = 0.0, config.status_every_s, False
+    longest_s = SHARD_S if config.shard else max(LONGEST_S, config.status_every_s)
     try:
         while True:
             is_last = context.stopping()
@@ -51,7 +53,7 @@ def push(config: RunConfig, context: StageContext) -> None:
                     context.counts["not_sent"] += 1
                     if not is_away:
                         log.warning("%s: away (%s); it is tried again", shown, redact(str(error)))
-                    is_away, wait_s = True, min(2 * wait_s, max(LONGEST_S, config.status_every_s))
+                    is_away, wait_s = True, min(2 * wait_s, longest_s)
                 else:
                     context.counts["sent"] += 1
                     if is_away:
