@@ -71,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prepare(PREPARED)  # before all else: it takes as long as all else that comes before the first worker
     from configs.command import refuse, run_command  # brings typer, 50 ms
 
+    if words[:1] == ["fleet"]:
+        signal.signal(signal.SIGINT, ON_INTERRUPT)
+        imported("fleet.command:run_fleet_command")(words[1:])
     other = named if words[:1] == [wanted] else described  # else all are listed, or guessed at
     try:
         commands = [imported(place) if name_of(place) == wanted else other(place) for place in COMMANDS]

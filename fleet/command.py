@@ -1,112 +1,38 @@
-"""`maskstream fleet`: plans the cameras of many hosts, and renders the plan for an engine."""
+"""`maskstream fleet`: its commands, each imported when it runs."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import inspect
+from collections.abc import Sequence
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.table import Table
 
-from configs.console import console
-from configs.errors import InputError
-from configs.plural import counted
-from fleet.file import Fleet, read_fleet
-from fleet.plan import Death, Plan, SitePlan
+from configs.command import run_command
+from configs.imported import described, imported, name_of
 
-ACTIONS = ("plan", "render")
+COMMANDS = (
+    "fleet.commands.plan:plan_command",
+    "fleet.commands.render:render_command",
+    "fleet.commands.up:up_command",
+    "fleet.commands.status:status_command",
+    "fleet.commands.drain:drain_command",
+    "fleet.commands.down:down_command",
+)
 
 
-def fleet_command(
-    action: Annotated[str, typer.Argument(help="plan or render")],
-    file: Annotated[Path, typer.Argument(help="the fleet's YAML file")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="render: the folder to write to", metavar="FOLDER")
-    ] = None,
-    engine: Annotated[
-        str,
-        typer.Option(help="render: kubernetes (a Helm chart), swarm (a stack file), or kuberay (hosts for Ray)"),
-    ] = "kubernetes",
-    without_secrets: Annotated[
-        bool, typer.Option("--without-secrets", help="the secrets are not here: do not look them up")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="plan: as one JSON object on one line")] = False,
-) -> None:
-    """Share out the cameras of a fleet among its hosts.
+def fleet_command(words: Annotated[list[str] | None, typer.Argument(help="plan, render, up, ...")] = None) -> None:
+    """Share out the cameras of many hosts, and keep them watched.
 
-    plan says which shard watches which camera, how full each host is, and what the death of each would mean. render
-    writes the same for an engine; secrets are named there, and stand in none of its files.
-
-    Examples:
-      maskstream fleet plan fleet.yaml
-      maskstream fleet render fleet.yaml --engine kubernetes -o deploy/
+    A fleet is shards of cameras, each of them one maskstream run. plan says which shard watches which camera; up starts
+    the shards and keeps them going, on this host or by Ray, and status, drain and down are for what runs; render writes
+    the plan for Kubernetes, Swarm or KubeRay, which start the shards themselves.
     """
-    if action not in ACTIONS:
-        raise InputError(f"fleet {action}: use {', '.join(ACTIONS)}")
-    if action == "plan" and output:
-        raise InputError("fleet plan writes nothing: --output is for render")
-    if action == "render" and (as_json or not output):
-        raise InputError("fleet render: give --output FOLDER" if not output else "--json is for fleet plan")
-    fleet = read_fleet(file, look_up=not without_secrets)
-    planned = fleet.planned()
-    if as_json:
-        typer.echo(msgspec.json.encode(planned))
-    elif output:
-        _render(fleet, engine, output)
-    else:
-        _print(planned)
+    run_fleet_command(words or [])
 
 
-def _render(fleet: Fleet, engine: str, folder: Path) -> None:
-    from fleet.render import render, secrets_of
-
-    files = render(fleet, engine, folder)
-    typer.echo(f"wrote {counted(len(files), 'file')} to {folder}")
-    typer.echo(f"secrets that the engine must have, by name: {', '.join(secrets_of(fleet))}")
-
-
-def _print(planned: Plan) -> None:
-    cameras = sum(len(shard.cameras) for shard in planned.shards)
-    hosts = sum(len(site.hosts) for site in planned.sites)
-    typer.echo(
-        f"{planned.fleet}: {counted(cameras, 'camera')} in {counted(len(planned.shards), 'shard')} on "
-        f"{counted(hosts, 'host')} of {counted(len(planned.sites), 'site')}"
-    )
-    for site in planned.sites:
-        spare = f"{counted(site.spare_hosts, 'host')} spare" if site.spare_hosts else "no host spare"
-        typer.echo(f"\n{site.name}: weight {site.load:g} of {site.room:g}, {spare}")
-        _print_hosts(site)
-
-
-def _print_hosts(site: SitePlan) -> None:
-    table = Table(box=None)
-    for column in ("host", "cores", "shards", "cameras", "load", "of what it holds", "if it dies"):
-        table.add_column(column)
-    cameras = {shard.name: len(shard.cameras) for shard in site.shards}
-    for host, death in zip(site.hosts, site.deaths, strict=True):
-        table.add_row(
-            host.name,
-            str(host.cores),
-            ", ".join(host.shards) or "-",
-            str(sum(cameras[name] for name in host.shards)),
-            f"{host.load:g}",
-            f"{host.load / host.measured:.0%}",
-            in_words(death),
-        )
-    console(highlight=False, width=160).print(table)
-
-
-def in_words(death: Death) -> str:
-    """What the death of a host means, in one line."""
-    if not death.cameras:
-        return "nothing: it is spare"
-    if death.stranded:
-        return f"nobody watches its {counted(death.cameras, 'camera')}"
-    homes = ", ".join(sorted(set(death.moved.values())))
-    if not death.overloaded:
-        return f"{homes} takes over" if len(set(death.moved.values())) == 1 else f"{homes} take over"
-    return ", ".join(
-        f"{name} at {share:.0%}" + (": frames are dropped" if share > 1 else ", in its reserve")
-        for name, share in death.overloaded.items()
-    )
+def run_fleet_command(words: Sequence[str]) -> None:
+    """One of the commands, and exit."""
+    wanted = next((word for word in words if not word.startswith("-")), "")
+    commands = [imported(place) if name_of(place) == wanted else described(place) for place in COMMANDS]
+    run_command(commands, "maskstream fleet", inspect.cleandoc(fleet_command.__doc__ or ""), words)

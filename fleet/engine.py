@@ -43,6 +43,11 @@ class Engine(Protocol):
         """All shards that this fleet has started, in the order of their names."""
         ...
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the engine itself, in one line; empty: nothing."""
+        ...
+
     def drain(self, host: str, within_s: float, say: Say) -> None:
         """Free a host: its shards read no more, deliver and end; another host takes them where there is one."""
         ...

@@ -157,6 +157,7 @@ class Keeper:
         """Go on with a run that lives, by the grant of now."""
         self._know(state="unknown", pid=lease.pid, life=lease.life, epoch=lease.epoch, port=lease.port, line="")
         if lease.state != "running":
+            self._renews = True  # it was told to end before this keeper's decision: another life follows
             return
         if lease.config != fingerprint(options) and not self._any_options:
             log.info("%s: runs with other options (pid %d): it is drained first", self._known.shard, lease.pid)
@@ -243,7 +244,7 @@ class Keeper:
         """What follows from its end: another life or not."""
         code = life.code()
         self._know(code=code, pid=0, cameras={})
-        if code == FENCED:
+        if code == FENCED and not self._renews:
             log.warning("%s: is fenced: a newer epoch was given out", self._known.shard)
             self._know(state="fenced", line=self._log.last_line())
         elif self._order or (code == 0 and not self._renews):

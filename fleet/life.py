@@ -124,6 +124,18 @@ class Life:
                 return
             if now.life == self.lease.life if self.lease is not None else self._is_of_child(now):
                 self.lease = now
+            elif self.lease is None and self.child is not None and self._is_beside(now):
+                self.child.kill()  # ours only stands in for the run that a keeper before had just started
+                self.child.wait()
+                self.child, self.lease = None, now
+
+    def _is_beside(self, lease: Lease) -> bool:
+        """Whether another process runs the shard."""
+        handle = open_process(lease) if lease.state == "running" else None
+        if handle is None:
+            return False
+        os.close(handle)
+        return is_held(self.folder)
 
     def _is_of_child(self, lease: Lease) -> bool:
         """Not of an earlier process of its number: in containers they begin at 1 each time."""

@@ -16,8 +16,8 @@ _TAIL_BYTES = 16_384
 class RunLog:
     """`run.log` in a folder, and `run.log.1` before it. Raises OSError where it cannot be written."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path, self._before = folder / FILE, folder / f"{FILE}.1"
+    def __init__(self, folder: Path, name: str = FILE) -> None:
+        self.path, self._before = folder / name, folder / f"{name}.1"
         self._began = 0  # where the life of now begins to write
 
     def open(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -24,12 +24,13 @@ CAMERA_MB = 60
 class Place(Struct, frozen=True, kw_only=True):
     """Where a shard runs: the folder that is its own, the address its page listens on, and how secrets come there.
 
-    `starts_triton`: the engine starts the server of `inference`, too.
+    `port` is its page's, None: that of the options. `starts_triton`: the engine starts the server of `inference`, too.
     """
 
     data: str
     rules: str
     host: str
+    port: int | None = None
     secrets_are_files: bool = False
     starts_triton: bool = False
 
@@ -52,6 +53,15 @@ def shard_runs(fleet: Fleet, place: Place) -> list[ShardRun]:
     """All shards, for containers. Raises InputError where a secret stands in the fleet's file itself."""
     _check_secrets(fleet)
     return [_shard_run(fleet, shard, place) for shard in fleet.planned().shards]
+
+
+def host_runs(fleet: Fleet, place_of: Callable[[Shard], Place]) -> list[ShardRun]:
+    """All shards, as processes of hosts: each has its own place, and secrets may be in files anywhere.
+
+    Raises InputError where a secret stands in the fleet's file itself.
+    """
+    _check_secrets(fleet, in_containers=False)
+    return [_shard_run(fleet, shard, place_of(shard)) for shard in fleet.planned().shards]
 
 
 def _shard_run(fleet: Fleet, shard: Shard, place: Place) -> ShardRun:
@@ -82,6 +92,8 @@ def shard_options(fleet: Fleet, shard: Shard, place: Place) -> dict[str, Any]:
         overlay["rules"] = place.rules
     web = values.setdefault("web", {})
     web["host"] = place.host
+    if place.port is not None:
+        web["port"] = place.port
     web.setdefault("token", TOKEN)
     values["run"] = (
         {"keep_going": True, "cores": shard.threads} | values.get("run", {}) | _identity(fleet, shard, place)
@@ -134,14 +146,14 @@ def _from_files(value: Any) -> Any:
     return from_files(value, SECRETS) if isinstance(value, str) else value
 
 
-def _check_secrets(fleet: Fleet) -> None:
+def _check_secrets(fleet: Fleet, in_containers: bool = True) -> None:
     """Refuse secrets as such, which would stand in what is rendered, and files where an engine does not put them."""
     for steps, text in texts(fleet.values):
         shown = as_printed(text, str(steps[-1]).endswith("token"), is_sink(steps))
         if HIDDEN in shown and HIDDEN not in text:
             reason = "holds a secret, which would stand in what is rendered: write ${NAME}, or file:/run/secrets/NAME"
             raise fleet.given.refusal(steps, reason)
-        for name in _files(text, steps):
+        for name in _files(text, steps) if in_containers else ():
             if "/" in name.removeprefix(f"file:{SECRETS}/"):
                 raise fleet.given.refusal(
                     steps, f"{name}: engines put secrets into {SECRETS}: write file:{SECRETS}/NAME"

@@ -7,7 +7,7 @@ import fcntl
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -47,6 +47,17 @@ class Lease(Struct, frozen=True, kw_only=True):
     fenced_by: int = 0
     code: int | None = None
     grant: str = ""
+
+
+class Process(Protocol):
+    """A process that was noted down so that it is told from a later one of its number."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def started(self) -> int: ...
+    @property
+    def boot(self) -> str: ...
 
 
 class Grant(Struct, frozen=True):
@@ -148,15 +159,15 @@ def boot_id() -> str:
     return ""
 
 
-def open_process(lease: Lease) -> int | None:
-    """A handle (pidfd) of the lease's own process; None: it is not here, or its number is another's by now."""
-    if lease.boot != boot_id():
+def open_process(noted: Process) -> int | None:
+    """A handle (pidfd) of a lease's own process; None: it is not here, or its number is another's by now."""
+    if noted.boot != boot_id():
         return None
     try:
-        handle = os.pidfd_open(lease.pid)
+        handle = os.pidfd_open(noted.pid)
     except OSError:
         return None
-    if process_start(lease.pid) == lease.started:  # asked after it was opened: the handle stays that process
+    if process_start(noted.pid) == noted.started:  # asked after it was opened: the handle stays that process
         return handle
     os.close(handle)
     return None

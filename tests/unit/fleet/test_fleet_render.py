@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from configs.command import new_app
 from configs.errors import InputError
+from configs.imported import imported
 from configs.load import load_config
 from configs.schema import SourceConfig
-from events.commands import report
-from fleet.command import fleet_command
+from fleet.command import COMMANDS
 from fleet.file import read_fleet
 from fleet.kubernetes import PLACE, chart
 from fleet.render import ENGINES, render, secrets_of
@@ -215,10 +215,10 @@ def test_ray_has_a_group_for_each_kind_of_host_with_a_place_for_each_shard(fleet
 @pytest.fixture
 def command():
     """`maskstream fleet` in this process."""
-    app = new_app([fleet_command, report], "maskstream")
+    app = new_app([imported(place) for place in COMMANDS], "maskstream fleet")
 
     def run(*words):
-        result = CliRunner().invoke(app, ["fleet", *map(str, words)])
+        result = CliRunner().invoke(app, [*map(str, words)])
         if isinstance(result.exception, InputError):
             return str(result.exception)
         assert result.exit_code == 0, result.output
@@ -239,9 +239,6 @@ def test_the_plan_is_told_to_people_and_to_scripts(command, fleet_file):
 
 
 def test_wrong_words_are_refused(command, fleet_file, tmp_path):
-    assert "use plan, render" in command("paln", fleet_file)
-    assert "give --output" in command("render", fleet_file)
-    assert "--output is for render" in command("plan", fleet_file, "-o", tmp_path / "out")
     assert "--engine nomad: use kubernetes, kuberay, swarm" in command(
         "render", fleet_file, "--without-secrets", "-o", tmp_path / "out", "--engine", "nomad"
     )

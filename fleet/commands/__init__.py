@@ -1,0 +1,1 @@
+"""The commands of `maskstream fleet`, one a file."""
