@@ -18,6 +18,7 @@ COMMANDS = (
     "fleet.commands.status:status_command",
     "fleet.commands.drain:drain_command",
     "fleet.commands.down:down_command",
+    "fleet.commands.host:host_command",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import threading
@@ -44,7 +45,7 @@ class Camera:
         times = [at_s for at_s in self.progress() if at_s < until_s]
         before = max((at_s for at_s in times if at_s <= since_s), default=since_s)
         marks = [before, *(at_s for at_s in times if at_s > since_s), until_s]
-        return max(later - sooner for sooner, later in zip(marks, marks[1:], strict=False))
+        return max(later - sooner for sooner, later in itertools.pairwise(marks))
 
 
 class Collector:
