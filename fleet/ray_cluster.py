@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from configs.errors import Failure, InputError
-from fleet.ray_about import reason
+from fleet.ray_about import ask, own, reason
 from fleet.ray_settings import LABEL_HOST, LABEL_VERSION, address, ray_environment
 from fleet.ray_shard import Alive, Answer, Asked, RayShard, alive_here
 
@@ -146,6 +146,12 @@ def connected(fleet: str, after_s: int) -> Iterator[Cluster]:
             f"no Ray at {host}:{port} ({error.strerror or 'no answer'}): start maskstream fleet host NAME FILE --head "
             f"there, or say where it is with RAY_ADDRESS"
         ) from None
+    try:
+        differs = ask(f"{host}:{port}", os.environ).differs(own())
+    except Failure as error:
+        raise InputError(str(error)) from None
+    if differs:
+        raise InputError(f"here is {differs} as Ray's head at {host}:{port} has it: install the same")
     import ray
     import ray.exceptions
     import ray.util

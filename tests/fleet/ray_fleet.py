@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,19 @@ from hosts import Host, Hosts, Program, missing_for_hosts, until
 TOKEN = "token-of-the-fleet-1"
 RAY_TOKEN = "token-of-ray-0123456789abcdef0123"
 FILMS = 4
+_WATCH = """
+import os, ray, time
+ray.init(os.environ["RAY_ADDRESS"] + ":6379", log_to_driver=False, logging_level="ERROR")
+known = {}
+while True:
+    for node in ray.nodes():
+        name = node["Labels"].get("maskstream-host", "") if node.get("Labels") else known.get(node["NodeID"], ("",))[0]
+        now = (name, node["Alive"])
+        if known.get(node["NodeID"]) != now:
+            known[node["NodeID"]] = now
+            print(name, "is there" if node["Alive"] else "is gone", flush=True)
+    time.sleep(0.1)
+"""
 
 
 class RayFleet:
@@ -88,6 +102,10 @@ class RayFleet:
         program = self.command("status", "--json")
         assert program.wait(60) == 0, program.stderr
         return {shard["shard"]: shard for shard in json.loads(program.stdout)["shards"]}
+
+    def watch(self) -> Program:
+        """A program that says when Ray sees a host come or go, and uses nothing of ours."""
+        return self.hosts.office.run(sys.executable, "-c", _WATCH, **self.ray, RAY_AUTH_MODE="token")
 
     def until_all_flow(self, since_s: float, patience_s: float = 120.0) -> float:
         """Until each camera has shown more since then; the seconds that were waited for."""
