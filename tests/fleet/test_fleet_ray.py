@@ -4,6 +4,7 @@ Times are of a quiet machine in what is promised; what is asserted is looser by 
 hosts and the test share two cores here.
 """
 
+import itertools
 import sys
 import time
 
@@ -53,7 +54,7 @@ def most_down(fleet, since_s, silent_s):
     times = {}
     for shard, lives in progress.items():
         for marks in lives.values():
-            steps = zip(marks, marks[1:], strict=False)
+            steps = itertools.pairwise(marks)
             times.setdefault(shard, []).extend(at_s for (_, was), (at_s, now) in steps if now > was)
     worst, at_s = 0, since_s + silent_s
     while at_s < time.monotonic():
@@ -63,7 +64,7 @@ def most_down(fleet, since_s, silent_s):
 
 
 def cost(processes, over_s=10.0):
-    """MB PSS and cores of these processes."""
+    """MB PSS and cores of these processes, in words."""
     before = {process.pid: sum(process.cpu_times()[:2]) for process in processes}
     time.sleep(over_s)
     memory = cores = 0.0
@@ -73,7 +74,7 @@ def cost(processes, over_s=10.0):
             cores += (sum(process.cpu_times()[:2]) - before[process.pid]) / over_s
         except psutil.Error:
             continue
-    return memory, cores
+    return f"{len(processes)} processes, {memory:.0f} MB PSS, {cores:.3f} cores"
 
 
 def of_ray(host):
@@ -84,10 +85,7 @@ def of_ray(host):
 def test_a_host_that_loses_power_is_missed_by_its_own_cameras_only_and_these_flow_elsewhere(fleet):
     fleet.start_ray()
     for host in (fleet.hosts.office, fleet.hosts[1]):
-        memory, cores = cost(of_ray(host))
-        print(
-            f"\nRay and fleet host, idle, {host.name}: {len(of_ray(host))} processes, {memory:.0f} MB, {cores:.3f} cores"
-        )
+        print(f"\nRay and fleet host, idle, {host.name}: {cost(of_ray(host))}")
     began_s = time.monotonic()
     fleet.up()
     print(f"fleet up: {time.monotonic() - began_s:.1f} s")
@@ -97,8 +95,7 @@ def test_a_host_that_loses_power_is_missed_by_its_own_cameras_only_and_these_flo
     theirs = cameras_on(status, lost.name)
     others = {camera["name"] for camera in fleet.options["cameras"]} - theirs
     nodes = fleet.watch()
-    memory, cores = cost(of_ray(lost))
-    print(f"Ray and fleet host with 2 shards: {len(of_ray(lost))} processes, {memory:.0f} MB, {cores:.3f} cores")
+    print(f"Ray and fleet host with 2 shards: {cost(of_ray(lost))}")
     fleet.hosts.power_off(lost)
     off_s = time.monotonic()
     lives = fleet.collector.lives(host=lost.name)
@@ -108,8 +105,8 @@ def test_a_host_that_loses_power_is_missed_by_its_own_cameras_only_and_these_flo
     gap = gap_s(fleet, others, off_s)
     now = fleet.status()
     print(
-        f"power off, {len(theirs)} of 12 cameras: known after {known_s:.1f} s, all flow elsewhere after {again_s:.1f} s, "
-        f"longest gap of the others {gap:.1f} s"
+        f"power off, {len(theirs)} of 12 cameras: known after {known_s:.1f} s, all flow elsewhere after "
+        f"{again_s:.1f} s, longest gap of the others {gap:.1f} s"
     )
     assert {shard["host"] for shard in now.values()} <= {host.name for host in fleet.hosts if host is not lost}
     assert known_s < 10 * BUSY, "known after 10 s"
@@ -144,8 +141,8 @@ def test_rays_head_and_all_of_ray_on_the_hosts_may_die_and_no_camera_misses_a_fr
     rates = rates_since(fleet, began_s)
     cameras = [camera["name"] for camera in fleet.options["cameras"]]
     print(
-        f"\nhead killed, then Ray on all hosts: nobody watched for {watched_s - unwatched_s:.0f} s; 4 of 4 shards adopted "
-        f"with the same pids; {min(rates):.2f} to {max(rates):.2f} frames/s captured of 5, longest gap "
+        f"\nhead killed, then Ray on all hosts: nobody watched for {watched_s - unwatched_s:.0f} s; 4 of 4 shards "
+        f"adopted with the same pids; {min(rates):.2f} to {max(rates):.2f} frames/s captured of 5, longest gap "
         f"{gap_s(fleet, cameras, began_s):.1f} s"
     )
     assert min(rates) > 4.8, "no frame is missed"
