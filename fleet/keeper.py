@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from configs.errors import Failure, InputError
@@ -33,8 +34,12 @@ from run.lease import DRAIN, FENCED, Lease, read_grant, write_private
 from run.owned import fingerprint
 from run.shard_folder import epoch_file, shard_folder
 from run.take import wanted_epoch
+from tell.account import Note
 
 log = logging.getLogger("keeper")
+
+for _kind in (PipelineConfig, Lease, Note):
+    msgspec.json.Decoder(_kind)  # here: where two threads were the first to use a class, msgspec 0.22 ended by SIGSEGV
 
 _LOOK_S = 0.2
 _LONGEST_S = 30.0  # between a death and the next start
@@ -246,7 +251,8 @@ class Keeper:
         self._know(code=code, pid=0, cameras={})
         if code == FENCED and not self._renews:
             log.warning("%s: is fenced: a newer epoch was given out", self._known.shard)
-            self._know(state="fenced", line=self._log.last_line())
+            newer = life.lease.fenced_by if life.lease is not None else 0
+            self._know(state="fenced", line=f"epoch {newer} was given out" if newer else self._log.last_line())
         elif self._order or (code == 0 and not self._renews):
             how = "was killed" if code is None else how_it_ended(code)
             self._know(state="ended", line="" if code == 0 else how)

@@ -29,8 +29,9 @@ def seen_now(folder: Path) -> SeenFleet | None:
     handle = open_process(seen) if seen is not None else None
     if handle is None:
         return None
+    has_ended = select.select([handle], [], [], 0)[0]  # a child of this command stays a zombie
     os.close(handle)
-    return seen
+    return None if has_ended else seen
 
 
 def start(folder: Path, cwd: Path) -> None:

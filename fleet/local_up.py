@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from configs.errors import Failure, InputError
 from configs.load import load_config
 from configs.plural import counted
+from configs.schema import PipelineConfig
 from fleet import local_process
 from fleet.engine import Say, Wish
 from fleet.file import Fleet
@@ -20,12 +21,13 @@ from fleet.kept import UP, Kept, how, is_refused, why
 from fleet.local_files import BEFORE, CONFIG, DATA, NEXT, SeenFleet, Wanted, WantedFleet, read_wanted, write_wanted
 from fleet.plan import Shard
 from fleet.ports import is_free, ports
-from fleet.shards import Place, host_runs
+from fleet.shards import TOKEN, Place, host_runs
 from fleet.state_folder import made
 from run.lease import Lease, is_held, read_lease, write_private
 from run.owned import fingerprint
 
 _DRAIN_S = 330.0  # a shard delivers for run.deliver_s (300) and then ends
+NAME = TOKEN.strip("${}")
 
 
 class LocalUp:
@@ -37,6 +39,7 @@ class LocalUp:
         self._before = before.shards if before is not None else {}
         self._revision = before.revision if before is not None else 0
         self._wanted: dict[str, Wanted] = {}
+        self._options: dict[str, str] = {}
         self._cwd = fleet.given.file.resolve().parent if fleet.given.file else Path.cwd()
 
     def run(self) -> None:
@@ -68,7 +71,9 @@ class LocalUp:
     def _write_next(self, shards: list[Shard]) -> None:
         """The options of all shards, beside those of now, and read as their runs will do it."""
         first = self._fleet.config.defaults.web.port
-        had = {name: one.port for name, one in self._before.items() if self._keeps_port(name, one)}
+        had = {
+            name: one.port for name, one in self._before.items() if one.port >= first and self._keeps_port(name, one)
+        }
         self._ports = ports([shard.name for shard in shards], first, had, is_free)
         rules = self._folder / f"rules-{blake2b(self._fleet.rules.encode(), digest_size=6).hexdigest()}.yaml"
         if self._fleet.rules:  # another text is another name, so that it is seen in the options
@@ -85,6 +90,7 @@ class LocalUp:
         for run in runs:
             place = made(self._folder / run.shard.name)
             write_private(place / NEXT, run.text.encode())
+            self._options[run.shard.name] = fingerprint(_loaded(place / NEXT))
         self._options = {run.shard.name: fingerprint(load_config(self._folder / run.shard.name / NEXT)) for run in runs}
 
     def _keeps_port(self, name: str, wanted: Wanted) -> bool:
@@ -170,7 +176,7 @@ class LocalUp:
                 if time.monotonic() > deadline_s:
                     seen = local_process.seen_now(self._folder)
                     left = [why(seen.shards[name]) for name in names if name not in told] if seen else []
-                    raise Failure(f"not up within {self._wish.within_s:g} s: {'; '.join(left)}; they are tried on")
+                    raise Failure(f"not up within {self._wish.within_s:g} s: {'; '.join(left)}; they go on being tried")
         except _Refused as error:
             self._end(new, "end", self._wish.within_s)
             if not self._wanted:
@@ -202,11 +208,11 @@ class LocalUp:
                 raise Failure(f"not up again within {self._wish.within_s:g} s: {stands}{rest}")
         except _Refused as error:
             (self._folder / name / BEFORE).replace(config)
-            self._renewed(name, "", set())
+            self._renewed(name, "", set(), is_way_back=True)
             raise InputError(f"{error}; it goes on with the options before{rest}") from None
         (self._folder / name / BEFORE).unlink(missing_ok=True)
 
-    def _renewed(self, name: str, life: str, cameras: set[str]) -> bool:
+    def _renewed(self, name: str, life: str, cameras: set[str], is_way_back: bool = False) -> bool:
         """Order it, and wait until another life than `life` has these cameras flowing; whether it has."""
         one = self._wanted[name]
         self._wanted[name] = replace(one, renewals=one.renewals + 1, port=self._ports[name])
@@ -218,9 +224,10 @@ class LocalUp:
 
         def again(seen: SeenFleet) -> bool:
             kept = seen.shards[name]
-            if is_refused(kept) and kept.since > began_s and life:
+            if is_refused(kept) and kept.since > began_s and not is_way_back:
                 raise _Refused(kept)
-            return kept.life not in ("", life) and kept.state in UP and cameras <= kept.flowing
+            flows = cameras <= kept.flowing or kept.state == "ended"
+            return kept.life not in ("", life) and kept.state in UP and flows
 
         if life and not local_process.until(self._folder, is_over, _DRAIN_S):
             return False
@@ -229,6 +236,16 @@ class LocalUp:
         seen = local_process.seen_now(self._folder)
         self._say(f"{name}: {how(seen.shards[name]) if seen else 'is up'}")
         return True
+
+
+def _loaded(file: Path) -> PipelineConfig:
+    """A shard's options, as its run will read them."""
+    try:
+        return load_config(file)
+    except InputError as error:
+        reason = str(error).removeprefix(f"{file}:").partition(" ")[2]
+        about = ": it is the secret of the shards' pages (or give defaults.web.token)" if NAME in reason else ""
+        raise InputError(f"shard {file.parent.name}: {reason}{about}") from None
 
 
 class _Refused(Exception):

@@ -67,7 +67,7 @@ def telling(lines: list[str]) -> str:
     >>> telling(["maskstream: error: x.yaml:3: unknown option"])
     'x.yaml:3: unknown option'
     """
-    last = ""
+    last = plain = ""
     for line in reversed(lines):
         if line.startswith("maskstream: "):
             return line.removeprefix("maskstream: ").removeprefix("error: ")
@@ -75,11 +75,11 @@ def telling(lines: list[str]) -> str:
             record = json.loads(line)
         except ValueError:
             record = None
-        if isinstance(record, dict):
-            text = f"{record.get('process', '')}: {record.get('message', '')}"
-            if record.get("level") in ("WARNING", "ERROR", "CRITICAL"):
-                return text
-            last = last or ("" if record.get("message") == "stream" else text)
-        else:
-            last = last or line.strip()
-    return last
+        if not isinstance(record, dict):
+            plain = plain or line.strip()
+            continue
+        text = f"{record.get('process', '')}: {record.get('message', '')}"
+        if record.get("level") in ("WARNING", "ERROR", "CRITICAL"):
+            return text
+        last = last or ("" if record.get("message") == "stream" else text)
+    return last or plain
