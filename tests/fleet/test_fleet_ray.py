@@ -116,7 +116,7 @@ def test_a_host_that_loses_power_is_missed_by_its_own_cameras_only_and_these_flo
     assert len(ids) == len(set(ids))
 
 
-def test_rays_head_and_all_of_ray_on_the_hosts_may_die_and_no_camera_misses_a_frame(fleet):
+def test_rays_head_and_all_of_ray_on_the_hosts_may_die_and_all_runs_go_on_and_are_adopted(fleet):
     fleet.start_ray()
     fleet.up()
     fleet.until_all_flow(time.monotonic())
@@ -145,7 +145,7 @@ def test_rays_head_and_all_of_ray_on_the_hosts_may_die_and_no_camera_misses_a_fr
         f"adopted with the same pids; {min(rates):.2f} to {max(rates):.2f} frames/s captured of 5, longest gap "
         f"{gap_s(fleet, cameras, began_s):.1f} s"
     )
-    assert min(rates) > 4.8, "no frame is missed"
+    assert min(rates) > 4.8, "the runs go on as before"
 
 
 def rates_since(fleet, since_s):
@@ -217,9 +217,10 @@ def test_a_host_that_was_cut_off_joins_again_by_itself_and_its_copies_are_fenced
     until(lambda: not host.processes("run_pipeline.py", "transport.worker"), 120)
     ended_s = time.monotonic() - back_s
     nodes = fleet.watch()
-    joined_s = until(lambda: f"{host.name} is there" in nodes.stdout, 120) + time.monotonic() - back_s
+    until(lambda: f"{host.name} is there" in nodes.stdout, 120)
+    joined_s = time.monotonic() - back_s
     print(
-        f"\ncut off by Ray's leave: {len(theirs)} cameras flow elsewhere after {again_s:.1f} s; the copies had ended "
+        f"\ncut off, with Ray: {len(theirs)} cameras flow elsewhere after {again_s:.1f} s; the copies had ended "
         f"{ended_s:.1f} s after the net was back, and the host was one of the fleet's again within {joined_s:.1f} s"
     )
     assert ended_s < 5 * BUSY, "the copies end within 5 s of the net's return"
