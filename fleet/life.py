@@ -22,7 +22,7 @@ HUNG_S = (
     15.0  # without a sign of it: it speaks twice a second, and once more often than that on a box with work for ten
 )
 START_S = 120.0  # the same while it has given none yet, as run.start_timeout_s
-_EVERY_S = 0.5
+_EVERY_S = 1.0
 _LATE_S = 5.0  # this process itself stood still for that: it knows nothing of what was meanwhile
 
 
@@ -75,7 +75,7 @@ class Life:
         return self.child is not None or (is_held(self.folder) and not self._is_succeeded)
 
     def look(self) -> bool:
-        """See how it stands, twice a second; whether this was the time for it."""
+        """See how it stands, once a second; whether this was the time for it."""
         now_s = time.monotonic()
         if now_s < self._due_s:
             return False
