@@ -23,6 +23,7 @@ test-slow: $(VENV)/full  ## minutes: training, endurance
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
 test-fleet: $(VENV)/full  ## minutes: hosts, engines and servers that go away; some in environments named by variables
+	$(PIP) --editable '.[test,fleet]'
 	$(BIN)/python -m pytest -m fleet -s --timeout 3600
 
 bench: $(VENV)/full  ## ratios and budgets on this machine

@@ -19,6 +19,7 @@ COMMANDS = (
     "fleet.commands.drain:drain_command",
     "fleet.commands.down:down_command",
     "fleet.commands.serve:serve_command",
+    "fleet.commands.host:host_command",
 )
 
 

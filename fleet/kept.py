@@ -7,10 +7,12 @@ from typing import Literal
 
 from msgspec import Struct
 
+from configs.plural import counted
 from run.lease import Lease, is_held
 from run.shard import read_note
 from tell.account import Account, total
 
+UP = ("flows", "away", "ended")  # the states of a shard that needs nothing more
 State = Literal["starting", "flows", "away", "draining", "waits", "ended", "fenced", "unknown"]
 """`flows`: no camera is still being opened, and one at least sends pictures. `away`: none does. `waits`: it died, and
 is started again in a while. `unknown`: it runs, and does not say how it stands."""
@@ -89,3 +91,23 @@ def of_lease(lease: Lease, alive: bool) -> Kept:
         code=lease.code,
         line=line,
     )
+
+
+def is_refused(kept: Kept) -> bool:
+    """Its start failed for a reason that it told, before any camera flowed: to try again alone helps nobody."""
+    return kept.state == "fenced" or (kept.state == "waits" and kept.failures > 0 and kept.code is not None)
+
+
+def how(kept: Kept) -> str:
+    """A shard that is up, in words."""
+    if kept.state == "ended":
+        return "its sources have ended"
+    away = f", away: {', '.join(sorted(kept.away))}" if kept.away else ""
+    return f"{counted(len(kept.flowing), 'camera')} flowing{away} (pid {kept.pid})"
+
+
+def why(kept: Kept) -> str:
+    """A shard that is not up, in words."""
+    opening = [name for name, camera in kept.cameras.items() if camera.state == "opening"]
+    what = f"{kept.state}, opening {', '.join(sorted(opening))}" if opening else kept.state
+    return f"{kept.shard} is {what}" + (f" ({kept.line})" if kept.line else "")

@@ -13,6 +13,7 @@ import yaml
 
 from fleet.file import Fleet
 from fleet.plan import RESERVE, SitePlan
+from fleet.ray_settings import DURABLE
 from fleet.shards import SECRETS, Place, ShardRun, shard_runs
 
 SECRET = "maskstream"  # the Secret's name, as a value of the chart
@@ -21,10 +22,6 @@ PLACE = Place(  # the token is asked for there
 )
 STORAGE = "20Gi"  # the history has 500 MB at most; the rest is for recordings
 RAY_VERSION = "2.60.0"  # of which death of head and hosts was tried
-RAY_ENVIRONMENT = {  # without these a dead head takes all cameras along after 60 s
-    "RAY_kill_child_processes_on_worker_exit": "false",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "86400",
-}
 _CHART = Path(__file__).resolve().parent / "chart"
 
 
@@ -151,7 +148,7 @@ def _pod(fleet: Fleet, name: str, runs: list[ShardRun], cores: float, memory_mb:
         mounts.append({"name": "secrets", "mountPath": SECRETS, "readOnly": True})
         items = [{"key": file, "path": file} for file in files]
         volumes.append({"name": "secrets", "secret": {"secretName": SECRET, "defaultMode": 0o440, "items": items}})
-    environment: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in RAY_ENVIRONMENT.items()]
+    environment: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in DURABLE.items()]
     environment += [{"name": one, "valueFrom": {"secretKeyRef": {"name": SECRET, "key": one}}} for one in variables]
     container = {
         "name": name,

@@ -17,7 +17,7 @@ from configs.schema import PipelineConfig
 from fleet import local_process
 from fleet.engine import Say, Wish
 from fleet.file import Fleet
-from fleet.kept import Kept
+from fleet.kept import UP, Kept, how, is_refused, why
 from fleet.local_files import BEFORE, CONFIG, DATA, NEXT, SeenFleet, Wanted, WantedFleet, read_wanted, write_wanted
 from fleet.plan import Shard
 from fleet.ports import is_free, ports
@@ -28,7 +28,6 @@ from run.owned import fingerprint
 
 _DRAIN_S = 330.0  # a shard delivers for run.deliver_s (300) and then ends
 NAME = TOKEN.strip("${}")
-_UP = ("flows", "away", "ended")
 
 
 class LocalUp:
@@ -164,11 +163,11 @@ class LocalUp:
             nonlocal deadline_s
             for name in names:
                 kept = seen.shards[name]
-                if name in new and _is_refused(kept):
+                if name in new and is_refused(kept):
                     raise _Refused(kept)
-                if kept.state in _UP and name not in told:
+                if kept.state in UP and name not in told:
                     told.add(name)
-                    self._say(f"{name}: {'adopted, ' if name not in new else ''}{_how(kept)}")
+                    self._say(f"{name}: {'adopted, ' if name not in new else ''}{how(kept)}")
                     deadline_s = time.monotonic() + self._wish.within_s
             return len(told) == len(names)
 
@@ -176,8 +175,8 @@ class LocalUp:
             while not local_process.until(self._folder, up, 1.0):
                 if time.monotonic() > deadline_s:
                     seen = local_process.seen_now(self._folder)
-                    why = [_why(seen.shards[name]) for name in names if name not in told] if seen else []
-                    raise Failure(f"not up within {self._wish.within_s:g} s: {'; '.join(why)}; they go on being tried")
+                    left = [why(seen.shards[name]) for name in names if name not in told] if seen else []
+                    raise Failure(f"not up within {self._wish.within_s:g} s: {'; '.join(left)}; they go on being tried")
         except _Refused as error:
             self._end(new, "end", self._wish.within_s)
             if not self._wanted:
@@ -205,8 +204,8 @@ class LocalUp:
         try:
             if not self._renewed(name, lease.life if lease else "", flowed & cameras):
                 now = local_process.seen_now(self._folder)
-                why = _why(now.shards[name]) if now else name
-                raise Failure(f"not up again within {self._wish.within_s:g} s: {why}{rest}")
+                stands = why(now.shards[name]) if now else name
+                raise Failure(f"not up again within {self._wish.within_s:g} s: {stands}{rest}")
         except _Refused as error:
             (self._folder / name / BEFORE).replace(config)
             self._renewed(name, "", set(), is_way_back=True)
@@ -225,17 +224,17 @@ class LocalUp:
 
         def again(seen: SeenFleet) -> bool:
             kept = seen.shards[name]
-            if _is_refused(kept) and kept.since > began_s and not is_way_back:
+            if is_refused(kept) and kept.since > began_s and not is_way_back:
                 raise _Refused(kept)
             flows = cameras <= kept.flowing or kept.state == "ended"
-            return kept.life not in ("", life) and kept.state in _UP and flows
+            return kept.life not in ("", life) and kept.state in UP and flows
 
         if life and not local_process.until(self._folder, is_over, _DRAIN_S):
             return False
         if not local_process.until(self._folder, again, self._wish.within_s):
             return False
         seen = local_process.seen_now(self._folder)
-        self._say(f"{name}: {_how(seen.shards[name]) if seen else 'is up'}")
+        self._say(f"{name}: {how(seen.shards[name]) if seen else 'is up'}")
         return True
 
 
@@ -254,26 +253,6 @@ class _Refused(Exception):
 
     def __init__(self, kept: Kept) -> None:
         super().__init__(f"{kept.shard} cannot start: {kept.line or f'exit code {kept.code}'}")
-
-
-def _is_refused(kept: Kept) -> bool:
-    """Its start failed for a reason that it told, before any camera flowed: to try again alone helps nobody."""
-    return kept.state == "fenced" or (kept.state == "waits" and kept.failures > 0 and kept.code is not None)
-
-
-def _how(kept: Kept) -> str:
-    """A shard that is up, in words."""
-    if kept.state == "ended":
-        return "its sources have ended"
-    away = f", away: {', '.join(sorted(kept.away))}" if kept.away else ""
-    return f"{counted(len(kept.flowing), 'camera')} flowing{away} (pid {kept.pid})"
-
-
-def _why(kept: Kept) -> str:
-    """A shard that is not up, in words."""
-    opening = [name for name, camera in kept.cameras.items() if camera.state == "opening"]
-    what = f"{kept.state}, opening {', '.join(sorted(opening))}" if opening else kept.state
-    return f"{kept.shard} is {what}" + (f" ({kept.line})" if kept.line else "")
 
 
 def _in_words(ports: dict[str, int]) -> str:

@@ -46,14 +46,17 @@ class RunLog:
 
         Empty if it has said nothing. Secrets are hidden in it already: the run itself does that.
         """
+        return telling(self.tail().splitlines())
+
+    def tail(self) -> str:
+        """The end of what the life of now has said, as far as it can be read."""
         try:
             with self.path.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
                 file.seek(max(self._began if self._began <= size else 0, size - _TAIL_BYTES))
-                lines = file.read(_TAIL_BYTES).decode(errors="replace").splitlines()
+                return file.read(_TAIL_BYTES).decode(errors="replace")
         except OSError:
             return ""
-        return telling(lines)
 
 
 def telling(lines: list[str]) -> str:

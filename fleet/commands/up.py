@@ -11,7 +11,7 @@ from configs.console import visible
 from configs.duration import milliseconds
 from configs.errors import InputError
 from configs.redact import redact
-from fleet.engine import ENGINES, Wish, engine_of
+from fleet.engine import ENGINES, Engine, Wish, engine_of
 from fleet.file import read_fleet
 from fleet.state_folder import About, Lock, fleets_folder, forget, made, read_about, write_about
 
@@ -42,8 +42,10 @@ def up_command(
       maskstream fleet up fleet.yaml --restart
     """
     wish = Wish(restart=restart, within_s=milliseconds(within) / 1000)
-    fleet = read_fleet(file)
+    fleet = read_fleet(file, look_up=False)
     name, engine = fleet.config.fleet, engine or fleet.config.engine
+    if engine == "local":
+        fleet = read_fleet(file)  # of ray the hosts have the secrets
     if not engine:
         raise InputError(f"{file}: names no engine: give --engine {' or '.join(ENGINES)}, or engine: in the file")
     place = (folder or fleets_folder() / name).absolute()
@@ -54,11 +56,19 @@ def up_command(
     try:
         made_engine.up(fleet, wish, say)
     except BaseException:
-        if before is None and not made_engine.status():
-            forget(place)  # nothing was begun
+        if before is None and not _has_begun(made_engine):
+            forget(place)
         raise
     finally:
         lock.release()
+
+
+def _has_begun(engine: Engine) -> bool:
+    """Whether anything of the fleet was started."""
+    try:
+        return bool(engine.status())
+    except InputError:  # the engine cannot be reached
+        return False
 
 
 def say(line: str) -> None:
