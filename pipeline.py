@@ -18,8 +18,9 @@ from configs.console import visible
 from configs.duration import milliseconds
 from configs.errors import Failure, InputError
 from configs.labels import Labels, labels_of
-from configs.load import as_yaml, given, load_config, names_in
+from configs.load import given, load_config, names_in
 from configs.plural import counted
+from configs.printed import as_yaml
 from configs.redact import redact
 from configs.schema import DetectConfig, PipelineConfig, SourceConfig
 from inference.backends.device import wants_cuda

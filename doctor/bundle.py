@@ -15,7 +15,7 @@ from msgspec import to_builtins
 
 from configs.errors import InputError
 from configs.finding import Finding
-from configs.load import as_yaml
+from configs.printed import as_yaml
 from configs.redact import redact
 from configs.schema import PipelineConfig
 from configs.version import version_lines

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from configs.option import option
 from configs.schema import (
     ClassifyConfig,
     DetectConfig,
@@ -14,7 +15,6 @@ from configs.schema import (
     SourceConfig,
     TraceConfig,
     WebConfig,
-    option,
 )
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from configs.errors import InputError
-from configs.load import as_yaml, load_config
+from configs.load import load_config
+from configs.printed import as_yaml
 from configs.removed import REMOVED
 from configs.schema import OverlayConfig, PipelineConfig, SourceConfig, WebConfig
 
