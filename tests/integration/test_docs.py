@@ -66,7 +66,8 @@ def test_it_is_searched_and_read_on_a_phone(site, page):
         page.goto(f"{address}/troubleshooting/")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.click("label[for=__search]")
-        page.fill("input[data-md-component=search-query]", "superseded")
+        page.wait_for_selector("text=Type to start searching")  # what is typed before its index is there is not heard
+        page.type("input[data-md-component=search-query]", "superseded")
         page.wait_for_selector(".md-search-result__item")
         assert "Troubleshooting" in page.inner_text(".md-search-result__list")
         server.shutdown()
