@@ -55,7 +55,7 @@ def docs(
 def build(output: Path, strict: bool = False) -> None:
     """Build it. Raises InputError where MkDocs is not installed, Failure where it says that something is wrong."""
     if importlib.util.find_spec("material") is None:
-        raise InputError("MkDocs is not installed: pip install 'maskstream[docs]'")
+        raise InputError("MkDocs is not installed: pip install -e '.[docs]'")
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "-f", str(CONFIG), "-d", str(output)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     command += ["--strict"] if strict else []

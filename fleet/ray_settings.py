@@ -57,7 +57,7 @@ def check_installed() -> None:
     try:
         version("ray")
     except PackageNotFoundError:
-        raise InputError("engine ray needs Ray: pip install 'maskstream[fleet]' on all hosts") from None
+        raise InputError("engine ray needs Ray: pip install -e '.[fleet]' on all hosts") from None
 
 
 def check_token(environment: Mapping[str, str]) -> None:

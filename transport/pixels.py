@@ -87,6 +87,13 @@ class Pixels:
         assert self.colours is not None
         return _converted(self.array, self.colours)[: self.height]
 
+    def kept(self) -> Pixels:
+        """The same picture in memory of its own, as it is: what lies in a slot becomes another frame's."""
+        nbytes = bytes_of(self.height, self.width, self.colours)
+        array = np.empty(nbytes, np.uint8)[: self.array.size].reshape(self.array.shape)
+        np.copyto(array, self.array)
+        return Pixels(array, self.colours, self.height)
+
     def crop(self, x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
         """A part that lies inside, (y1 - y0, x1 - x0, 3) uint8 BGR: a view, or of planes only so much converted."""
         if self._bgr is not None:

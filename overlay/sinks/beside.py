@@ -17,6 +17,7 @@ import numpy as np
 from configs.errors import InputError
 from configs.plural import counted
 from events.event import Event
+from overlay.drawn import Drawn
 from overlay.sinks.outages import Outages
 from overlay.sinks.sink import Sink
 from transport.cores import give_way
@@ -67,9 +68,18 @@ class Beside(Sink):
         return self._sink.place(stream)
 
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
+        """A picture that is drawn already."""
+        about = replace(frame, pixels=Pixels(picture), slot=None)  # its own pixels are another frame's by then
+        self._later(about, picture.nbytes, partial(self._sink.show, about, picture, age_ms))
+
+    def show_later(self, frame: Frame, drawn: Drawn, age_ms: float) -> None:
+        """A picture that is drawn in the thread that writes it."""
+        about = replace(frame, pixels=drawn.pixels, slot=None)
+        self._later(about, drawn.nbytes, lambda: self._sink.show(about, drawn.image, age_ms))
+
+    def _later(self, frame: Frame, nbytes: int, show: Callable[[], None]) -> None:
         queue = self._queue(frame.stream, frame.live)
         queue.count.given()
-        about = replace(frame, pixels=Pixels(picture), slot=None)  # its own pixels are another frame's by then
         became: Became = "failed"
         while became == "failed":
             self._tell(queue)
@@ -77,7 +87,7 @@ class Beside(Sink):
                 self.outages.lost(queue.place)
                 queue.count.not_recorded()
                 return
-            became = queue.put(partial(self._sink.show, about, picture, age_ms), picture.nbytes)
+            became = queue.put(show, nbytes)
         if became == "full":
             self._left_out(queue)
 

@@ -52,8 +52,8 @@ class Sink(ABC):
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
         """Take one frame; `picture` is its image with everything drawn on it, read-only, as all sinks share it.
 
-        It may be kept; the frame's pixels may not, which are in a slot that another frame gets. Where no sink wants
-        pixels `picture` is empty.
+        It may be kept; the frame's pixels may not, which are in a slot that another frame gets. Of a sink that does not
+        want pixels `picture` is empty.
         """
 
     def happened(self, event: Event, picture: bytes) -> None:  # noqa: B027 - most sinks take pictures only

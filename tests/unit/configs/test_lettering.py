@@ -6,7 +6,7 @@ import pytest
 import configs.fonts
 from configs.fonts import SCRIPTS, font_for, fonts, lacks, letters_of
 from configs.lettering import drawable, in_ascii, mask, ordered, say_undrawable
-from doctor import fonts_found
+from doctor.machine import fonts_found
 from overlay.draw import annotate
 from transport.frame import Box, Face, Prediction
 

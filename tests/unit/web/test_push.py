@@ -35,7 +35,7 @@ def test_what_nothing_can_be_sent_to_is_refused(url):
 
 def test_what_needs_a_package_names_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"needs nats-py: pip install 'maskstream\[nats\]'"):
+    with pytest.raises(InputError, match=r"needs nats-py: pip install 'nats-py>=2.9'"):
         check_status(RunConfig(status="nats://user:pw@h:4222/plant.status"))
     check_status(RunConfig(status="https://h/status"))
 
