@@ -35,11 +35,13 @@ def deliver(name: str, folder: Path, config: Path | None, within_s: float) -> No
     taken within the time.
     """
     from overlay.asides import delivering  # here: it brings OpenCV
+    from overlay.check_options import check_overlay
 
     if config is None:
         raise InputError("deliver needs the shard's options: maskstream shard NAME deliver --config shard.yaml")
     options = load_config(config)
     options = _as_run(replace(options, run=replace(options.run, shard=name, folder=str(folder))))
+    check_overlay(options.overlay, options.overlay.sinks, options.run.site)
     rows = delivering(options, of_files=False)
     if not rows:
         reason = "names no receiver of events (overlay.sinks: webhook:, mqtt: and so on), and no overlay.upload"
