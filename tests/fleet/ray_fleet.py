@@ -123,7 +123,7 @@ class RayFleet:
 def missing_for_ray() -> str:
     """Why no fleet can be on Ray here; empty: one can."""
     if find_spec("ray") is None:
-        return "Ray is not installed: pip install 'maskstream[fleet]'"
+        return "Ray is not installed: pip install -e '.[fleet]'"
     return missing_for_hosts()
 
 
