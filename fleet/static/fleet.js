@@ -6,6 +6,7 @@ import { Cameras, words, when } from "./cameras.js";
 
 const STATUS_MS = 2000;
 const EVENTS_MS = 5000; // the server asks the shards so often at most
+const counted = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
 const LABELS = ["mask", "no_mask", "wrong_mask", "unsure"];
 const at = (id) => document.getElementById(id);
 const text = (id, said) => { at(id).textContent = said; };
@@ -46,9 +47,9 @@ function tell(told) {
   const silent = told.shards.filter((shard) => shard.state === "silent");
   document.title = `${told.fleet}: ${flowing.length} of ${told.cameras.length} flow`;
   text("fleet", told.fleet);
-  text("summary", `${flowing.length} of ${told.cameras.length} cameras flow` + (silent.length ? `, ${silent.length} of ${told.shards.length} shards silent` : ""));
+  text("summary", `${flowing.length} of ${told.cameras.length} cameras flow` + (silent.length ? `, ${silent.length} of ${counted(told.shards.length, "shard")} silent` : ""));
   const fps = flowing.reduce((sum, camera) => sum + camera.fps, 0);
-  text("facts", `${told.shards.length} shards · ${told.sites.length} sites · ${Math.round(fps)} fps`);
+  text("facts", `${counted(told.shards.length, "shard")} · ${counted(told.sites.length, "site")} · ${Math.round(fps)} fps`);
   offer(told.sites);
   cameras.told(told.cameras);
   choose();
