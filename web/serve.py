@@ -121,6 +121,7 @@ class Site:
             ("GET", "/events/{id}.jpg", self._event_picture),
             ("GET", "/api/status", self._status),
             ("GET", "/api/events", self._events),
+            ("GET", "/api/openapi.json", self._described),
             ("GET", "/api/streams", changes.list),
             ("POST", "/api/streams", changes.add),
             ("DELETE", "/api/streams/{name}", changes.remove),
@@ -162,6 +163,12 @@ class Site:
     async def _status(self, request: web.Request) -> web.Response:
         """What the page knows, for scripts."""
         return web.json_response(self._run_state.as_json())
+
+    async def _described(self, request: web.Request) -> web.Response:
+        """What is served here, for programs."""
+        from web.openapi import described  # here: it is asked for once, if ever
+
+        return web.json_response(described())
 
     async def _alive(self, request: web.Request) -> web.Response:
         """The run lives: this process answers, and the supervisor is heard; if not, to start it again helps."""
