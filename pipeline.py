@@ -274,6 +274,10 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
         from web.push_target import check_status  # here: most runs send none
 
         check_status(options.run)
+    if options.web.home_assistant:
+        from web.home_assistant import check_home_assistant  # here: most runs tell it nothing
+
+        check_home_assistant(options.web, has_page="web" in (sinks or default_sinks()))
     check_remote(options.classify)
     cores = options.run.cores or usable_cores()
     lanes = lanes_for(options.run.lanes, cores, len(sources), may_add="web" in (sinks or default_sinks()))

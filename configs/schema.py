@@ -224,6 +224,16 @@ class WebConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             "blanks between; then everybody is asked for the token"
         ),
     ] = ""
+    home_assistant: Annotated[
+        str,
+        option(
+            "broker of Home Assistant, in which each stream appears by itself, as mqtt://user:password@192.0.2.2; "
+            "empty: none"
+        ),
+    ] = ""
+    home_assistant_pictures_s: Annotated[
+        float, option("it gets a picture of each stream each so many seconds; 0: none", ge=0)
+    ] = 0.0
     tls_cert: Annotated[
         str, option("certificate (chain) to speak TLS, PEM file; it is read again when it changes; empty: no TLS")
     ] = ""

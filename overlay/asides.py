@@ -14,6 +14,8 @@ def beside(config: PipelineConfig, of_files: bool) -> list[Aside]:
     """The processes beside the frames. `of_files`: all sources are films, so that the run has an end."""
     sinks = config.overlay.sinks or default_sinks()
     page = [Aside("web", "web.serve:serve", config.web)] if "web" in sinks else []
+    if config.web.home_assistant:
+        page.append(Aside("home-assistant", "web.home_assistant:home_assistant", config.web))
     if "window" in sinks and config.run.lanes not in (1, "auto"):
         page.append(Aside("window", "overlay.show_windows:show_windows", config.overlay))
     if config.run.status:
