@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from configs.errors import InputError
 from fleet.kept import Kept
-from run.lease import boot_id, process_start, read_small, write_private
+from fleet.state_folder import read_ours
+from run.lease import boot_id, process_start, write_private
 
 WANTED, SEEN, KEEPER_LOG, KEEPER_LOCK = "wanted.json", "kept.json", "keeper.log", "keeper"
 CONFIG, NEXT, BEFORE, DATA = "shard.yaml", "next.yaml", "before.yaml", "data"  # in a shard's folder
-
-Kind = TypeVar("Kind")
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -48,12 +46,12 @@ class SeenFleet(Struct, frozen=True, kw_only=True):
 
 def read_wanted(folder: Path) -> WantedFleet | None:
     """None: nothing is wanted here. Raises InputError for what cannot be read."""
-    return _read(folder / WANTED, WantedFleet)
+    return read_ours(folder / WANTED, WantedFleet)
 
 
 def read_seen(folder: Path) -> SeenFleet | None:
     """What the keeper of now, or the last one, has written. Raises InputError for what cannot be read."""
-    return _read(folder / SEEN, SeenFleet)
+    return read_ours(folder / SEEN, SeenFleet)
 
 
 def write_wanted(folder: Path, wanted: WantedFleet) -> None:
@@ -66,14 +64,3 @@ def write_seen(folder: Path, revision: int, shards: dict[str, Kept]) -> None:
     pid = os.getpid()
     seen = SeenFleet(pid=pid, started=process_start(pid), boot=boot_id(), revision=revision, shards=shards)
     write_private(folder / SEEN, msgspec.json.encode(seen) + b"\n", sync=False)
-
-
-def _read(path: Path, kind: type[Kind]) -> Kind | None:
-    try:
-        return msgspec.json.decode(read_small(path), type=kind)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except msgspec.DecodeError as error:
-        raise InputError(f"{path}: is not what fleet up writes ({error}): remove it, and do fleet up again") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +14,8 @@ from configs.errors import InputError
 from run.lease import read_small, write_private
 
 _ABOUT = "fleet.json"
+
+Kind = TypeVar("Kind")
 
 
 class About(Struct, frozen=True, kw_only=True):
@@ -50,9 +53,13 @@ def made(folder: Path) -> Path:
 
 def read_about(folder: Path) -> About | None:
     """The fleet that was started in this folder; None: none, or it is down. Raises InputError for another file."""
-    path = folder / _ABOUT
+    return read_ours(folder / _ABOUT, About)
+
+
+def read_ours(path: Path, kind: type[Kind]) -> Kind | None:
+    """What `fleet up` has written there; None: nothing. Raises InputError for another file."""
     try:
-        return msgspec.json.decode(read_small(path), type=About)
+        return msgspec.json.decode(read_small(path), type=kind)
     except FileNotFoundError:
         return None
     except OSError as error:

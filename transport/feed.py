@@ -6,11 +6,20 @@ a picture that nobody looks at is not even encoded.
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Iterable
+from typing import Any, Self
 
 import zmq
 
 _QUEUED = 16
+
+
+def follow(link: zmq.Socket[Any], feeds: str, senders: Iterable[str], topics: Iterable[bytes]) -> None:
+    """Have a SUB socket hear of these topics, from those of the run who tell at `feeds`."""
+    for sender in senders:
+        link.connect(feeds + sender)
+    for topic in topics:
+        link.subscribe(topic)
 
 
 class Feed:

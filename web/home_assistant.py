@@ -17,6 +17,7 @@ from configs.errors import InputError
 from configs.redact import redact
 from configs.schema import WebConfig
 from overlay.sinks.web import PICTURE
+from transport.feed import follow
 from transport.stage import StageContext
 from web.discovery import Device, discovered
 from web.run_state import RunState
@@ -38,10 +39,7 @@ def home_assistant(config: WebConfig, context: StageContext) -> None:
     url = urlsplit(config.home_assistant)
     sockets: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     link = sockets.socket(zmq.SUB)
-    for sender in ("supervisor", *context.showing):
-        link.connect(context.feeds + sender)
-    for topic in (b"status", b"persons"):
-        link.subscribe(topic)
+    follow(link, context.feeds, ("supervisor", *context.showing), (b"status", b"persons"))
     where = context.labels.site or context.labels.host or socket.gethostname()
     home = Home(url, re.sub(r"[^A-Za-z0-9_-]", "-", where), where, bool(config.home_assistant_pictures_s))
     run_state, due_s, picture_s = RunState(), 0.0, 0.0

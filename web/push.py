@@ -12,6 +12,7 @@ import zmq
 from configs.redact import redact
 from configs.schema import RunConfig
 from run.lease import Grant
+from transport.feed import follow
 from transport.stage import StageContext
 from web.push_target import open_target
 from web.run_state import RunState
@@ -32,10 +33,7 @@ def push(config: RunConfig, context: StageContext) -> None:
     target, run_state = open_target(config), RunState()
     sockets: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     link = sockets.socket(zmq.SUB)
-    for sender in ("supervisor", *context.showing):
-        link.connect(context.feeds + sender)
-    for topic in (b"status", b"persons"):
-        link.subscribe(topic)
+    follow(link, context.feeds, ("supervisor", *context.showing), (b"status", b"persons"))
     shown = context.facts["to"] = redact(config.status)
     context.counts.update(sent=0, not_sent=0)
     context.ready()

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from configs.schema import WebConfig
+from transport.feed import follow
 from transport.stage import StageContext
 from web.access import Access, Handler
 from web.address import local_url, public_addresses, shown_url
@@ -46,10 +47,7 @@ async def _serve(config: WebConfig, context: StageContext) -> None:
         sockets = zmq.asyncio.Context()
         stack.callback(sockets.destroy, linger=0)
         link = sockets.socket(zmq.SUB)
-        for sender in ("supervisor", *context.showing):
-            link.connect(context.feeds + sender)
-        for topic in (b"status", b"persons", b"event", b"answer"):
-            link.subscribe(topic)
+        follow(link, context.feeds, ("supervisor", *context.showing), (b"status", b"persons", b"event", b"answer"))
         run_state = RunState()
         pictures = Pictures(
             lambda stream: link.subscribe(PICTURE + stream.encode()),

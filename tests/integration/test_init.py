@@ -1,12 +1,12 @@
 """`maskstream init`: cameras that were named become a configuration that runs, without a password in it."""
 
 import os
-import pty
 import subprocess
 import sys
 
 import pytest
 from program import ROOT
+from terminal import at_a_terminal
 
 from configs.load import load_config
 
@@ -59,21 +59,9 @@ def test_what_cannot_be_written_is_one_line_and_writes_nothing(tmp_path, argumen
 
 
 def test_at_a_terminal_it_asks(tmp_path):
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        COMMAND, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    os.write(ours, b"hall=demo\n\n")
-    told = b""
-    try:
-        while piece := os.read(ours, 4096):
-            told += piece
-    except OSError:  # Linux's way to say that the other end is closed
-        pass
-    os.close(ours)
-    assert process.wait(timeout=60) == 0, told
-    assert b"webcams here:" in told
-    assert b"next: maskstream run --config cameras.yaml" in told
+    code, told = at_a_terminal("hall=demo\n\n", "init", folder=tmp_path)
+    assert code == 0, told
+    assert "webcams here:" in told
+    assert "next: maskstream run --config cameras.yaml" in told
     [hall] = load_config(tmp_path / "cameras.yaml").sources
     assert (hall.name, hall.source) == ("hall", "demo")

@@ -1,12 +1,11 @@
 """`maskstream` without a word tells what most people want, and at a terminal it asks."""
 
-import os
-import pty
 import subprocess
 import sys
 
 import pytest
 from program import ROOT
+from terminal import at_a_terminal
 
 from tell.welcome import CHOICES, LINES
 
@@ -21,21 +20,7 @@ def test_without_a_terminal_it_only_tells():
         assert f"maskstream {' '.join(words)}" in LINES
 
 
-@pytest.mark.parametrize(("typed", "said"), [(b"3\n", b"webcams here:"), (b"\n", b"Which one?"), (b"2\n", b"camera 0")])
+@pytest.mark.parametrize(("typed", "said"), [("3\n\n", "webcams here:"), ("\n", "Which one?"), ("2\n", "camera 0")])
 def test_at_a_terminal_it_does_what_is_chosen(typed, said, tmp_path):
-    ours, theirs = pty.openpty()
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        COMMAND, cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-    )
-    os.close(theirs)
-    os.write(ours, typed + b"\n")
-    told = b""
-    try:
-        while piece := os.read(ours, 4096):
-            told += piece
-    except OSError:  # Linux's way to say that the other end is closed
-        pass
-    os.close(ours)
-    process.wait(timeout=60)
+    _, told = at_a_terminal(typed, folder=tmp_path)
     assert said in told
