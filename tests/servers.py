@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -121,7 +122,6 @@ class Postgres(Server):
         self._as = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         if self._as:
             shutil.chown(folder, "postgres")
-            _let_through(folder)
         (folder / "password").write_text("s3cret")
         (folder / "password").chmod(0o644)
         options = ["-U", "me", "-A", "scram-sha-256", f"--pwfile={folder}/password", "-N", "-E", "UTF8", "--no-locale"]
@@ -173,13 +173,6 @@ class Postgres(Server):
                 continue
 
 
-def _let_through(folder: Path) -> None:
-    """Let another user reach a folder of pytest's, whose parents are private."""
-    for parent in folder.parents:
-        if parent.stat().st_uid == os.geteuid() and str(parent).startswith("/tmp/"):
-            parent.chmod(parent.stat().st_mode | 0o011)
-
-
 class S3(Server):
     """moto's S3, which keeps nothing over a restart; `bucket` is made at each start."""
 
@@ -228,13 +221,17 @@ def nats_at(tmp_path: Path) -> Iterator[Callable[..., Nats]]:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """One that serves, for all tests of a file."""
+def database() -> Iterator[Postgres]:
+    """One that serves, for all tests of a file.
+
+    Its folder is not among pytest's: each pytest that starts makes those private again, and the server is another user.
+    """
     pytest.importorskip("psycopg")
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    server.start()
-    yield server
-    server.kill()
+    with tempfile.TemporaryDirectory(prefix="maskstream-postgres-") as folder:
+        server = Postgres(Path(folder))
+        server.start()
+        yield server
+        server.kill()
 
 
 @pytest.fixture
