@@ -15,7 +15,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
-from ports import free_port as _free_port
+from ports import free_port
 from program import maskstream
 from servers import database, nats_at, s3, s3_keys, s3_stopped
 from shards import collector, shard
@@ -211,7 +211,7 @@ class RtspServer:
     """tests/integration/rtsp_server.py as a process. `url` holds the user and password, if it asks for them."""
 
     def __init__(self, file: Path | None, auth: str, record: bool = False, interval_s: float | None = None) -> None:
-        self._file, self._auth, self._record, self.port = file, auth, record, _free_port()
+        self._file, self._auth, self._record, self.port = file, auth, record, free_port()
         self._interval_s = interval_s
         self._process: subprocess.Popen[str] | None = None
         self.url = f"rtsp://{auth + '@' if auth else ''}127.0.0.1:{self.port}/live"

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import _free_port
+from ports import free_port
 from program import ROOT, Run
 
 from fleet.file import read_fleet
@@ -40,7 +40,7 @@ class FleetPage:
     """`maskstream fleet serve` in a folder; it may be killed and started again."""
 
     def __init__(self, folder: Path, fleet: str = FLEET) -> None:
-        self.folder, self.port, self.scheme = folder, _free_port(), "http"
+        self.folder, self.port, self.scheme = folder, free_port(), "http"
         self.file = folder / "fleet.yaml"
         self.file.write_text(fleet.format(port=self.port))
         self._log = folder / "serve.log"
@@ -99,7 +99,7 @@ class FleetPage:
         fleet = read_fleet(self.file, look_up=False)
         [planned] = [one for one in fleet.planned().shards if one.name == shard]
         values = shard_options(fleet, planned, Place(data=str(folder), rules="", host="127.0.0.1"))
-        values["web"]["port"] = _free_port()
+        values["web"]["port"] = free_port()
         file = folder / "shard.yaml"
         file.write_text(yaml.safe_dump(values))
         return file

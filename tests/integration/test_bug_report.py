@@ -7,7 +7,7 @@ import sys
 import tarfile
 
 import pytest
-from conftest import _free_port
+from ports import free_port
 from program import ROOT
 
 COMMAND = [sys.executable, "-c", "from run_pipeline import main; main()"]
@@ -34,7 +34,7 @@ def test_an_archive_for_a_report_has_how_runs_stand_and_no_secret(maskstream, tm
     options.write_text(f"sources: [{{source: '{camera}'}}]\nweb: {{token: 't0ken-of-mine'}}\n")
     log = tmp_path / "run.log"
     log.write_text("x\n" * 600_000 + "capture: " + camera + " away\n")
-    run = maskstream("--source", "demo", "--realtime", "--loop", "--sink", "web", "--port", _free_port())
+    run = maskstream("--source", "demo", "--realtime", "--loop", "--sink", "web", "--port", free_port())
     run.until(lambda: "capture-demo: ready" in run.stderr)
     made = ran("doctor", "--config", options, "--bundle", tmp_path / "report.tar.gz", "--log", log)
     assert "look at it before you send it" in made.stdout

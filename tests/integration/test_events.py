@@ -14,7 +14,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import _free_port
+from ports import free_port
 from program import ROOT
 
 from events.event import Event
@@ -36,7 +36,7 @@ class Broker:
     """Debian's mosquitto on loopback."""
 
     def __init__(self, folder):
-        self.port, self._folder = _free_port(), folder
+        self.port, self._folder = free_port(), folder
         # It knows its subscribers after a restart: what is published before they are back waits for them.
         options = f"allow_anonymous true\nuser root\npersistence true\npersistence_location {folder}/\n"
         (folder / "mosquitto.conf").write_text(f"listener {self.port} 127.0.0.1\n{options}")

@@ -6,7 +6,7 @@ import signal
 import time
 import urllib.request
 
-from conftest import _free_port
+from ports import free_port
 from test_streams import TOKEN, ask
 
 STUCK_S = 5.0  # after this much time at one picture a stage is taken for stuck here
@@ -16,7 +16,7 @@ def test_a_gap_in_a_film_is_waited_for_and_pause_removal_and_the_end_are_heard_m
     """A gap of more than 60 s had capture killed as stuck."""
     times_ms = [*range(0, 280, 40), 900_000]
     film, other = (clip(name, count=8, times_ms=times_ms) for name in ("film.mp4", "other.mp4"))
-    port = _free_port()
+    port = free_port()
     line = ("--source", film, "--source", other, "--realtime", "--sink", "web", "--port", port, "--token", TOKEN)
     run = maskstream(*line, "--json", "--set", f"run.hang_timeout_s={STUCK_S}")
 
@@ -56,7 +56,7 @@ def test_the_run_says_what_decoded_a_film_and_nothing_of_what_ffmpeg_does_not_de
 
 
 def test_damaged_pictures_are_shown_counted_and_told_once(maskstream, clip):
-    path, port = clip("lossy.ts", count=90, g="30", size=(640, 480), crf="1"), _free_port()
+    path, port = clip("lossy.ts", count=90, g="30", size=(640, 480), crf="1"), free_port()
     data = path.read_bytes()
     packets = [data[at : at + 188] for at in range(0, len(data), 188)]
     inner = [n for n, packet in enumerate(packets) if packet[1] & 0x5F == 1 and packet[2] == 0]  # of id 256, no start

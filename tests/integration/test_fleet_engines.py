@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import yaml
-from conftest import _free_port
+from ports import free_port
 from program import ROOT
 
 from fleet.file import read_fleet
@@ -267,7 +267,7 @@ def test_a_shard_runs_and_says_when_it_is_ready(maskstream, tmp_path, monkeypatc
         command = [sys.executable, "-m", "web.alive", *how]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
-    port = _free_port()
+    port = free_port()
     running = maskstream("--config", str(tmp_path / "shard.yaml"), "--host", "127.0.0.1", "--port", str(port))
     running.until(lambda: asked("--ready").returncode == 0)
     assert asked().returncode == 0

@@ -6,7 +6,7 @@ import time
 
 import pytest
 import yaml
-from conftest import _free_port
+from ports import free_port
 from program import gone, workers_below
 
 from fleet import life
@@ -22,7 +22,7 @@ def keep(tmp_path):
     options = {
         "sources": [source],
         "overlay": {"sinks": ["web"]},
-        "web": {"port": _free_port(), "token": "token-of-the-fleet"},
+        "web": {"port": free_port(), "token": "token-of-the-fleet"},
         "run": {"shard": "north-0", "folder": str(tmp_path / "data")},
     }
     config.write_text(yaml.safe_dump(options))

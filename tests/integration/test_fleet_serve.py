@@ -12,8 +12,8 @@ import urllib.request
 
 import pytest
 from certificates import certificate
-from conftest import _free_port
 from fleet_page import TOKEN, fleet_page, shard
+from ports import free_port
 from program import ROOT
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -218,7 +218,7 @@ def test_who_may_tell_and_look(fleet_page):
     fleet_page.until(lambda: "was changed" in fleet_page.log)
     fleet_page.until(lambda: {one["name"] for one in fleet_page.status()["cameras"]} == {"porch", "door", "gate"})
     assert not fleet_page.camera("door")["in_plan"]
-    twice = serve(fleet_page.file, "--folder", fleet_page.folder / "kept", "--port", _free_port())
+    twice = serve(fleet_page.file, "--folder", fleet_page.folder / "kept", "--port", free_port())
     assert (twice.returncode, "another fleet serve has it" in twice.stderr) == (1, True)
 
 
@@ -277,7 +277,7 @@ def test_what_cannot_be_served_is_one_line(fleet_page, serving, token, says):
     certificate(fleet_page.folder, "a")
     certificate(fleet_page.folder, "b")
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        names = {"port": _free_port(), "taken": taken.getsockname()[1]}
+        names = {"port": free_port(), "taken": taken.getsockname()[1]}
         before = fleet_page.file.read_text().partition("serve:")[0]
         fleet_page.file.write_text(before + serving.format(**names))
         done = serve(fleet_page.file, token=token)

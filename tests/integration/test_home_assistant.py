@@ -5,7 +5,7 @@ import time
 
 import jsonschema
 import pytest
-from conftest import _free_port
+from ports import free_port
 from test_events import broker
 
 from configs.errors import InputError
@@ -82,7 +82,7 @@ def home(broker):
 
 def test_each_stream_appears_with_what_is_seen_and_a_picture(maskstream, broker, home):
     told = ("--set", f"web.home_assistant=mqtt://me:s3cret@127.0.0.1:{broker.port}", "--set", "run.site=north")
-    pictures = ("--set", "web.home_assistant_pictures_s=1", "--sink", "web", "--port", _free_port())
+    pictures = ("--set", "web.home_assistant_pictures_s=1", "--sink", "web", "--port", free_port())
     run = maskstream("--source", "demo", "--realtime", "--loop", "--fps", 5, *pictures, *told)
     soon(lambda: len(home.entities()) == 9)
     for topic, entity in home.entities().items():

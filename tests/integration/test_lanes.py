@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 import tiny_stages
-from conftest import _free_port
+from ports import free_port
 from test_same_each_time import of_film
 from test_web_doors import ask
 
@@ -69,7 +69,7 @@ def events(run):
 
 
 def test_the_page_shows_the_streams_of_all_lanes_and_new_ones_go_to_the_emptiest(maskstream):
-    port = _free_port()
+    port = free_port()
     line = ("--source", "demo", "--source", "demo", "--realtime", "--sink", "web", "--port", port, "--token", TOKEN)
     run = maskstream(*line, "--set", "run.lanes=2", "--json")
 

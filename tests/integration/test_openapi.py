@@ -5,15 +5,15 @@ import subprocess
 import sys
 import urllib.request
 
-from conftest import _free_port
 from openapi_spec_validator import validate
+from ports import free_port
 
 TOKEN = "abcdefghijkl-mn"
 CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
 def test_the_answers_are_as_they_are_described(maskstream):
-    port = _free_port()
+    port = free_port()
     page = ("--sink", "web", "--token", TOKEN, "--port", port)
     run = maskstream("--source", "demo", "--realtime", "--loop", "--fps", 5, *page)
     run.until(lambda: "capture-demo: ready" in run.stderr)

@@ -12,7 +12,7 @@ import sys
 
 from browser import page, seqs
 from certificates import certificate
-from conftest import _free_port
+from ports import free_port
 from program import ROOT
 from test_events import command
 from test_web_doors import raw
@@ -34,7 +34,7 @@ def alive() -> str:
 def test_the_page_speaks_tls_and_says_when_the_supervisor_hangs(maskstream, page, tmp_path):
     cert, key = certificate(tmp_path)
     renewed = certificate(tmp_path, "renewed")
-    port = _free_port()
+    port = free_port()
     demo = ("--source", "demo", "--realtime", "--loop", "--sink", "web", "--port", port, "--token", TOKEN)
     run = maskstream(*demo, "--tls-cert", cert, "--tls-key", key)
     run.until(lambda: "capture-demo: ready" in run.stderr)

@@ -12,7 +12,7 @@ import urllib.request
 import cv2
 import numpy as np
 import pytest
-from conftest import _free_port
+from ports import free_port
 from program import ROOT
 from test_web_doors import ask
 
@@ -57,7 +57,7 @@ def test_a_recording_has_no_face_that_it_has_without(maskstream, kind):
 
 
 def test_the_page_and_the_pictures_of_events_have_no_face(maskstream):
-    port = _free_port()
+    port = free_port()
     options = ("--set", "overlay.privacy=pixelate", "--port", port)
     run = maskstream("--source", "demo", "--realtime", "--loop", "--sink", "web", *options)
     run.until(lambda: "capture-demo: ready" in run.stderr)

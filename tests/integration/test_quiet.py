@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import psutil
 import pytest
-from conftest import _free_port
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 MASKSTREAM = [sys.executable, "-c", "import run_pipeline; run_pipeline.main()"]
@@ -89,7 +89,7 @@ def outside(addresses):
 
 
 def test_a_run_with_its_page_asks_nobody_and_leaves_nothing(traced):
-    port = _free_port()
+    port = free_port()
     page = ("--sink", "web", "--port", port, "--token", "of-the-test")
     sinks = (*page, "--sink", "sqlite:e.db", "--sink", "file:o.mp4", "--sink", "jsonl:o.jsonl")
     run = traced("run", "--source", "demo", "--realtime", "--loop", *sinks)

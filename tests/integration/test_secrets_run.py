@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 
 import psutil
-from conftest import _free_port
+from ports import free_port
 from test_events import command
 
 TOKEN = "tok3n-of-the-page"
@@ -34,7 +34,7 @@ def test_a_camera_with_a_blank_in_its_password_is_shown_and_its_login_nowhere(ma
         f"sources:\n  - source: 'rtsp://admin:${{file:{tmp_path}/password}}@127.0.0.1:{server.port}/live'\n"
         f"    wait: true\nweb: {{token: 'file:{tmp_path}/token'}}\n"
     )
-    port = _free_port()
+    port = free_port()
     run = maskstream(
         "--config", tmp_path / "c.yaml", "--sink", "file:{stream}.mp4", "--sink", "jsonl:o.jsonl", "--sink", "web",
         "--sink", "sqlite:e.db", "--sink", "mqtt://admin:open s3cret@127.0.0.1:1/masks", "--port", port, "--json",

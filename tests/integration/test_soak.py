@@ -7,7 +7,7 @@ import time
 import numpy as np
 import psutil
 import pytest
-from conftest import _free_port
+from ports import free_port
 from test_web_doors import ask, status
 
 from benchmark.clip import generate
@@ -26,7 +26,7 @@ def memory_mb(run) -> float:
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_memory_disk_and_history_stay_within_their_bounds(maskstream, tmp_path):
-    port, film = _free_port(), generate(tmp_path, SIZE, FPS)
+    port, film = free_port(), generate(tmp_path, SIZE, FPS)
     sinks = ("--sink", "web", "--port", port, "--sink", "file:rec/o.mp4", "--segment", "1m", "--sink", "sqlite:e.db")
     bounds = {"record_gb": RECORD_GB, "events_mb": EVENTS_MB, "event_pictures": "true"}
     options = [word for name, value in bounds.items() for word in ("--set", f"overlay.{name}={value}")]

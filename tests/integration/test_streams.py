@@ -8,7 +8,7 @@ import time
 
 import psutil
 import pytest
-from conftest import _free_port
+from ports import free_port
 from test_events import command
 from test_web_doors import ask
 
@@ -17,7 +17,7 @@ TOKEN = "a-token-of-the-test"
 
 @pytest.fixture
 def served(maskstream):
-    port = _free_port()
+    port = free_port()
     line = ("--source", "demo", "--realtime", "--loop", "--sink", "web", "--port", port, "--token", TOKEN, "--json")
     run = maskstream(*line, "--sink", "file:o.mp4")
     run.until(lambda: "capture-demo: ready" in run.stderr)

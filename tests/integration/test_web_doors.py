@@ -12,7 +12,7 @@ import urllib.request
 import psutil
 import pytest
 from browser import page, seqs
-from conftest import _free_port
+from ports import free_port
 from test_web_page import until
 
 __all__ = ["page"]
@@ -61,7 +61,7 @@ def served(maskstream):
     """`served("--host", ...)` starts the demo with a page; gives the run and the page's port."""
 
     def start(*arguments):
-        port = _free_port()
+        port = free_port()
         run = maskstream(*DEMO, "--port", port, *arguments)
         run.until(lambda: "capture-demo: ready" in run.stderr)
         return run, port
@@ -218,7 +218,7 @@ def test_ten_viewers_one_of_them_very_slow_do_not_slow_the_pipeline(served):
 
 def test_no_password_of_a_camera_is_served(maskstream):
     """In the page's status, the metrics, the readiness, the placeholder's text, the streams, the output."""
-    port = _free_port()
+    port = free_port()
     url = "rtsp://admin:s3cret@127.0.0.1:9/x?password=s3cret"
     config = ("--source", url, "--wait", "--sink", "web", "--port", port, "--json")
     run = maskstream(*config)

@@ -5,7 +5,7 @@ import re
 import signal
 from pathlib import Path
 
-from conftest import _free_port
+from ports import free_port
 from prometheus_client.parser import text_string_to_metric_families
 from test_web_doors import ask
 
@@ -26,7 +26,7 @@ def figures(port) -> dict[str, float]:
 
 def test_the_sums_equal_the_ledger_and_the_table_names_them_all(maskstream, clip):
     """The film ends, the demo goes on: what is said of the film after its end is what the run's JSON says."""
-    port = _free_port()
+    port = free_port()
     film = clip("film.mp4", count=120)
     config = film.with_name("two.yaml")
     config.write_text(f"sources:\n  - source: {film}\n  - {{source: demo, realtime: true, loop: true}}\n")
@@ -56,7 +56,7 @@ def test_the_sums_equal_the_ledger_and_the_table_names_them_all(maskstream, clip
 
 
 def test_ready_tells_why_not(maskstream, rtsp_server):
-    camera, port = rtsp_server(), _free_port()
+    camera, port = rtsp_server(), free_port()
     run = maskstream("--source", camera.url, "--sink", "web", "--port", port)
     run.until(lambda: "web: ready" in run.stderr)
     assert ask(port, "/healthz")[0] == 200
@@ -68,7 +68,7 @@ def test_ready_tells_why_not(maskstream, rtsp_server):
 
 
 def test_old_frames_are_a_reason(maskstream):
-    port = _free_port()
+    port = free_port()
     options = ("--set", "web.ready_age_ms=0.2")
     run = maskstream("--source", "demo", "--realtime", "--loop", "--sink", "web", "--port", port, *options)
     run.until(lambda: "web: ready" in run.stderr)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from browser import looks, page, seqs
-from conftest import _free_port
+from ports import free_port
 
 __all__ = ["page"]
 
@@ -21,7 +21,7 @@ def until(holds, patience_s=40.0):
 
 @pytest.fixture
 def port() -> int:
-    return _free_port()
+    return free_port()
 
 
 def test_three_cameras_move_and_one_that_is_killed_comes_back_by_itself(

@@ -12,7 +12,7 @@ import time
 import pytest
 from browser import page, seqs
 from certificates import certificate
-from conftest import _free_port
+from ports import free_port
 from program import ROOT
 from test_events import command
 from test_web_doors import ask, raw
@@ -88,7 +88,7 @@ def test_the_page_behind_nginx_in_five_ways(maskstream, nginx, page, tmp_path):
 
     Screenshots are left in the test's folder.
     """
-    upstream, *ports = [_free_port() for _ in range(len(SETUPS) + 2)]
+    upstream, *ports = [free_port() for _ in range(len(SETUPS) + 2)]
     nginx(servers(upstream, ports, *certificate(tmp_path)) + NO_WEBSOCKET.format(ports[-1], upstream))
     paths = [path for path, _, _ in HOSTS.values()]
     urls = [f"http://cams.example:{port}{path}" for port, path in zip(ports, paths, strict=False)]
