@@ -139,3 +139,28 @@ def test_a_killed_manager_stops_no_camera_and_knows_its_shards_when_it_is_back(s
     print(f"no manager for {back_s - killed_s:.0f} s: longest gap of a camera {gap:.1f} s, same lives")
     assert swarm.lives() == before
     assert gap < 1 * BUSY
+
+
+def test_a_node_that_is_cut_off_is_watched_elsewhere_and_its_copy_ends_when_the_net_is_back(swarm):
+    nodes, lives = swarm.nodes(), swarm.lives()
+    shard = sorted(nodes)[0]
+    lost = swarm.hosts.named(nodes[shard])
+    theirs = cameras_of(swarm, {shard})
+    swarm.hosts.cut(lost)
+    cut_s = time.monotonic()
+    until(lambda: swarm.collector.flowing(cut_s + 1, but={lives[shard]}) >= theirs, 240, swarm.tasks_told)
+    again_s = time.monotonic() - cut_s
+    assert lost.processes("containerd-shim"), "the copy runs on"
+    swarm.hosts.join(lost)
+    back_s = time.monotonic()
+    until(lambda: not lost.processes("containerd-shim"), 120)
+    ended_s = time.monotonic() - back_s
+    until(lambda: swarm.state(lost) == "ready", 120)
+    print(
+        f"cut off: {len(theirs)} cameras flow elsewhere after {again_s:.1f} s; the copy had ended {ended_s:.1f} s "
+        f"after the net was back, and the node was one of the swarm again within {time.monotonic() - back_s:.1f} s"
+    )
+    assert swarm.collector.last(lives[shard])["epoch"] < swarm.collector.newest[shard]
+    assert ended_s < 10 * BUSY
+    ids = [event["id"] for _, event in swarm.collector.events]
+    assert len(ids) == len(set(ids))
