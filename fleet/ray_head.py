@@ -77,11 +77,13 @@ def start(name: str, file: Path, folder: Path, say: Say) -> bool:
     finally:
         os.close(handle)
     head = _Head(pid=process.pid, started=process_start(process.pid), boot=boot_id())
-    write_private(folder / _FILE, msgspec.json.encode(head) + b"\n")
     try:
+        write_private(folder / _FILE, msgspec.json.encode(head) + b"\n")
         _wait_until_begun(process, log)
     except BaseException:
-        end(folder)
+        process.terminate()
+        process.wait(_END_S)
+        (folder / _FILE).unlink(missing_ok=True)
         raise
     say(f"Ray's head is started here, at {host}:{port}: Ray listens on all addresses of this host (log: {log.path})")
     return True

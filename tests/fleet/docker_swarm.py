@@ -73,7 +73,7 @@ class Swarm:
         words = {
             "--host": SOCKET,
             "--data-root": "/srv/docker",
-            "--exec-root": "/srv/run",
+            "--exec-root": "/run/docker",
             "--pidfile": "/srv/docker.pid",
             "--cgroup-parent": f"/{_cgroup(host)}",
             "--bridge": "none",
