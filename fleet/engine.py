@@ -21,10 +21,12 @@ class Wish(Struct, frozen=True, kw_only=True):
     """How `up` is to do it.
 
     `restart`: each shard, also one whose options are the same. `within_s`: how long a shard may take to flow, s.
+    `head`: this host's name, of engine ray: Ray's head is started here first if none can be reached.
     """
 
     restart: bool = False
     within_s: float = 120.0
+    head: str = ""
 
 
 class Engine(Protocol):

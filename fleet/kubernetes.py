@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec.structs import replace
 
 from fleet.file import Fleet
 from fleet.plan import RESERVE, SitePlan
@@ -79,7 +80,7 @@ def _inference(fleet: Fleet) -> dict[str, Any] | None:
 
 def ray_cluster(fleet: Fleet) -> dict[str, str]:
     """A head and a group of workers for each kind of host; a worker has the resource `site-NAME`, one for each slot."""
-    runs = shard_runs(fleet, PLACE)
+    runs = shard_runs(fleet, replace(PLACE, starts_triton=False))
     plan = fleet.planned()
     groups = [group for site in plan.sites for group in _groups(fleet, site, runs)]
     head = _pod(fleet, "ray-head", [], cores=1, memory_mb=2000)

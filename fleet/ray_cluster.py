@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,10 +12,10 @@ from msgspec import Struct
 
 from configs.errors import Failure, InputError
 from fleet.ray_about import ask, own, reason
+from fleet.ray_head import answers
 from fleet.ray_settings import LABEL_HOST, LABEL_VERSION, address, ray_environment
 from fleet.ray_shard import Alive, Answer, Asked, RayShard, alive_here
 
-_CONNECT_S = 5.0
 _ANSWER_S = 10.0
 _FIRST_S = 60.0  # Ray starts a Python process for the first thing that it is asked on a host: 2 to 10 s when crowded
 _CLOSED = "closed-"  # before the host's name: an actor that holds its slots, so that Ray places nothing there
@@ -138,14 +137,11 @@ def connected(fleet: str, after_s: int) -> Iterator[Cluster]:
     """The cluster, for a command. Raises InputError where it cannot be reached, in one line."""
     host, port = address()
     os.environ |= ray_environment(after_s)  # before Ray is imported: it reads them once
-    try:
-        with socket.create_connection((host, port), _CONNECT_S):
-            pass
-    except OSError as error:
+    if why := answers((host, port)):
         raise InputError(
-            f"no Ray at {host}:{port} ({error.strerror or 'no answer'}): start maskstream fleet host NAME FILE --head "
-            f"there, or say where it is with RAY_ADDRESS"
-        ) from None
+            f"no Ray at {host}:{port} ({why}): start it there with maskstream fleet host NAME FILE --head or fleet up "
+            f"FILE --head NAME, or say where it is with RAY_ADDRESS"
+        )
     try:
         differs = ask(f"{host}:{port}", os.environ).differs(own())
     except Failure as error:

@@ -9,17 +9,21 @@ from pathlib import Path
 
 from configs.errors import Failure, InputError
 from configs.plural import counted
+from fleet import ray_head
 from fleet.engine import Say, Wish
 from fleet.file import Fleet
 from fleet.kept import Kept, ShardStatus, is_refused, why
 from fleet.ray_cluster import Cluster, Node, connected
+from fleet.ray_settings import ray_environment
 from fleet.ray_shard import Answer
 from fleet.ray_up import RayUp
 from fleet.ray_wait import until, until_ended
 from fleet.schema import FailoverConfig
+from fleet.state_folder import read_about
 
 _NOW_S = 15.0  # for runs that end by SIGTERM within 3 s, on crowded boxes
 _MOVED_S = 120.0
+_JOINED_S = 45.0  # a host looks for a head each 5 to 30 s, and starts Ray in some seconds
 _NO_ANSWER = "its host has died a moment ago, or no host of its site has room for it"
 
 
@@ -27,14 +31,29 @@ class RayEngine:
     """The shards of one fleet on the hosts of a Ray cluster, which RAY_ADDRESS names."""
 
     def __init__(self, name: str, folder: Path, fleet: Fleet | None) -> None:
-        self._name = name
+        self._name, self._folder = name, folder
         self._after_s = (fleet.config.failover if fleet is not None else FailoverConfig()).after_s
         self.trouble = ""
 
     def up(self, fleet: Fleet, wish: Wish, say: Say) -> None:
-        """As engine.Engine has it."""
-        with connected(self._name, self._after_s) as cluster:
-            RayUp(cluster, fleet, wish, say).run()
+        """As engine.Engine has it. A head that was started for this is ended again if no shard could be placed."""
+        begins = wish.head and self._starts_head(wish.head, say)
+        try:
+            with connected(self._name, self._after_s) as cluster:
+                try:
+                    RayUp(cluster, fleet, wish, say, hosts_within_s=_JOINED_S if begins else 0.0).run()
+                finally:
+                    begins = begins and not cluster.shards()
+        except BaseException:
+            if begins:
+                ray_head.end(self._folder)
+            raise
+
+    def _starts_head(self, name: str, say: Say) -> bool:
+        ray_environment(self._after_s)  # refuses what would end in a log
+        about = read_about(self._folder)
+        assert about is not None, "up has noted it down"
+        return ray_head.start(name, Path(about.file), self._folder, say)
 
     def status(self) -> list[ShardStatus]:
         """As engine.Engine has it. A shard that does not answer has no host."""
@@ -71,7 +90,7 @@ class RayEngine:
             say(f"{host} is free: it gets no shard until the next fleet up")
 
     def down(self, within_s: float, now: bool, say: Say) -> None:
-        """As engine.Engine has it. Ray itself goes on: its hosts' `maskstream fleet host` holds it."""
+        """As engine.Engine has it. Ray itself goes on where `maskstream fleet host` holds it, but for `up --head`."""
         with connected(self._name, self._after_s) as cluster:
             shards = cluster.shards()
             answers = cluster.answers(shards)
@@ -83,6 +102,8 @@ class RayEngine:
             cluster.open_hosts()
             if silent := sorted(set(shards) - set(answers)):
                 say(f"{', '.join(silent)}: no host had it; where one is cut off its run goes on: fence it there")
+        if ray_head.end(self._folder):
+            say("Ray's head, which fleet up had started here, is ended")
         say(f"{self._name} is down; histories, recordings and logs stay on the hosts")
 
     def _wait_until_moved(self, cluster: Cluster, name: str, say: Say) -> None:

@@ -15,18 +15,21 @@ from fleet.file import Fleet
 from fleet.kept import UP, how, is_refused
 from fleet.ray_cluster import Cluster, Node
 from fleet.ray_shard import HERE, Answer, Asked
-from fleet.ray_wait import until, until_ended
+from fleet.ray_wait import LOOK_S, until, until_ended
 from fleet.shards import Place, host_runs
 
 _DRAIN_S = 330.0  # a shard delivers for run.deliver_s (300) and then ends
 
 
 class RayUp:
-    """One `fleet up`. Raises InputError before anything is started for what cannot be meant."""
+    """One `fleet up`. Raises InputError before anything is started for what cannot be meant.
 
-    def __init__(self, cluster: Cluster, fleet: Fleet, wish: Wish, say: Say) -> None:
+    `hosts_within_s`: so long it waits for the plan's hosts, which have just got a head.
+    """
+
+    def __init__(self, cluster: Cluster, fleet: Fleet, wish: Wish, say: Say, hosts_within_s: float = 0.0) -> None:
         self._cluster, self._wish, self._say = cluster, wish, say
-        self._plan = fleet.planned()
+        self._plan, self._hosts_within_s = fleet.planned(), hosts_within_s
         place = Place(data=HERE, rules=HERE, host="127.0.0.1")
         self._asked = {
             run.shard.name: Asked(
@@ -61,7 +64,7 @@ class RayUp:
 
     def _hosts(self) -> dict[str, Node]:
         """Those that live. Refused where one has another maskstream, or a site has none."""
-        nodes = self._cluster.nodes()
+        nodes = self._there()
         own = version("maskstream")
         for node in nodes.values():
             if node.version != own:
@@ -73,6 +76,17 @@ class RayUp:
                 raise InputError(f"no host of {site.name} is there: start maskstream fleet host {names[0]} FILE on it")
             if missing:
                 self._say(f"{site.name}: not there: {', '.join(missing)}")
+        return nodes
+
+    def _there(self) -> dict[str, Node]:
+        """All that live, as soon as none of the plan is missing, or the time is up."""
+        deadline_s, told = time.monotonic() + self._hosts_within_s, False
+        planned = {host.name for site in self._plan.sites for host in site.hosts}
+        while (missing := planned - set(nodes := self._cluster.nodes())) and time.monotonic() < deadline_s:
+            if not told:
+                told = True
+                self._say(f"waits {self._hosts_within_s:g} s for {', '.join(sorted(missing))}: maskstream fleet host")
+            time.sleep(LOOK_S)
         return nodes
 
     def _end(self, names: list[str]) -> None:

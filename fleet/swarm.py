@@ -52,6 +52,7 @@ def _service(fleet: Fleet, run: ShardRun) -> dict[str, Any]:
         configs.append({"source": "rules", "target": PLACE.rules})
     return {
         "image": fleet.config.image,
+        "hostname": "{{.Node.Hostname}}",  # the host in events and metrics; else it is the container's number
         "command": ["run", "--config", "/etc/maskstream/shard.yaml", "--grant", "{{.Task.ID}}", "--log", "json"],
         "configs": configs,
         "secrets": list(run.files),

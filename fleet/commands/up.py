@@ -28,6 +28,10 @@ def up_command(
     restart: Annotated[
         bool, typer.Option("--restart", help="start each shard anew, one at a time: after an upgrade of maskstream")
     ] = False,
+    head: Annotated[
+        str,
+        typer.Option(help="of ray: start Ray's head on this host, by this name, if none is reached", metavar="NAME"),
+    ] = "",
     within: Annotated[str, typer.Option(help="how long a shard may take until its cameras flow, as 2m")] = "2m",
 ) -> None:
     """Start the shards, or bring what runs to what the file says.
@@ -41,9 +45,11 @@ def up_command(
       maskstream fleet up fleet.yaml --engine local
       maskstream fleet up fleet.yaml --restart
     """
-    wish = Wish(restart=restart, within_s=milliseconds(within) / 1000)
+    wish = Wish(restart=restart, within_s=milliseconds(within) / 1000, head=head)
     fleet = read_fleet(file, look_up=False)
     name, engine = fleet.config.fleet, engine or fleet.config.engine
+    if head and engine != "ray":
+        raise InputError(f"--head {head}: is for engine ray: engine {engine or '?'} has no head")
     if engine == "local":
         fleet = read_fleet(file)  # of ray the hosts have the secrets
     if not engine:

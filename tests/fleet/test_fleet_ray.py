@@ -232,8 +232,8 @@ def test_what_cannot_be_is_one_line(fleet):
     office, host = fleet.hosts.office, fleet.hosts[0]
     nobody = fleet.command("up", fleet.file)
     assert refusal(nobody) == (
-        "no Ray at 10.77.0.1:6379 (Connection refused): start maskstream fleet host NAME FILE --head there, or say "
-        "where it is with RAY_ADDRESS"
+        "no Ray at 10.77.0.1:6379 (Connection refused): start it there with maskstream fleet host NAME FILE --head or "
+        "fleet up FILE --head NAME, or say where it is with RAY_ADDRESS"
     )
     assert "no such host, did you mean host-1?" in refusal(
         office.maskstream("fleet", "host", "hots-1", fleet.file, **fleet.ray, **fleet.secrets)

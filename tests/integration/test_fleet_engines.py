@@ -30,17 +30,18 @@ cameras:
   - {name: hall, site: north, source: "file:/run/secrets/hall"}
   - {name: gate, site: south, source: "rtsp://192.0.2.12/live"}
 defaults: {overlay: {rules: rules.yaml}}
-inference: {image: "nvcr.io/nvidia/tritonserver:24.12-py3", models: models}
 """
+INFERENCE = {"kubernetes": '{image: "nvcr.io/nvidia/tritonserver:24.12-py3", models: models}'}
+ELSEWHERE = '{url: "http://192.0.2.3:8000/mask"}'  # only the chart starts a server
 
 
 @pytest.fixture
 def rendered(tmp_path):
     """`rendered(engine)`: the folder with what was made of FLEET."""
-    (tmp_path / "fleet.yaml").write_text(FLEET)
     (tmp_path / "rules.yaml").write_text("rules:\n  - {name: crowd, kind: people, more_than: 5}\n")
 
     def of(engine):
+        (tmp_path / "fleet.yaml").write_text(f"{FLEET}inference: {INFERENCE.get(engine, ELSEWHERE)}\n")
         render(read_fleet(tmp_path / "fleet.yaml", look_up=False), engine, tmp_path / engine)
         return tmp_path / engine
 
@@ -113,8 +114,8 @@ def test_what_a_shard_is_started_with_is_what_was_planned(rendered, tmp_path):
         assert {one["tolerationSeconds"] for one in pod["tolerations"]} == {15}
         assert pod["nodeSelector"] == {"maskstream/site": run.shard.site}
         [container] = pod["containers"]
-        assert [one["name"] for one in container.get("env", [])] == list(run.variables)
-        assert all("value" not in one for one in container.get("env", []))
+        assert [one["name"] for one in container["env"]] == ["POD", *run.variables]
+        assert all("value" not in one for one in container["env"])
         mounted = {one["mountPath"] for one in container["volumeMounts"]}
         assert ("/run/secrets" in mounted) == bool(run.files)
         assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
