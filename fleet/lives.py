@@ -98,13 +98,17 @@ class Lives(Struct, kw_only=True):
         return self.lives[-1]
 
     def _end(self, before: ToldBefore, at: Moment) -> None:
-        """The life before in a folder is over: its note there is a second old at most, what was sent may be older."""
+        """The life before in a folder is over: its note there and what it sent last are each of some second before.
+
+        The later of the two counts: on a busy machine the note was older, and the account of a shard went back.
+        """
         account = total(before.streams.values())
         life = self.life(before.run)
         if life is None:  # nobody was here to hear it
             life = Life(run=before.run, epoch=before.epoch, host=before.host, heard=at.now, account=account)
             self.lives.append(life)
-        life.account, life.ended = account, True
+        known = life.account if life.ended else life.account.left_open
+        life.account, life.ended = max(account, known, key=lambda one: one.captured), True
 
     def _goes_on(self, told: Told, at: Moment) -> bool:
         """Whether it is the newest life, or takes its place: by a newer epoch, or by the same after its end."""

@@ -203,3 +203,11 @@ def test_what_is_no_status_is_refused(body):
 
 def test_a_shard_that_was_never_heard_has_an_empty_account():
     assert Lives().account(at(1)).captured == 0
+
+
+def test_the_account_of_a_life_that_was_killed_never_goes_back_where_its_note_is_older_than_what_it_sent(collector):
+    collector.hear(told(ONE, captured=81), "h", at(0))
+    collector.hear(told(TWO, captured=5, **before(ONE, captured=57)), "h", at(10))
+    assert balanced(collector, 10).captured == 81 + 5
+    collector.hear(told(TWO, captured=6, **before(ONE, captured=57)), "h", at(12))
+    assert balanced(collector, 12).captured == 81 + 6
