@@ -77,10 +77,7 @@ DetectorModelOption = Annotated[str | None, typer.Option(help="its model file, .
 
 
 def run(
-    source: Annotated[
-        list[str] | None,
-        typer.Option(help=f"{forms()}; repeatable"),
-    ] = None,
+    source: Annotated[list[str] | None, typer.Option(help=f"{forms()}; repeatable")] = None,
     sink: Annotated[
         list[str] | None,
         typer.Option(
@@ -265,11 +262,11 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     """The options with all that is left open filled in, and the sources refused; raises InputError early."""
     sources, refused = checked_sources(options)
     detector_kind(options.detect)
-    sinks = tuple(written(sink) for sink in options.overlay.sinks)
-    sinks = tuple(per_stream(sink) if len(sources) > 1 else sink for sink in sinks)
+    sinks = tuple(per_stream(sink) if len(sources) > 1 else sink for sink in map(written, options.overlay.sinks))
     check_sinks(sinks, [source.source for source in sources])
     check_overlay(options.overlay, sinks, options.run.site)
     check_trace(options.trace)
+    has_page = "web" in (sinks or default_sinks())
     if options.run.status or options.run.status_token:
         from web.push_target import check_status  # here: most runs send none
 
@@ -277,14 +274,14 @@ def checked(options: PipelineConfig) -> tuple[PipelineConfig, dict[str, str]]:
     if options.web.home_assistant:
         from web.home_assistant import check_home_assistant  # here: most runs tell it nothing
 
-        check_home_assistant(options.web, has_page="web" in (sinks or default_sinks()))
+        check_home_assistant(options.web, has_page)
     check_remote(options.classify)
     cores = options.run.cores or usable_cores()
-    lanes = lanes_for(options.run.lanes, cores, len(sources), may_add="web" in (sinks or default_sinks()))
+    lanes = lanes_for(options.run.lanes, cores, len(sources), may_add=has_page)
     if lanes > cores:
         typer.echo(f"maskstream: run.lanes {lanes} is more than {counted(cores, 'core')} can keep busy", err=True)
-    of_lane, every_frame = max(1, cores // lanes), options.detect.every == 1
-    of_model = model_threads(cores if classifiers(options, lanes) == 1 else of_lane, every_frame)
+    of_lane = max(1, cores // lanes)
+    of_model = model_threads(cores if classifiers(options, lanes) == 1 else of_lane, options.detect.every == 1)
     checked = replace(
         options,
         sources=tuple(sources),

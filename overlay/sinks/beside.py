@@ -29,7 +29,7 @@ log = logging.getLogger("overlay")
 
 LEAST, MOST = 2, 16  # pictures of a stream that wait; of a film LEAST, because a death of the stage loses what waits
 WAITING_BYTES = 64 << 20  # of all streams together; beyond it LEAST of each wait. 1080p takes 6 MB a picture
-KEEPS_UP_S = 5.0  # so long without leaving out a frame, and it is said that a recording keeps up again
+KEEPS_UP_S = 5.0  # without leaving out a frame, and it is said that a recording keeps up again
 LAST_OF_FILM_S = 10.0  # so long others go on while a film's end is written; then it counts as a hang some time
 LAST_S, FINISH_S = 0.4, 0.4  # at a camera's end: for what waits, then for the file. All must be closed within 1 s
 
@@ -39,10 +39,9 @@ Became = Literal["waits", "full", "failed"]
 class Beside(Sink):
     """Another sink, which is given its frames in a thread for each stream.
 
-    A camera's thread gives way to the frames. A live frame that finds its queue full is left out, which is said,
-    counted, and makes no frame older. A film's waits for its thread, which does not give way: on a box that others
-    use, too, all of the film would wait for it. What the sink cannot write is told in the stage's own thread, when the
-    next frame comes.
+    A camera's thread gives way to the frames. A live frame that finds its queue full is left out, said and counted. A
+    film's waits for its thread, which does not give way: on a box that others use, too, all of the film would wait for
+    it. What the sink cannot write is told in the stage's own thread, when the next frame comes.
     `recordings` gives the account of a stream; None: what is left out counts as not written.
     """
 
@@ -68,7 +67,6 @@ class Beside(Sink):
         return self._sink.place(stream)
 
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:
-        """A picture that is drawn already."""
         about = replace(frame, pixels=Pixels(picture), slot=None)  # its own pixels are another frame's by then
         self._later(about, picture.nbytes, partial(self._sink.show, about, picture, age_ms))
 
