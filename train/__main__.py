@@ -12,44 +12,61 @@ import typer
 
 from configs.command import run_command
 from configs.errors import InputError, Stopped
+from configs.plural import counted
 from inference.checkpoint import ModelInfo, save_checkpoint
 from inference.networks import Trainable, require_torch, with_biases
+from train.classifier.batch_sheet import write_batch_sheet
 from train.classifier.batches import Balance, read_training_faces, require_enough
-from train.classifier.loop import fit
+from train.classifier.epoch_table import head, row
+from train.classifier.last_run import take_last
+from train.classifier.loop import epoch_batches, fit
 from train.classifier.options import chosen_balance, learning_layers, plain_shares, preprocessing_of
 from train.classifier.outcome import finish
-from train.classifier.record import RunFiles, default_name, log_epoch, open_tensorboard, run_files, write_metrics
+from train.classifier.recipe_file import OF_THE_RUN, take_recipe, write_recipe
+from train.classifier.record import (
+    RunFiles,
+    default_name,
+    free_files,
+    log_epoch,
+    open_tensorboard,
+    run_files,
+    write_metrics,
+)
 from train.classifier.start import WITHOUT_IMAGENET, new_network, origin_of
-from train.classifier.training import EpochResult, Optimizer, Recipe, Schedule, Training
+from train.classifier.training import Optimizer, Recipe, Schedule, Training
 from train.data.dataset import find_dataset
 from train.data.pictures import CheckedDataset, check_pictures, log_copies, read_resized
 from train.data.split import write_manifest
 from train.session.name import claimed_name, how_to_go_on
 from train.session.overview import device_name, learning_share, left_out_text, print_overview
+from train.session.pace import Pace
 from train.session.process_group import process_group, set_up_process
 from train.session.progress import training_progress
 from train.session.state import load_state, save_state
 from transport.cores import usable_cores
 
 KEPT_DETAIL = 1.5  # training pictures are kept at this many times the input size: room for tighter crops
-NOT_OF_THE_TRAINING = {
-    "dataset",
-    "device",
-    "number_workers",
-    "tensorboard",
-    "resume",
-    "overwrite",
-    "output",
-    "results",
-    "as_json",
-}
+NOT_OF_THE_TRAINING = OF_THE_RUN | {"dataset"}
 """Options that may be others when a run is resumed: they do not change what is learnt (the pictures are compared)."""
+
+
+BALANCES: dict[Balance, str] = {
+    "sampling": "rare classes are shown more often",
+    "weights": "rare classes count more",
+    "none": "each picture once",
+}
 
 
 def train(
     dataset: Annotated[
-        Path, typer.Argument(help="Folder of class folders, or of train/ val/ test/ with those; also inside labeled/.")
-    ],
+        Path | None,
+        typer.Argument(
+            help="Folder of class folders, or of train/ val/ test/ with those; also inside labeled/. "
+            "After --resume: `last`, the newest unfinished run with its data set and its options.",
+            is_eager=True,  # after the options that are eager: what it means depends on them
+            callback=take_last,
+        ),
+    ] = None,
     backbone: Annotated[Trainable, typer.Option(help="The network.")] = "ResNet",
     resnet_retrain_mode: Annotated[
         Literal["not_retrain", "retrain"] | None,
@@ -64,7 +81,8 @@ def train(
         str,
         typer.Option(
             help="Start from `imagenet` (downloaded), from a FILE (a state dict; for FaceResNet and EfficientNet also "
-            "what train/classifier/published_weights.py names), or from `none`, as they and BasicCNN do."
+            "what train/classifier/published_weights.py names), or from `none`, as they and BasicCNN do. A bare "
+            "name is also looked for in models/ and in PyTorch's cache."
         ),
     ] = "",
     size: Annotated[
@@ -118,7 +136,12 @@ def train(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
     amp: Annotated[bool, typer.Option(help="Half precision on CUDA, where it does no harm.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same split and, on a CPU, same training.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of this name that was stopped.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", is_eager=True, help="Go on with a run that was stopped: of this name, or `--resume last`."
+        ),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Begin a run anew whose name is taken; what it left is replaced.")
     ] = False,
@@ -128,6 +151,15 @@ def train(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Checkpoint to write, .pth.")] = None,
     results: Annotated[
         Path | None, typer.Option(help="Folder for plots and figures; else results/, beside --output if given.")
+    ] = None,
+    recipe_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--recipe",
+            is_eager=True,
+            callback=take_recipe,
+            help="YAML file of options, as each run leaves one (NAME.recipe.yaml). Flags win over it.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")] = False,
 ) -> None:
@@ -140,6 +172,8 @@ def train(
       maskstream train faces/ --backbone BasicCNN --resume
     """
     settings = msgspec.json.decode(msgspec.json.encode(dict(locals()), enc_hook=str))
+    if dataset is None:
+        raise typer.BadParameter("name the folder of the data set, or a --recipe that does", param_hint="DATASET")
     require_torch("training")
     weights = weights or ("none" if backbone in WITHOUT_IMAGENET else "imagenet")
     mode = learning_layers(backbone, weights, resnet_retrain_mode)
@@ -166,6 +200,8 @@ def train(
         set_up_process(group.is_main_process)
         found = find_dataset(dataset, split_data, seed)
         files = run_files(output, results, default_name(backbone, mode, resnet_retrain_mode, found, recipe, size))
+        if output is None:
+            files = free_files(files, resume=resume, overwrite=overwrite)
         if group.is_main_process:
             finished = (files.model, files.result("run.json"))
             stack.enter_context(claimed_name(files.state, finished, resume, overwrite))
@@ -184,29 +220,39 @@ def train(
         if resume:
             load_state(files.state, training, state, checked.fingerprint)
         elif group.is_main_process:
-            save_state(files.state, training, state, checked.fingerprint)
+            save_state(files.state, training, settings, checked.fingerprint)
         if group.is_main_process:
+            write_recipe(files.result("recipe.yaml"), settings, checked.fingerprint)
+            first = epoch_batches(faces, preprocessing, recipe, epoch=1)
+            write_batch_sheet(files.result("train_batch.jpg"), *first[0], data.classes)
             network_text = f"{backbone}, {preprocessing.size} px, starts from {origin_of(backbone, weights)}"
-            announce(checked, training, files, network_text, resumed=resume)
+            announce(checked, training, files, network_text, len(first), resumed=resume)
 
         kept = len(training.history)
         images = len(faces.labels)
+        pace = Pace(images, epochs - kept)
         try:
             with training_progress(epochs * images, kept * images, shown=group.is_main_process) as progress:
 
                 def on_step(count: int, loss: float, accuracy: float) -> None:
                     progress.advance(count, f"loss {loss:.3f}, accuracy {accuracy:.3f}")
+                    if said := pace.step(count):
+                        progress.print(said)
 
+                if training.history:
+                    progress.print(head(training.history, epochs))
                 workers = min(number_workers, usable_cores())  # more would only wait for each other
                 for result in fit(training, faces, val, preprocessing, group, workers=workers, on_step=on_step):
-                    progress.print(epoch_line(result, epochs))
+                    if result.epoch == 1:
+                        progress.print(head([], epochs))
+                    progress.print(row(result, epochs, best=result is training.best))
                     if not group.is_main_process:
                         continue
                     if result is training.best:
                         info = ModelInfo(data.classes, preprocessing, backbone, result.temperature, checked.fingerprint)
                         write_manifest(files.manifest, checked.rows)
                         save_checkpoint(files.model, with_biases(training.ema_model, backbone, result.biases), info)
-                    save_state(files.state, training, state, checked.fingerprint)
+                    save_state(files.state, training, settings, checked.fingerprint)
                     kept = len(training.history)
                     write_metrics(files.result("metrics.csv"), training.history)
                     if writer is not None:
@@ -218,28 +264,25 @@ def train(
             raise Stopped(how_to_go_on(files.state, kept, epochs)) from None
 
 
-def announce(checked: CheckedDataset, training: Training, files: RunFiles, network: str, *, resumed: bool) -> None:
+def announce(
+    checked: CheckedDataset, training: Training, files: RunFiles, network: str, steps: int, *, resumed: bool
+) -> None:
     """Say what is about to be learnt, before the first epoch."""
     splits = {name: [row.label for row in checked.rows if row.split == name] for name in checked.data.splits}
-    epochs, done = training.recipe.epochs, len(training.history)
+    recipe, done = training.recipe, len(training.history)
+    epochs = recipe.epochs
     facts = {
         "left out": left_out_text(checked.left_out),
         "network": network,
         "learning": learning_share(training.network),
         "device": device_name(training.device),
         "epochs": f"{epochs}, {done} of them done before" if resumed else str(epochs),
+        "an epoch": f"{counted(steps, 'step')} of {recipe.batch_size} faces or fewer; {BALANCES[recipe.balance]}",
+        "rate": f"{recipe.learning_rate:g}, {recipe.schedule}; {recipe.optimizer}",
         "writes": f"{files.model} (its best epoch) and {files.manifest}; {files.result('*')}",
+        "look at": f"{files.result('train_batch.jpg')}: what the network sees",
     }
     print_overview(checked.data.classes, splits, facts)
-
-
-def epoch_line(one: EpochResult, epochs: int) -> str:
-    """What is said of an epoch when it is done."""
-    return (
-        f"epoch {one.epoch} of {epochs}: loss {one.loss:.4f}, accuracy {one.train_accuracy:.4f}; "
-        f"validation loss {one.val_loss:.4f}, accuracy {one.val.accuracy:.4f}, "
-        f"macro F1 {one.val.macro_f1:.4f}; {one.seconds:.1f} s"
-    )
 
 
 if __name__ == "__main__":

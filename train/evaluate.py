@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,8 +20,11 @@ from inference.checkpoint import has_class_names
 from inference.original import classes_of_data, there
 from train.data.held_out import ALL, class_folders, find_pictures
 from train.score import plots
-from train.score.answers import answers_of
+from train.score.answers import Answers, answers_of
 from train.score.classifier_report import print_report, report_on, write_plots, write_predictions
+from train.score.html_page import Table
+from train.score.run_page import RunPage, ScoredSplit, write_run_page
+from train.session.name import command_typed
 from train.session.overview import left_out_text, print_overview
 from transport.cores import usable_cores
 
@@ -92,9 +95,39 @@ def evaluate(
     print_report(report)
     write_predictions(folder / "predictions.csv", answers, backend.classes)
     plotted = write_plots(folder, answers, backend.classes, f"{model.name} on {dataset}, split {scored}")
+    write_run_page(folder / "index.html", page_of(model, dataset, scored, answers, report))
+    print(f"page: {folder}/index.html")
     if as_json:
         facts = {"model": str(model), "dataset": str(dataset), "split": scored, "provider": backend.provider}
         print(msgspec.json.encode(report | facts | {"plots": str(folder) if plotted else None}).decode())
+
+
+def page_of(model: Path, dataset: Path, split: str, answers: Answers, report: Mapping[str, Any]) -> RunPage:
+    """What the page of an evaluation shows."""
+    groups = report["per_source"] | report["per_face_size"]
+    classes = list(report["classes"])
+    rows = [
+        [name, str(one["pictures"]), f"{one['accuracy']:.4f}", f"{one['macro_f1']:.3f}"]
+        + [f"{one['recall'][label]:.3f}" if label in one["recall"] else "-" for label in classes]
+        for name, one in groups.items()
+    ]
+    columns = ["faces", "number", "accuracy", "macro F1", *(f"recall {label}" for label in classes)]
+    others = [
+        ["calibration error", f"{report['ece']:.4f}"],
+        [f"with temperature {report['temperature']:.2f}", f"{report['ece_calibrated']:.4f}"],
+        ["faces a second, from crop to answer", f"{report['images_per_s']:.0f}"],
+    ]
+    tables: list[Table] = [("groups", columns, rows)] if rows else []
+    files = [picture.path for picture in answers.pictures]
+    names = [path.relative_to(dataset).as_posix() for path in files]
+    return RunPage(
+        title=f"{model.name} on {name_of_data(dataset)}, {'all splits' if split == ALL else f'{split} split'}",
+        about=(f"{model} on {dataset}",),
+        command=command_typed(),
+        classes=classes,
+        splits=[ScoredSplit(split, files, names, answers.labels, answers.calibrated)],
+        tables=[*tables, ("calibration and speed", ["what", "value"], others)],
+    )
 
 
 def names_of_data(model: Path, dataset: Path) -> Sequence[str]:

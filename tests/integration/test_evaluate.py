@@ -55,7 +55,7 @@ def test_the_last_line_is_one_object_with_these_keys_and_the_plots_are_there(pat
     assert (scores["model"], scores["dataset"], scores["split"]) == (str(SHIPPED_MODEL), str(patches), "all")
     assert sum(map(sum, scores["confusion"])) == 9
     assert {path.name for path in (tmp_path / "plots").iterdir()} == {
-        *("confusion.png", "mistakes.png", "reliability.png", "predictions.csv")
+        *("confusion.png", "index.html", "mistakes.png", "reliability.png", "predictions.csv")
     }
     with (tmp_path / "plots" / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -32,6 +32,7 @@ torch = pytest.importorskip("torch")
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 SMALL = ("--backbone", "MobileNetV3", "--weights", "none", "--batch_size", "8", "--number_workers", "0")
+KINDS = ("html", "metrics.csv", "mistakes.png", "png", "recipe.yaml", "run.json", "train_batch.jpg")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -113,7 +114,7 @@ def test_the_command_line_of_the_original_readme(faces, tmp_path):
         f"models/{name}.pth",
         f"models/{name}.split.csv",
         "resnet50.pth",
-        *(f"results/{name}.{kind}" for kind in ("metrics.csv", "mistakes.png", "png", "run.json")),
+        *(f"results/{name}.{kind}" for kind in KINDS),
     ]
     before = torch.load(tmp_path / "resnet50.pth", weights_only=True)
     after = torch.load(tmp_path / answer["model"], weights_only=True)["weights"]
@@ -171,7 +172,7 @@ def test_killed_in_the_middle_and_resumed_it_is_the_unbroken_run(unbroken, faces
     assert not psutil.wait_procs(children, timeout=10)[1]
     assert len(losses(metrics)) < 3
 
-    resumed = trained(*arguments, "--resume")
+    resumed = trained("--resume", "last", "--number_workers", "0")
     assert losses(metrics) == losses(folder / "results" / metrics.name)
     assert resumed == answer
     ours, theirs = (torch.load(where / answer["model"], weights_only=True)["weights"] for where in (tmp_path, folder))
@@ -184,7 +185,7 @@ def test_ctrl_c_says_the_command_that_goes_on_and_it_does(faces, tmp_path):
     process = subprocess.Popen(
         line, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    said = next(text for text in process.stderr if text.startswith("epoch 1 of 30"))
+    said = next(text for text in process.stderr if " 1/30 " in text)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes of the group
     rest = process.stderr.read()
     assert process.wait() == 130
@@ -200,7 +201,8 @@ def test_ctrl_c_says_the_command_that_goes_on_and_it_does(faces, tmp_path):
     process = subprocess.Popen(resumed, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     first = next(text for text in process.stderr if text.startswith("epochs:"))
     assert first.split() == ["epochs:", "30,", kept, "of", "them", "done", "before"]
-    assert next(text for text in process.stderr if text.startswith("epoch ")).startswith(f"epoch {int(kept) + 1} of 30")
+    rows = (text[1:].split()[0] for text in process.stderr if "/30 " in text)
+    assert [next(rows) for _ in range(int(kept) + 1)] == [f"{number}/30" for number in range(1, int(kept) + 2)]
     process.kill()
     process.wait()
     assert state.exists()
@@ -213,7 +215,7 @@ def test_what_is_about_to_happen_is_said_before_the_first_epoch(faces, tmp_path)
     finally:
         (faces / "labeled" / "mask" / "broken.png").unlink()
     assert done.exit_code == 0, done.output
-    head = done.stderr.partition("epoch 1 of 1")[0]
+    head = done.stderr.partition(" 1/1 ")[0]
     for row in (
         "│ no_mask │ 1 │ 7 (33 %) │ 1 (33 %) │ 2 (33 %) │ 10 (33 %) │",
         "│ all │ │ 21 (70 %) │ 3 (10 %) │ 6 (20 %) │ 30 (100 %) │",
@@ -222,8 +224,46 @@ def test_what_is_about_to_happen_is_said_before_the_first_epoch(faces, tmp_path)
         "1,520,931 of 1,520,931 parameters",
         "device: cpu, 1 thread",
         "models/MobileNetV3-all-3classes-8-1-0.00100000.pth",
+        "an epoch: 3 steps of 8 faces or fewer; rare classes are shown more often",
+        "rate: 0.001, constant; adam",
     ):
         assert row in " ".join(head.split())
+    assert cv2.imread("results/MobileNetV3-all-3classes-8-1-0.00100000.train_batch.jpg") is not None
+
+
+def test_the_last_lines_are_commands_that_can_be_typed(faces, tmp_path):
+    done = here(faces, *SMALL, "--epochs", "1", "-o", "other.pth")
+    next_lines = done.stdout.splitlines()[-3:]
+    assert [shlex.split(line.removeprefix("next:"))[:2] for line in next_lines] == [
+        ["maskstream", "evaluate"],
+        ["maskstream", "export"],
+        ["maskstream", "run"],
+    ]
+    for line in next_lines[:2]:
+        _, *words = shlex.split(line.removeprefix("next:"))
+        again = subprocess.run(
+            [sys.executable, "-P", "-c", "import sys; from run_pipeline import main; main(sys.argv[1:])", *words],
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
+        assert again.returncode == 0, again.stderr
+    assert shlex.split(next_lines[2])[2:4] == ["--model", "other.onnx"]
+    assert (tmp_path / "other.onnx").is_file()
+
+
+def test_a_second_run_of_the_same_settings_is_counted_up_and_a_recipe_trains_the_same_again(unbroken, faces, tmp_path):
+    folder, first = unbroken
+    [recipe] = (folder / "results").glob("*.recipe.yaml")
+    once, again = (trained("--recipe", recipe, "--number_workers", "0") for _ in range(2))
+    assert (once["model"], again["model"]) == (first["model"], first["model"].replace(".pth", "-2.pth"))
+    for answer in (once, again):
+        assert losses(tmp_path / "results" / f"{Path(answer['model']).stem}.metrics.csv") == losses(
+            folder / "results" / f"{Path(first['model']).stem}.metrics.csv"
+        )
+    shorter = trained("--recipe", recipe, "--number_workers", "0", "--epochs", "1")
+    assert "-8-1-" in shorter["model"]
 
 
 def test_two_processes_train_one_model_together(faces, tmp_path):
@@ -240,8 +280,7 @@ def test_two_processes_train_one_model_together(faces, tmp_path):
     assert done.returncode == 0, done.stderr
     [answer] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert answer["pictures"]["train"] == 21
-    kinds = ("metrics.csv", "mistakes.png", "png", "run.json")
-    assert files_below(tmp_path) == ["m.pth", "m.split.csv", *(f"results/m.{kind}" for kind in kinds)]
+    assert files_below(tmp_path) == ["m.pth", "m.split.csv", *(f"results/m.{kind}" for kind in KINDS)]
     open_backend(ClassifyConfig(model=str(tmp_path / "m.pth")))
 
 

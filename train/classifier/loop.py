@@ -88,17 +88,7 @@ def run_epoch(
     from torch.nn.functional import cross_entropy
 
     recipe, device = training.recipe, group.device
-    batches = Batches(
-        faces,
-        preprocessing.size,
-        recipe.batch_size,
-        epoch=epoch,
-        seed=recipe.seed,
-        shuffled=recipe.shuffled,
-        sampled=recipe.balance == "sampling",
-        rank=group.rank,
-        world_size=group.world_size,
-    )
+    batches = epoch_batches(faces, preprocessing, recipe, epoch, group.rank, group.world_size)
     weights = None
     if recipe.balance == "weights":
         weights = torch.from_numpy(class_weights(faces.labels, len(faces.classes))).to(device)
@@ -129,6 +119,23 @@ def run_epoch(
         on_step(whole, total / seen, right / seen)
     total, right = group.all_reduce([total, right])
     return total / batch_total, right / batch_total
+
+
+def epoch_batches(
+    faces: TrainingFaces, preprocessing: Preprocessing, recipe: Recipe, epoch: int, rank: int = 0, world_size: int = 1
+) -> Batches:
+    """The batches of an epoch by the recipe: all of them, or the part of one process of a group."""
+    return Batches(
+        faces,
+        preprocessing.size,
+        recipe.batch_size,
+        epoch=epoch,
+        seed=recipe.seed,
+        shuffled=recipe.shuffled,
+        sampled=recipe.balance == "sampling",
+        rank=rank,
+        world_size=world_size,
+    )
 
 
 def validate(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import logging
 import platform
 import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ from train.score.metrics import Scores, confusion
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+log = logging.getLogger("train")
 
 PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "onnxruntime")
 
@@ -52,7 +55,7 @@ class RunFiles:
         return self.model.with_suffix(".state")
 
     def result(self, kind: str) -> Path:
-        """`metrics.csv`, `run.json`, `png`, `mistakes.png`."""
+        """`html`, `metrics.csv`, `run.json`, `recipe.yaml`, `train_batch.jpg`, `png`, `mistakes.png`."""
         return self.results / f"{self.name}.{kind}"
 
 
@@ -61,6 +64,23 @@ def run_files(output: Path | None, results: Path | None, default_name: str) -> R
     if output is None:
         return RunFiles(Path("models") / f"{default_name}.pth", results or Path("results"))
     return RunFiles(output, results or output.parent / "results")
+
+
+def free_files(first: RunFiles, *, resume: bool, overwrite: bool) -> RunFiles:
+    """The files of NAME, or of NAME-2, NAME-3, ... where the names before are those of finished runs.
+
+    A run that was not finished keeps its name: whether to go on with it or not is the user's choice. That one is also
+    meant by `resume` and `overwrite`; where there is none they mean NAME.
+    """
+    files, number = first, 1
+    while not files.state.exists() and (files.model.exists() or files.result("run.json").exists()):
+        number += 1
+        files = replace(first, model=first.model.with_name(f"{first.name}-{number}.pth"))
+    if (resume or overwrite) and not files.state.exists():
+        return first
+    if files is not first:
+        log.info("%s is there already: this run is called %s (--overwrite replaces it)", first.model, files.name)
+    return files
 
 
 def default_name(

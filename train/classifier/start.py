@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from torch import nn
     from torchvision.models import WeightsEnum
 
+log = logging.getLogger("train")
+
+MODELS = Path("models")  # where a training leaves its own
 WITHOUT_IMAGENET = ("BasicCNN", "FaceResNet", "EfficientNet", "FaceEnsemble")  # torchvision has no weights of these
 
 
@@ -56,9 +60,9 @@ def load_pretrained(network: nn.Module, backbone: Backbone, weights: str) -> Non
     if weights == "imagenet":
         state = imagenet_weights(backbone)
     elif weights.endswith(MANIFEST):
-        state = {key: value for key, value in read_face_weights(Path(weights)).items() if key in own}
+        state = {key: value for key, value in read_face_weights(found_weights(weights)).items() if key in own}
     else:
-        state = read_weights(Path(weights))
+        state = read_weights(found_weights(weights))
         if backbone == "EfficientNet" and FIRST_OF_EFFICIENTNET in state:
             state = {key: value for key, value in renamed_efficientnet(state).items() if key in own}
     head = HEADS[backbone]
@@ -68,6 +72,26 @@ def load_pretrained(network: nn.Module, backbone: Backbone, weights: str) -> Non
     ):
         raise InputError(f"--weights {weights}: these are not weights of {backbone}; choose the --backbone they are of")
     network.load_state_dict(body, strict=False)
+
+
+def found_weights(weights: str) -> Path:
+    """The file that `--weights` means. A bare name is also looked for in models/ and in PyTorch's cache, and without
+    its suffix. Raises InputError that names all places.
+    """
+    given = Path(weights)
+    if given.exists():
+        return given
+    folders = (Path(), MODELS, cached_at("")) if len(given.parts) == 1 else (Path(),)
+    names = [given] if given.suffix else [given, Path(f"{given}.pth")]
+    places = [folder / name for folder in folders for name in names]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise InputError(
+            f"--weights {weights}: no such file; looked for {', '.join(map(str, places))}; "
+            "give the path of a state dict, or imagenet, or none"
+        )
+    log.info("--weights %s: %s is taken", weights, found)
+    return found
 
 
 def imagenet_weights(backbone: Backbone) -> Mapping[str, torch.Tensor]:
@@ -125,4 +149,4 @@ def origin_of(backbone: Backbone, weights: str) -> str:
         return "random weights"
     if weights == "imagenet":
         return f"weights learnt from ImageNet ({cached_at(imagenet_entry(backbone).url)})"
-    return weights
+    return str(found_weights(weights))

@@ -11,6 +11,7 @@ import numpy as np
 
 from configs.lettering import drawable, mask
 from configs.whole_file import write_bytes
+from train.score.html_page import Table, table_html
 from train.score.sightings import Sighting
 from transport.frame import Box
 
@@ -22,7 +23,6 @@ STYLE = (
     "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .8rem;border-bottom:1px solid #ccc;"
     "text-align:left}img{max-width:100%}"
 )
-Table = tuple[str, list[str], list[list[str]]]  # title, columns, rows
 
 
 class Tile:
@@ -75,7 +75,7 @@ class Album:
 def write_page(folder: Path, title: str, about: Sequence[str], tables: Sequence[Table], album: Album) -> None:
     """index.html with the tables, missed.jpg and false.jpg beside it."""
     parts = [f"<h1>{html.escape(title)}</h1>", *(f"<p>{html.escape(line)}</p>" for line in about)]
-    parts += [table_html(*table) for table in tables]
+    parts += [f"<h2>{html.escape(name)}</h2>{table_html(columns, rows)}" for name, columns, rows in tables]
     for name, tiles in (("missed", album.missed), ("false", album.false)):
         path = folder / f"{name}.jpg"
         path.unlink(missing_ok=True)
@@ -85,12 +85,6 @@ def write_page(folder: Path, title: str, about: Sequence[str], tables: Sequence[
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
     page += f"<style>{STYLE}</style>" + "".join(parts)
     write_bytes(folder / "index.html", page.encode())
-
-
-def table_html(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{html.escape(column)}" for column in columns)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}" for cell in row) for row in rows)
-    return f"<h2>{html.escape(title)}</h2><table><tr>{head}{body}</table>"
 
 
 def sheet(tiles: Sequence[Tile]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,12 @@ def require_name(state: Path, finished: Iterable[Path], resume: bool, overwrite:
             f"{done}: a run of this name is there already; --overwrite begins it anew, "
             "--output NAME.pth gives the new one another name (--resume is for runs that were stopped)"
         )
+
+
+def command_typed() -> str:
+    """The command that runs now, to be typed again."""
+    *words, _ = shlex.split(command_line(add="--", without="--"))
+    return shlex.join(words)
 
 
 def how_to_go_on(state: Path, done: int, of: int) -> str:

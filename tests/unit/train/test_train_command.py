@@ -13,7 +13,7 @@ from inference.backends import SHIPPED_MODEL
 from inference.preprocess import Preprocessing
 from train.__main__ import train
 from train.classifier.options import chosen_balance, learning_layers, preprocessing_of
-from train.classifier.record import default_name
+from train.classifier.record import default_name, free_files, run_files
 from train.classifier.training import Recipe
 from train.data.dataset import Dataset
 from train.evaluate import evaluate
@@ -61,6 +61,24 @@ def test_checkpoints_are_named_as_the_original_names_them():
     assert default_name("ResNet18", "all", None, two, slower, 64) == "ResNet18-all-2classes-32-6-0.00010000-64px"
 
 
+def test_names_of_finished_runs_count_up(tmp_path):
+    first = run_files(tmp_path / "m.pth", None, "")
+
+    def name(resume=False, overwrite=False):
+        return free_files(first, resume=resume, overwrite=overwrite).name
+
+    assert name() == "m"
+    first.model.touch()
+    assert name() == "m-2"
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "m-2.run.json").touch()  # its model was moved
+    assert name() == "m-3"
+    assert name(overwrite=True) == name(resume=True) == "m", "there is no unfinished one that could be meant"
+    (tmp_path / "m-3.state").touch()
+    (tmp_path / "m-3.pth").touch()
+    assert name() == name(resume=True) == name(overwrite=True) == "m-3", "what becomes of it is the user's choice"
+
+
 def test_the_size_of_the_input_can_be_chosen_but_not_of_basic_cnn(faces):
     assert preprocessing_of("ResNet", None).size == 224
     assert preprocessing_of("ResNet", 64) == Preprocessing(64)
@@ -87,7 +105,7 @@ def test_what_cannot_be_trained_is_refused_before_training(faces, tmp_path):
     output = ["--weights", "none", "-o"]
     assert "ends in .pth" in refusal_of("train", faces, *output, tmp_path / "m.onnx")
     assert "none for BasicCNN" in refusal_of("train", faces, "--backbone", "BasicCNN", "--weights", "imagenet")
-    assert "lost.pth: cannot be read" in refusal_of("train", faces, "--weights", tmp_path / "lost.pth")
+    assert "lost.pth: no such file; looked for" in refusal_of("train", faces, "--weights", tmp_path / "lost.pth")
     if not torch.cuda.is_available():
         assert "--device cuda:3" in refusal_of("train", faces, "--device", "cuda:3", *output, tmp_path / "m.pth")
 

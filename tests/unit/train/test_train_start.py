@@ -4,7 +4,7 @@ import pytest
 
 from configs.errors import InputError
 from inference.networks import build_network
-from train.classifier.start import load_pretrained
+from train.classifier.start import found_weights, load_pretrained, origin_of
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
@@ -37,3 +37,33 @@ def test_imagenet_weights_that_cannot_be_downloaded_name_the_other_ways(tmp_path
     with pytest.raises(InputError, match=r"--weights FILE.*--weights none") as refusal:
         load_pretrained(build_network("ResNet", 3), "ResNet", "imagenet")
     assert "\n" not in str(refusal.value)
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """A working folder with models/, and PyTorch's cache."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    (tmp_path / "here" / "models").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    cache = tmp_path / "torch" / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    return tmp_path / "here", tmp_path / "here" / "models", cache
+
+
+def test_a_bare_name_is_looked_for_here_then_in_models_then_in_the_cache(places):
+    for folder in reversed(places):
+        (folder / "w.pth").touch()
+        for name in ("w", "w.pth"):
+            assert found_weights(name).absolute() == folder / "w.pth"
+    assert origin_of("ResNet", "w") == "w.pth"
+
+
+def test_weights_that_are_not_there_name_all_places_that_were_looked_at(places):
+    with pytest.raises(InputError) as refusal:
+        found_weights("lost")
+    text = str(refusal.value)
+    assert text.startswith("--weights lost: no such file; looked for lost, lost.pth, models/lost, models/lost.pth, ")
+    assert str(places[2] / "lost.pth") in text
+    assert "\n" not in text
+    with pytest.raises(InputError, match=r"looked for nowhere/w\.pth; give"):
+        found_weights("nowhere/w.pth")
