@@ -11,6 +11,7 @@ from fleet.file import Fleet
 from fleet.shards import Place, ShardRun, shard_runs
 
 PLACE = Place(data="/data", rules="/etc/maskstream/rules.yaml", host="0.0.0.0", secrets_are_files=True)
+_TASK = "MASKSTREAM_TASK"
 BEATS = 3  # a node that misses so many heartbeats is down to the swarm's manager
 
 
@@ -53,7 +54,8 @@ def _service(fleet: Fleet, run: ShardRun) -> dict[str, Any]:
     return {
         "image": fleet.config.image,
         "hostname": "{{.Node.Hostname}}",  # the host in events and metrics; else it is the container's number
-        "command": ["run", "--config", "/etc/maskstream/shard.yaml", "--grant", "{{.Task.ID}}", "--log", "json"],
+        "command": ["run", "--config", "/etc/maskstream/shard.yaml", "--grant", f"$${{{_TASK}}}", "--log", "json"],
+        "environment": {_TASK: "{{.Task.ID}}"},  # Swarm fills it in here, and not in the command
         "configs": configs,
         "secrets": list(run.files),
         "read_only": True,

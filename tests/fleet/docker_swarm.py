@@ -49,12 +49,13 @@ def missing_for_swarm() -> str:
 class Swarm:
     """Two shards with six cameras on three nodes, which hold one shard each: one of them is spare."""
 
-    def __init__(self, hosts: Hosts, folder: Path, image: Path) -> None:
-        self.hosts, self.folder, self._image = hosts, folder, image
+    def __init__(self, hosts: Hosts, folder: Path) -> None:
+        self.hosts, self.folder = hosts, folder
         self.collector = Collector(hosts.office.listener(9000))
         self.secrets = {"MASKSTREAM_TOKEN": TOKEN, "lane": CAMERA}
         cameras = [{"name": f"cam{number}", "source": f"/films/film{number % FILMS}.mp4"} for number in range(5)]
-        cameras.append({"name": "lane", "source": "file:/run/secrets/lane"})  # flows only if the secret is there
+        # flows only if the secret is there; a film cannot be waited for
+        cameras.append({"name": "lane", "source": "file:/run/secrets/lane", "wait": False})
         self.options: dict[str, Any] = {
             "fleet": STACK,
             "sites": [{"name": "north", "hosts": [{"name": "host", "count": 3, "cores": 2, "streams_per_core": 3}]}],
@@ -65,8 +66,6 @@ class Swarm:
             "failover": {"after_s": 8},
             "image": IMAGE,
         }
-        for host in hosts.all:
-            self.start_engine(host)
 
     def start_engine(self, host: Host) -> Program:
         """dockerd on a host; returns when it answers."""
@@ -77,11 +76,10 @@ class Swarm:
             "--pidfile": "/srv/docker.pid",
             "--cgroup-parent": f"/{_cgroup(host)}",
             "--bridge": "none",
+            "--iptables": str(host is not self.hosts.office).lower(),  # it would drop what passes the office's bridge
         }
         (host.disk / "docker.pid").unlink(missing_ok=True)  # of an engine that lost power
-        engine = host.run(
-            "sh", "-c", _ENGINE, "dockerd", *(word for pair in words.items() for word in pair), **_OFFLINE
-        )
+        engine = host.run("sh", "-c", _ENGINE, "dockerd", *map("=".join, words.items()), **_OFFLINE)
         engine.until(lambda: "API listen on" in engine.stderr.rpartition("Starting up")[2], 60)
         return engine
 
@@ -92,10 +90,12 @@ class Swarm:
         assert code == 0, f"docker {words}: {program.stdout}{program.stderr}"
         return program.stdout.strip()
 
-    def form(self) -> None:
-        """Manager and workers, the label of their site, the image on each, and the secrets."""
+    def form(self, image: Path) -> None:
+        """An engine on each host, the image on each node, manager and workers, the label of their site, the secrets."""
+        for host in self.hosts.all:
+            self.start_engine(host)
         changes = [word for change in CHANGES for word in ("--change", change)]
-        imports = [host.run("docker", "--host", SOCKET, "import", *changes, self._image, IMAGE) for host in self.hosts]
+        imports = [host.run("docker", "--host", SOCKET, "import", *changes, image, IMAGE) for host in self.hosts]
         self.docker("swarm", "init", "--advertise-addr", self.hosts.office.address, "--availability", "drain")
         token = self.docker("swarm", "join-token", "--quiet", "worker")
         for host in self.hosts:
@@ -127,7 +127,7 @@ class Swarm:
         """Until each camera has shown more since then; the seconds that were waited for."""
         return until(
             lambda: self.collector.flowing(since_s, but) >= self.cameras,
-            300,
+            240,
             lambda: f"without {sorted(self.cameras - self.collector.flowing(since_s, but))}\n{self.tasks_told()}",
         )
 

@@ -31,16 +31,18 @@ def image(tmp_path_factory):
 @pytest.fixture
 def swarm(image, request, tmp_path):
     hosts = request.getfixturevalue("hosts")
-    made = Swarm(hosts, tmp_path, image)
-    began_s = time.monotonic()
-    made.form()
-    formed_s = time.monotonic()
-    made.deploy()
-    made.until_all_flow(formed_s)
-    print(f"\nformed in {formed_s - began_s:.1f} s, all flow {time.monotonic() - formed_s:.1f} s after the deploy")
-    yield made
-    hosts.close()
-    made.close()
+    made = Swarm(hosts, tmp_path)
+    try:
+        began_s = time.monotonic()
+        made.form(image)
+        formed_s = time.monotonic()
+        made.deploy()
+        made.until_all_flow(formed_s)
+        print(f"\nformed in {formed_s - began_s:.1f} s, all flow {time.monotonic() - formed_s:.1f} s after the deploy")
+        yield made
+    finally:
+        hosts.close()
+        made.close()
 
 
 def cameras_of(swarm, shards):
@@ -81,11 +83,12 @@ def test_a_change_starts_one_shard_anew_after_its_old_run_has_ended_and_no_secre
 
     names = swarm.docker("stack", "services", "--format", "{{.Name}}", "plant").split()
     told = swarm.docker("service", "inspect", *names) + swarm.docker("config", "inspect", *configs(swarm))
+    here = ""
     for host in swarm.hosts:
-        containers = swarm.docker("ps", "--quiet", on=host).split()
-        told += "".join(
-            swarm.docker("inspect", one, on=host) + swarm.docker("logs", one, on=host) for one in containers
-        )
+        for one in swarm.docker("ps", "--quiet", on=host).split():
+            here += swarm.docker("inspect", one, on=host) + swarm.docker("logs", one, on=host)
+    told += here
+    assert "{{" not in here, "what the swarm is to fill in is filled in"
     assert IMAGE in told
     assert not [secret for secret in swarm.secrets.values() if secret in told]
 

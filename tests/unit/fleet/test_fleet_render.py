@@ -171,6 +171,7 @@ def test_a_stack_names_what_it_has_and_its_secrets_are_files(fleet_file):
         assert set(re.findall(r"/run/secrets/(\w+)", text)) == set(service["secrets"])
         assert not re.search(r"\$\{(?!file:|x)", text), "Swarm has secrets as files only"
         assert {config["source"] for config in service["configs"]} <= set(values["configs"])
+        assert "{{" not in " ".join(service["command"]), "Swarm fills it in elsewhere only"
     assert "${file:/run/secrets/HALL}" in "".join(files.values())
 
 
