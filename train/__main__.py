@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 import typer
 
 from configs.command import run_command
@@ -20,19 +19,24 @@ from train.classifier.batches import Balance, read_training_faces, require_enoug
 from train.classifier.epoch_table import head, row
 from train.classifier.last_run import take_last
 from train.classifier.loop import epoch_batches, fit
-from train.classifier.options import chosen_balance, learning_layers, plain_shares, preprocessing_of
+from train.classifier.options import (
+    chosen_balance,
+    learning_layers,
+    plain_settings,
+    plain_shares,
+    preprocessing_of,
+)
 from train.classifier.outcome import finish
 from train.classifier.recipe_file import OF_THE_RUN, take_recipe, write_recipe
 from train.classifier.record import (
     RunFiles,
     default_name,
     free_files,
-    log_epoch,
-    open_tensorboard,
     run_files,
     write_metrics,
 )
 from train.classifier.start import WITHOUT_IMAGENET, new_network, origin_of
+from train.classifier.tensorboard_log import TensorBoardLog
 from train.classifier.training import Optimizer, Recipe, Schedule, Training
 from train.data.dataset import find_dataset
 from train.data.pictures import CheckedDataset, check_pictures, log_copies, read_resized
@@ -146,7 +150,7 @@ def train(
         bool, typer.Option("--overwrite", help="Begin a run anew whose name is taken; what it left is replaced.")
     ] = False,
     tensorboard: Annotated[
-        Path | None, typer.Option(help="Folder for TensorBoard logs; each run has its own in it.")
+        Path | None, typer.Option(help="Folder for TensorBoard's curves and pictures; each run has its own in it.")
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Checkpoint to write, .pth.")] = None,
     results: Annotated[
@@ -171,7 +175,7 @@ def train(
       maskstream train faces/ --weights resnet50.pth --epochs 60 --device auto
       maskstream train faces/ --backbone BasicCNN --resume
     """
-    settings = msgspec.json.decode(msgspec.json.encode(dict(locals()), enc_hook=str))
+    settings = plain_settings(locals())
     if dataset is None:
         raise typer.BadParameter("name the folder of the data set, or a --recipe that does", param_hint="DATASET")
     require_torch("training")
@@ -208,8 +212,10 @@ def train(
         checked = check_pictures(found, dataset)
         data = checked.data
         log_copies(checked)
-        logs = tensorboard / files.name if tensorboard is not None else None
-        writer = open_tensorboard(logs) if logs is not None and group.is_main_process else None
+        curves = None
+        if tensorboard is not None and group.is_main_process:
+            curves = TensorBoardLog(tensorboard / files.name)
+            stack.callback(curves.close)
 
         network = new_network(backbone, len(data.classes), weights, mode, seed, group.device)
         faces = read_training_faces(data, round(KEPT_DETAIL * preprocessing.size), paint_masks)
@@ -255,11 +261,14 @@ def train(
                     save_state(files.state, training, settings, checked.fingerprint)
                     kept = len(training.history)
                     write_metrics(files.result("metrics.csv"), training.history)
-                    if writer is not None:
-                        log_epoch(writer, result)
+                    if curves is not None:
+                        curves.epoch(result)
             if group.is_main_process:
                 facts = {"backbone": backbone, "resnet_retrain_mode": mode, "weights": weights, "settings": settings}
                 finish(files, training, checked, facts, as_json)
+                if curves is not None:
+                    for picture in ("train_batch.jpg", "png", "mistakes.png"):
+                        curves.picture(picture, files.result(picture), len(training.history))
         except KeyboardInterrupt:
             raise Stopped(how_to_go_on(files.state, kept, epochs)) from None
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from configs.errors import InputError
@@ -42,6 +44,17 @@ def chosen_balance(balance: Balance | None, shuffled: bool) -> Balance:
     if balance == "sampling" and not shuffled:
         raise InputError("--balance sampling draws pictures at random; leave out --shuffle False, or use weights")
     return balance or ("sampling" if shuffled else "none")
+
+
+def plain_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as the record of the run holds them, paths as texts.
+
+    Raises InputError for a path that is no UTF-8, which JSON cannot hold.
+    """
+    try:
+        return msgspec.json.decode(msgspec.json.encode(dict(options), enc_hook=str))
+    except UnicodeEncodeError as error:
+        raise InputError(f"{error.object!a}: not UTF-8, so the record of the run cannot name it: rename it") from None
 
 
 def plain_shares(arguments: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 import platform
 import subprocess
 from collections import Counter
@@ -11,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from configs.console import console
-from configs.errors import InputError
 from configs.whole_file import write_whole
 from inference.networks import Backbone, RetrainMode
 from train.classifier.training import EpochResult, Recipe, Training
@@ -25,9 +25,6 @@ from train.data.dataset import Dataset, Split
 from train.data.pictures import CheckedDataset
 from train.data.split import copies_across
 from train.score.metrics import Scores, confusion
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 log = logging.getLogger("train")
 
@@ -142,9 +139,18 @@ def data_facts(checked: CheckedDataset) -> dict[str, Any]:
     return {
         "pictures": {split: {label: n for (there, label), n in counts.items() if there == split} for split in splits},
         "fingerprint": checked.fingerprint,
-        "skipped": checked.broken,
-        "duplicates": [[row.file for row in group] for group in copies_across(checked.rows)],
+        "skipped": [readable(name) for name in checked.broken],
+        "duplicates": [[readable(row.file) for row in group] for group in copies_across(checked.rows)],
     }
+
+
+def readable(name: str) -> str:
+    """A file's name as JSON can hold it: bytes that are no UTF-8 are replaced.
+
+    >>> readable("caf\\udce9.jpg")
+    'caf\ufffd.jpg'
+    """
+    return os.fsencode(name).decode(errors="replace")
 
 
 def write_pages(
@@ -211,27 +217,3 @@ def print_results(scores: Mapping[str, Scores]) -> None:
         faces = sum(found.support for found in one.classes.values())
         table.add_row(split, str(faces), f"{one.accuracy:.4f}", f"{one.macro_f1:.4f}", *recalls)
     console().print(table)
-
-
-def open_tensorboard(folder: Path) -> SummaryWriter:
-    """A writer of TensorBoard logs. Raises InputError where the package is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise InputError("--tensorboard needs tensorboard, which is not installed: pip install tensorboard") from error
-    return SummaryWriter(str(folder))
-
-
-def log_epoch(writer: SummaryWriter, one: EpochResult) -> None:
-    """The numbers of an epoch as TensorBoard curves."""
-    numbers = {
-        "loss/train": one.loss,
-        "loss/val": one.val_loss,
-        "accuracy/train": one.train_accuracy,
-        "accuracy/val": one.val.accuracy,
-        "macro_f1/val": one.val.macro_f1,
-        "learning_rate": one.learning_rate,
-    }
-    for name, value in numbers.items():
-        writer.add_scalar(name, value, one.epoch)
-    writer.flush()

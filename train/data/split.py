@@ -81,7 +81,7 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
     """A CSV file with a line for each picture."""
 
     def write(partial: Path) -> None:
-        with partial.open("w", newline="") as file:
+        with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(ManifestRow._fields)
             table.writerows(rows)
@@ -92,7 +92,7 @@ def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
 def read_manifest(path: Path) -> list[ManifestRow]:
     """The rows of a manifest. Raises InputError for a file that cannot be read or is none."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             header, *rows = csv.reader(file)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error

@@ -105,7 +105,7 @@ def ticks(axis: Range) -> list[float]:
     """Round values along an axis, about five.
 
     >>> ticks(Range("", 0, 1)), ticks(Range("epoch", 1, 10))
-    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [2.0, 4.0, 6.0, 8.0, 10.0])
+    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [2, 4, 6, 8, 10])
     """
     span = axis.high - axis.low
     if span <= 0:

@@ -26,16 +26,18 @@ PAGE = Template("""<!doctype html>
 <style>
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
+h1, p { overflow-wrap: anywhere }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid #8886 }
 nav a { margin-right: 1rem }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .6rem; background: #8882 }
 table { border-collapse: collapse; margin: 1rem 0 }
 caption { text-align: left; font-weight: bold }
 td, th { padding: .2rem .8rem; border-bottom: 1px solid #8886; text-align: left }
-td { overflow-wrap: anywhere }
+.wide { overflow-x: auto }
+.side > * { max-width: 100% }
 .side { display: flex; flex-wrap: wrap; gap: 1rem 2rem; align-items: flex-start }
 .chart { width: 21.5rem; max-width: 100%; margin: 0; font-size: .85rem }
-.chart span { margin-right: 1rem }
+.chart span { display: inline-block; margin-right: 1rem }
 .chart i { display: inline-block; width: 1.4rem; border-top: 3px solid; margin-right: .3rem; vertical-align: middle }
 svg text { font: 11px system-ui, sans-serif; fill: currentColor }
 svg .title { font-weight: bold; font-size: 12px }
@@ -75,9 +77,11 @@ def section(name: str, title: str, *parts: str) -> str:
 
 
 def table_html(columns: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
+    """Columns and rows of any texts; on a narrow screen it is moved sideways."""
     head = "".join(f"<th>{shown(column)}" for column in columns)
     body = "".join("<tr>" + "".join(f"<td>{shown(cell)}" for cell in row) for row in rows)
-    return f"<table>{f'<caption>{shown(caption)}</caption>' if caption else ''}<tr>{head}{body}</table>"
+    title = f"<caption>{shown(caption)}</caption>" if caption else ""
+    return f'<div class="wide"><table>{title}<tr>{head}{body}</table></div>'
 
 
 def picture(jpeg: bytes, about: str) -> str:

@@ -32,6 +32,10 @@ class ScoredSplit:
     labels: np.ndarray
     probabilities: np.ndarray
 
+    @property
+    def title(self) -> str:
+        return "all splits" if self.name == "all" else f"{self.name} split"
+
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
@@ -67,7 +71,7 @@ def write_run_page(path: Path, page: RunPage) -> None:
             "settings", "Settings and data", *(table_html(columns, rows, name) for name, columns, rows in page.tables)
         ),
     }
-    links = "".join(f'<a href="#{name}">{name}</a>' for name, part in parts.items() if part)
+    links = " ".join(f'<a href="#{name}">{name}</a>' for name, part in parts.items() if part)
     head = [f"<p>{shown(line)}</p>" for line in (headline(last, page.classes), *page.about)]
     head += [f"<pre>{shown(page.command)}</pre>", f"<nav>{links}</nav>"]
     write_html(path, page.title, [*head, *(part for part in parts.values() if part)])
@@ -82,7 +86,7 @@ def headline(split: ScoredSplit, classes: Sequence[str]) -> str:
     found = score(split.probabilities, split.labels, classes)
     low, high = accuracy_interval(split.probabilities.argmax(axis=1) == split.labels)
     return (
-        f"{split.name} split, {counted(len(split.labels), 'face')}: accuracy {found.accuracy:.1%} "
+        f"{split.title}, {counted(len(split.labels), 'face')}: accuracy {found.accuracy:.1%} "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f}), macro F1 {found.macro_f1:.3f}"
     ).replace("%", " %", 1)
 
@@ -155,7 +159,7 @@ def confusion_table(split: ScoredSplit, classes: Sequence[str]) -> str:
             colour = ";color:#fff" if share > 0.5 else ""
             body += f'<td style="background:rgba(0,114,178,{share:.2f}){colour}">{count}<br>{share:.0%}'
     caption = f"<caption>{shown(split.name)}</caption>"
-    return f'<table class="confusion">{caption}<tr><th>true \\ said{head}{body}</table>'
+    return f'<div class="wide"><table class="confusion">{caption}<tr><th>true \\ said{head}{body}</table></div>'
 
 
 def thresholds(split: ScoredSplit, classes: Sequence[str]) -> str:
@@ -181,7 +185,7 @@ def thresholds(split: ScoredSplit, classes: Sequence[str]) -> str:
         rows.append([f"{threshold:g}", *(f"{value:.3f}" if np.isfinite(value) else "-" for value in values)])
     columns = ["threshold", *(f"{name}: {what}" for name in classes for what in ("precision", "recall"))]
     about = "<p>In the first chart the number at a class is its average precision, the area under its curve.</p>"
-    title = f"Precision and recall by threshold, {split.name} split"
+    title = f"Precision and recall by threshold, {split.title}"
     return section("thresholds", title, about, side(charts), table_html(columns, rows))
 
 

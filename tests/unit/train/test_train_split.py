@@ -34,6 +34,12 @@ def test_a_manifest_comes_back_as_it_was_written(tmp_path):
     assert (tmp_path / "m.split.csv").read_text().splitlines()[0] == "file,split,label,sha256"
 
 
+def test_a_name_that_is_no_utf_8_comes_back_too(tmp_path):
+    rows = [ManifestRow("mask/caf\udce9.png", "train", "mask", "01")]
+    write_manifest(tmp_path / "m.split.csv", rows)
+    assert read_manifest(tmp_path / "m.split.csv") == rows
+
+
 @pytest.mark.parametrize("content", [b"", b"file,split\na,train\n", b"file,split,label,sha256\na,b\n", b"\xff\xfe\x00"])
 def test_a_file_that_is_no_manifest_is_named(tmp_path, content):
     (tmp_path / "m.split.csv").write_bytes(content)

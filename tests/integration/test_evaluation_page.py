@@ -42,5 +42,7 @@ def test_the_page_of_an_evaluation_is_whole_and_asks_nobody(scored, page):  # no
         assert page.locator(anchor.get_attribute("href")).count() == 1
     assert page.locator("svg polyline").count() == 3 + 2 * 3
     assert "python -m train.evaluate" in page.locator("pre").inner_text()
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide <= 0, "the page is wider than the window"
+    for width in (1280, 400):
+        page.set_viewport_size({"width": width, "height": 900})
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"the page is wider than a window of {width} px"
