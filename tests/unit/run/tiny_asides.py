@@ -19,7 +19,7 @@ def tell(config: dict, context) -> None:
     }  # is of the moment
     told = {name: status[name] for name in STATUS}
     told["descriptors"] = sorted(os.readlink(f"/proc/self/fd/{fd}").partition(":")[0] for fd in (0, 1, 2))
-    told["open"] = len(os.listdir("/proc/self/fd"))
+    told["open"] = min(len(os.listdir("/proc/self/fd")) for _ in range(100))  # its heartbeat opens one for a moment
     told |= {"group": os.getpgid(0) == os.getpid(), "session": os.getsid(0), "folder": os.getcwd(), "mask": os.umask(0)}
     told |= {"environment": environment, "path": sys.path, "nice": os.nice(0), "parent": os.getppid()}
     context.ready()
