@@ -33,7 +33,7 @@ class PacketMeter(PacketCopy):
     sound, on, waits = False, True, False
 
     def __init__(self) -> None:
-        self.codec, self.size, self.packets, self.nbytes = "", (0, 0), 0, 0
+        self.codec, self.nbytes = "", 0
         self.keys_s: list[Fraction] = []
         self.times_s: list[Fraction] = []
         self._index, self._begins = -1, False
@@ -44,7 +44,7 @@ class PacketMeter(PacketCopy):
     def take(self, packet: Packet) -> None:
         if packet.stream_index != self._index:
             return
-        self.packets, self.nbytes = self.packets + 1, self.nbytes + packet.size
+        self.nbytes += packet.size
         self._begins |= bool(packet.is_keyframe)
         if (time := packet.dts if packet.dts is not None else packet.pts) is not None and packet.time_base:
             self.times_s.append(time * packet.time_base)

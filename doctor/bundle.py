@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.request import Request
 
 from msgspec import to_builtins
 
@@ -50,11 +51,9 @@ def _runs() -> list[Any]:
     """How this user's runs that have a page stand now: processes, ledgers, what limits them."""
     found: list[Any] = []
     for page in pages():
-        headers = {"Authorization": f"Bearer {page.token}"}
-        from urllib.request import Request
-
+        request = Request(f"{page.url}/api/status", headers={"Authorization": f"Bearer {page.token}"})
         try:
-            with contextlib.closing(page.open(Request(f"{page.url}/api/status", headers=headers), _ANSWER_S)) as answer:
+            with contextlib.closing(page.open(request, _ANSWER_S)) as answer:
                 found.append(json.load(answer))
         except (OSError, ValueError) as error:
             found.append({"page": page.url, "error": str(error)})

@@ -7,10 +7,8 @@ shard's lease (run/lease.py) and goes on with the run that it finds, so a keeper
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -23,6 +21,7 @@ from msgspec.structs import replace
 from configs.errors import Failure, InputError
 from configs.load import load_config
 from configs.schema import PipelineConfig
+from fleet.apart import start_apart
 from fleet.kept import Kept
 from fleet.life import Life
 from fleet.run_log import RunLog
@@ -44,11 +43,8 @@ for _kind in (PipelineConfig, Lease, Note):
 _LOOK_S = 0.2
 _LONGEST_S = 30.0  # between a death and the next start
 _SETTLED_S = 60.0  # who flowed for so long did not die of its start
-_FOR_SERVICES = (
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-)  # a run is not to speak for the service of its keeper
+# A run is not to speak for the service of its keeper.
+_FOR_SERVICES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class Keeper:
@@ -148,11 +144,7 @@ class Keeper:
                 return False
             else:
                 child = self._begin()
-        except (
-            InputError,
-            Failure,
-            OSError,
-        ) as error:  # a file or folder that cannot be used: tried again like a death
+        except (InputError, Failure, OSError) as error:  # a file or folder that cannot be used: as a death
             return self._died(str(error))
         life = Life(options, self._environment, self._log, child, lease)
         self._watch(life)
@@ -178,21 +170,9 @@ class Keeper:
         """Start a run; it belongs to nobody but itself."""
         self._any_options = self._renews = False
         self._know(state="starting", pid=0, life="", cameras={})
-        path = os.pathsep.join(filter(None, (str(ROOT), self._environment.get("PYTHONPATH"))))
-        handle = self._log.open()
-        try:
-            arguments = ["--config", str(self._config), "--grant", self._grant, "--adopt", "--log", "json"]
-            return subprocess.Popen(
-                [sys.executable, "-P", str(ROOT / "run_pipeline.py"), *arguments],  # its command is `run`
-                cwd=self._cwd,
-                env=self._environment | {"PYTHONPATH": path},
-                stdin=subprocess.DEVNULL,
-                stdout=handle,
-                stderr=handle,
-                start_new_session=True,
-            )
-        finally:
-            os.close(handle)
+        arguments = ["--config", str(self._config), "--grant", self._grant, "--adopt", "--log", "json"]
+        words = [str(ROOT / "run_pipeline.py"), *arguments]  # its command is `run`
+        return start_apart(words, self._log, self._environment, self._cwd)
 
     def _rest(self) -> None:
         """Wait as long as the deaths so far ask for, or until something else is wanted."""

@@ -18,9 +18,7 @@ from run.lease import Lease, is_held, open_process, process_start, read_lease
 from run.shard import read_note
 from run.shard_folder import shard_folder
 
-HUNG_S = (
-    15.0  # without a sign of it: it speaks twice a second, and once more often than that on a box with work for ten
-)
+HUNG_S = 15.0  # without a sign of it: it speaks twice a second
 START_S = 120.0  # the same while it has given none yet, as run.start_timeout_s
 _EVERY_S = 1.0
 _LATE_S = 5.0  # this process itself stood still for that: it knows nothing of what was meanwhile

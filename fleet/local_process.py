@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from configs.errors import Failure
+from fleet.apart import start_apart
 from fleet.local_files import KEEPER_LOG, SEEN, WANTED, SeenFleet, read_seen, read_wanted
 from fleet.run_log import RunLog
-from run.code import ROOT
 from run.lease import open_process
 
 LOOK_S = 0.1
@@ -37,20 +35,7 @@ def seen_now(folder: Path) -> SeenFleet | None:
 def start(folder: Path, cwd: Path) -> None:
     """Start the keeper, and return when it has heard what is wanted. Raises Failure if it does not."""
     own_log = RunLog(folder, KEEPER_LOG)
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    handle = own_log.open()
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "fleet.local_keeper", str(folder)],
-            cwd=cwd,
-            env=os.environ | {"PYTHONPATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=handle,
-            stderr=handle,
-            start_new_session=True,
-        )
-    finally:
-        os.close(handle)
+    process = start_apart(["-m", "fleet.local_keeper", str(folder)], own_log, cwd=cwd)
     deadline_s = time.monotonic() + _START_S
     while (seen := read_seen(folder)) is None or seen.pid != process.pid or not _has_heard(folder, seen):
         if process.poll() is not None:

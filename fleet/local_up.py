@@ -91,7 +91,6 @@ class LocalUp:
             place = made(self._folder / run.shard.name)
             write_private(place / NEXT, run.text.encode())
             self._options[run.shard.name] = fingerprint(_loaded(place / NEXT))
-        self._options = {run.shard.name: fingerprint(load_config(self._folder / run.shard.name / NEXT)) for run in runs}
 
     def _keeps_port(self, name: str, wanted: Wanted) -> bool:
         return self._lease(name) is not None or is_free(wanted.port)

@@ -11,7 +11,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,10 +18,10 @@ import msgspec
 from msgspec import Struct
 
 from configs.errors import Failure, InputError
+from fleet.apart import start_apart
 from fleet.engine import Say
 from fleet.ray_settings import address
 from fleet.run_log import RunLog
-from run.code import ROOT
 from run.lease import boot_id, open_process, process_start, read_small, write_private
 
 LOG = "head.log"
@@ -64,18 +63,7 @@ def start(name: str, file: Path, folder: Path, say: Say) -> bool:
     if not _is_here(host):
         raise InputError(f"--head {name}: RAY_ADDRESS is {host}, which is no address of this host: do it there")
     log = RunLog(folder, LOG)
-    handle = log.open()
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _COMMAND, "host", name, str(file), "--head"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))},
-            stdin=subprocess.DEVNULL,
-            stdout=handle,
-            stderr=handle,
-            start_new_session=True,
-        )
-    finally:
-        os.close(handle)
+    process = start_apart(["-c", _COMMAND, "host", name, str(file), "--head"], log)
     head = _Head(pid=process.pid, started=process_start(process.pid), boot=boot_id())
     try:
         write_private(folder / _FILE, msgspec.json.encode(head) + b"\n")

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 
-import numpy as np
-
 from configs.labels import NONE, Labels
 from configs.plural import counted
 from configs.redact import redact
@@ -23,15 +21,12 @@ from overlay.drawn import Drawn
 from overlay.frame_rate import FrameRate
 from overlay.privacy import PrivacyMask
 from overlay.sinks import default_sinks, make_sinks
-from overlay.sinks.beside import Beside
 from overlay.sinks.outages import Outages
 from overlay.sinks.sink import Sink
 from transport.frame import Ended, Frame
 from transport.stage import Batches, StageContext
 
 log = logging.getLogger("overlay")
-
-_NOTHING = np.empty((0, 0, 3), np.uint8)
 
 
 def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> Iterator[Ended]:
@@ -74,14 +69,6 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
     log.info("%s shown, %d stale", counted(shown, "frame"), stale)
 
 
-def _show(sink: Sink, frame: Frame, drawn: Drawn | None, age_ms: float) -> None:
-    """Give a frame to a sink. What works beside the frames draws beside them: at 1080p that is 5 ms, and none older."""
-    if drawn is not None and isinstance(sink, Beside):
-        sink.show_later(frame, drawn, age_ms)
-    else:
-        sink.show(frame, drawn.image if drawn is not None and sink.wants_pixels else _NOTHING, age_ms)
-
-
 class Show:
     """Draws frames, gives them to the sinks, and tells those that take events what happened in them."""
 
@@ -119,7 +106,7 @@ class Show:
         self.outages.saw(frame.stream, frame.live)
         for sink in self._sinks:
             if sink.wants_frames:
-                self.outages.attempt(sink, frame.stream, partial(_show, sink, frame, drawn, age_ms))
+                self.outages.attempt(sink, frame.stream, partial(sink.take, frame, drawn, age_ms))
         for event, face in self._detector.see(frame) if self._detector and not frame.corrupt else ():
             self._happened(event, face)
 

@@ -43,6 +43,7 @@ def home_assistant(config: WebConfig, context: StageContext) -> None:
     where = context.labels.site or context.labels.host or socket.gethostname()
     home = Home(url, re.sub(r"[^A-Za-z0-9_-]", "-", where), where, bool(config.home_assistant_pictures_s))
     run_state, due_s, picture_s = RunState(), 0.0, 0.0
+    asked: set[bytes] = set()  # topics of pictures that have not come; a second subscription would count as one more
     context.facts["to"] = redact(config.home_assistant)
     context.ready()
     try:
@@ -55,6 +56,7 @@ def home_assistant(config: WebConfig, context: StageContext) -> None:
                     run_state.saw(*parts)
                 else:
                     link.unsubscribe(topic)
+                    asked.discard(topic)
                     home.picture(topic.removeprefix(PICTURE).decode(), parts[1])
             now_s = time.monotonic()
             if run_state.status is not None and now_s >= due_s:
@@ -62,8 +64,12 @@ def home_assistant(config: WebConfig, context: StageContext) -> None:
                 home.tell(run_state)
             if config.home_assistant_pictures_s and now_s >= picture_s and home.is_there:
                 picture_s = now_s + config.home_assistant_pictures_s
-                for name in run_state.streams:
-                    link.subscribe(PICTURE + name.encode())
+                wanted = {PICTURE + name.encode() for name in run_state.streams}
+                for topic in wanted - asked:
+                    link.subscribe(topic)
+                for topic in asked - wanted:
+                    link.unsubscribe(topic)
+                asked = wanted
     finally:
         home.close()
         link.close(0)

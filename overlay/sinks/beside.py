@@ -70,10 +70,12 @@ class Beside(Sink):
         about = replace(frame, pixels=Pixels(picture), slot=None)  # its own pixels are another frame's by then
         self._later(about, picture.nbytes, partial(self._sink.show, about, picture, age_ms))
 
-    def show_later(self, frame: Frame, drawn: Drawn, age_ms: float) -> None:
-        """A picture that is drawn in the thread that writes it."""
-        about = replace(frame, pixels=drawn.pixels, slot=None)
-        self._later(about, drawn.nbytes, lambda: self._sink.show(about, drawn.image, age_ms))
+    def take(self, frame: Frame, drawn: Drawn | None, age_ms: float) -> None:
+        if drawn is None:
+            super().take(frame, drawn, age_ms)
+        else:
+            about = replace(frame, pixels=drawn.pixels, slot=None)
+            self._later(about, drawn.nbytes, lambda: self._sink.show(about, drawn.image, age_ms))
 
     def _later(self, frame: Frame, nbytes: int, show: Callable[[], None]) -> None:
         queue = self._queue(frame.stream, frame.live)
@@ -103,9 +105,9 @@ class Beside(Sink):
 
     def ended(self, stream: str) -> None:
         """What waits is written and the file finished; a camera's within LAST_S + FINISH_S, or what waits is let go."""
-        if stream in self._queues:
-            self._queues[stream].end()
-            self._finish(self._queues[stream])
+        if (queue := self._queues.get(stream)) is not None:
+            queue.end()
+            self._finish(queue)
 
     def close(self) -> None:
         self._until_s = time.monotonic() + LAST_S

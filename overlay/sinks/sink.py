@@ -7,8 +7,11 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from events.event import Event
+from overlay.drawn import Drawn
 from overlay.sinks.outages import Outages
 from transport.frame import Frame
+
+_NOTHING = np.empty((0, 0, 3), np.uint8)
 
 
 class Sink(ABC):
@@ -47,6 +50,10 @@ class Sink(ABC):
 
         May be called twice, and for a stream that had no frame; one of the same name that comes later is a new one.
         """
+
+    def take(self, frame: Frame, drawn: Drawn | None, age_ms: float) -> None:
+        """Take one frame, drawn if any sink wants pixels; what works beside the frames has it drawn there."""
+        self.show(frame, drawn.image if drawn is not None and self.wants_pixels else _NOTHING, age_ms)
 
     @abstractmethod
     def show(self, frame: Frame, picture: np.ndarray, age_ms: float) -> None:

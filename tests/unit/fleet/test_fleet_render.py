@@ -239,6 +239,14 @@ def test_the_plan_is_told_to_people_and_to_scripts(command, fleet_file):
     assert SECRET not in told + str(planned)
 
 
+def test_the_engine_that_the_file_names_is_rendered(command, fleet_file, tmp_path):
+    fleet_file.write_text(f"engine: swarm\n{fleet_file.read_text()}")
+    command("render", fleet_file, "--without-secrets", "-o", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "stack.yaml").is_file()
+    command("render", fleet_file, "--without-secrets", "--engine", "kubernetes", "-o", str(tmp_path / "chart"))
+    assert (tmp_path / "chart" / "Chart.yaml").is_file()
+
+
 def test_wrong_words_are_refused(command, fleet_file, tmp_path):
     assert "--engine nomad: use kubernetes, kuberay, swarm" in command(
         "render", fleet_file, "--without-secrets", "-o", tmp_path / "out", "--engine", "nomad"
