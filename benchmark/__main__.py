@@ -228,7 +228,7 @@ def measure_compared(
     for _ in range(rounds):
         for loop in ("original", "single"):
             say(f"the loop {loop!r} ...")
-            rate, threads[loop] = best_rate(loop, film.path, LOOP_S, compared.torch, device)
+            rate, threads[loop] = best_rate(loop, film, LOOP_S, compared.torch, device)
             rates.setdefault(loop, []).append(rate)
         say("the pipeline with it ...")
         rates.setdefault("pipeline", []).append(flat_out(film, folder, options, limit, say).fps)

@@ -16,6 +16,7 @@ from configs.plural import counted
 from transport.cores import usable_cores
 
 WINDOW_S = 2.0
+WHOLE_FILM_S = 60.0  # of a film that is shown so slowly no more is waited for
 AGREEING = 3  # windows in a row ...
 SPREAD = 1.1  # ... of which the fastest is at most this much faster than the slowest
 WARM_UP_FRAMES = 100
@@ -24,7 +25,10 @@ Say = Callable[[str], None]
 
 
 class FlatOut(Struct, frozen=True, kw_only=True):
-    """A run as fast as it goes. Frame rates are medians of the windows; `agreed`: the last three were alike."""
+    """A run as fast as it goes. The rate is the median of the last windows, or that of the whole film: see `flat_out`.
+
+    `agreed`: the last three windows were alike.
+    """
 
     fps: float
     windows: list[float]
@@ -55,13 +59,21 @@ class RealTime(Struct, frozen=True, kw_only=True):
 
 
 def flat_out(clip: Clip, folder: Path, options: Sequence[str], limit_s: float, say: Say, films: int = 1) -> FlatOut:
-    """Run until three windows in a row agree, or the limit is reached. The clip is played so many times at once."""
+    """Run until three windows in a row agree, or the limit is reached. The clip is played so many times at once.
+
+    Where it is so slow that they are over before the film is, as many more windows are measured, and the rate is that
+    of the whole film: some of its pictures show more faces than others.
+    """
     arguments = [*["--source", str(clip.path)] * films, "--loop", "--sink", "null", *options]
     with Program(folder, arguments) as program:
         program.until_first_frames(WARM_UP_FRAMES * films)
         windows: list[float] = []
+        whole_film = clip.pictures * films
         samples, counts = [program.sample()], [program.frames_shown()]
-        while not agree(windows) and len(windows) * WINDOW_S < limit_s:
+        while True:
+            has_ended = agree(windows) or len(windows) * WINDOW_S >= limit_s
+            if has_ended and (counts[-1] - counts[0] >= whole_film or len(windows) * WINDOW_S >= WHOLE_FILM_S):
+                break
             program.wait(WINDOW_S)
             samples.append(program.sample())
             counts.append(program.frames_shown())
@@ -71,8 +83,9 @@ def flat_out(clip: Clip, folder: Path, options: Sequence[str], limit_s: float, s
         said = program.frames_between(samples[0], samples[-1])
         report = program.end()
     cpu_s, seconds = spent(samples[0], samples[-1]), samples[-1].at_s - samples[0].at_s
+    in_the_last = counts[-1] - counts[-1 - min(AGREEING, len(windows))]
     return FlatOut(
-        fps=float(np.median(windows[-AGREEING:])),
+        fps=float(np.median(windows[-AGREEING:])) if in_the_last >= whole_film else (counts[-1] - counts[0]) / seconds,
         windows=windows,
         agreed=agree(windows),
         cpu_ms_per_frame=per_frame(cpu_s, counts[-1] - counts[0]),
