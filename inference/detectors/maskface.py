@@ -1,10 +1,9 @@
-"""Our own detector of faces, with and without masks: one pass of a small ONNX file that says how it is to be read."""
+"""Our own detector of faces, with and without masks: a small ONNX file that says how it is to be read."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 
@@ -13,7 +12,8 @@ from configs.schema import DetectConfig
 from inference.backends.onnx_errors import session_errors
 from inference.backends.session import METADATA_KEY, open_session
 from inference.detectors.detector import DEVICE_OPTION, BoxMapping, Detector, Shrunken, stretched
-from inference.detectors.maskface_file import MULTIPLE, PADDING_GREY, DetectorInfo
+from inference.detectors.maskface_file import MULTIPLE, DetectorInfo
+from inference.detectors.scales import find_at_all_scales
 from transport.frame import Box
 
 SHIPPED_DETECTOR = Path(__file__).parents[1] / "pretrained" / "maskface.onnx"
@@ -30,7 +30,6 @@ class MaskfaceDetector(Detector):
     about = "a network of ours that ships"
     on_cuda = True
     mapping = MAPPING
-    widest_px = 640  # at 960 px it breaks a face of half the picture into three, at 1280 px into six
 
     def __init__(self, config: DetectConfig) -> None:
         super().__init__(config)
@@ -49,15 +48,9 @@ class MaskfaceDetector(Detector):
 
     def scored(self, picture: Shrunken, least: float) -> list[tuple[Box, float]]:
         picture = stretched(picture)
-        height, width = picture.grey.shape
-        below, beside = -height % MULTIPLE, -width % MULTIPLE
-        padded = cv2.copyMakeBorder(picture.bgr, 0, below, 0, beside, cv2.BORDER_CONSTANT, value=3 * (PADDING_GREY,))
-        corners, scores = self._network(padded)
-        likely = scores >= least
-        boxes = np.concatenate([corners[likely, :2], corners[likely, 2:] - corners[likely, :2]], axis=1)
-        scores = scores[likely]
-        kept = np.array(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), least, self._info.nms_iou), int).ravel()
-        return self.of_allowed_size(boxes[kept], scores[kept], picture)
+        corners, scores = find_at_all_scales(picture.bgr, self._network, least, self._info.nms_iou)
+        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+        return self.of_allowed_size(boxes, scores, picture)
 
     def _network(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Corners (N, 4) and scores (N,) of all candidates in a picture (H, W, 3) uint8 BGR."""

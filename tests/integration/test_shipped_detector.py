@@ -1,22 +1,23 @@
 """The detector that ships, and the commands that made it, as users run them."""
 
-import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
-import onnxruntime
 import pytest
 from program import ROOT
 
 from capture.demo import DemoScene
-from inference.detectors.detector import shrink, stretched
-from train.data.boxes import Detections, non_maximum_suppression
+from configs.schema import DetectConfig
+from inference.boxes import iou
+from inference.detectors import open_detector
+from inference.detectors.detector import shrink
+from train.data.boxes import Detections
 from train.data.photo_set import read_photo_set
 from train.detector.matches import match
-from train.detector.training import filled_up
 
 SHIPPED = ROOT / "inference" / "pretrained" / "maskface.onnx"
 SCENES = ROOT / ".." / "shared" / "data" / "scenes"
@@ -25,18 +26,15 @@ SCENES = ROOT / ".." / "shared" / "data" / "scenes"
 @pytest.fixture(scope="module")
 def detector():
     """A function from a picture (H, W, 3) uint8 BGR to what is found in it as the pipeline asks, and the threshold."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(SHIPPED), options, providers=["CPUExecutionProvider"])
-    said = json.loads(session.get_modelmeta().custom_metadata_map["maskstream"])
+    opened = open_detector(DetectConfig(detector="maskface", min_face=0.0))
 
     def find(image: np.ndarray) -> Detections:
-        clear = stretched(shrink(image, image.shape[1])).bgr
-        picture = np.ascontiguousarray(filled_up(clear).transpose(2, 0, 1)[None], np.float32)
-        boxes, scores = session.run(["boxes", "scores"], {"image": picture})
-        return non_maximum_suppression(boxes, scores, said["score"], said["nms_iou"])
+        found = opened.sure(shrink(image, image.shape[1]))
+        found.sort(key=lambda one: -one.score)
+        boxes = [(box.x, box.y, box.x + box.width, box.y + box.height) for box, _ in found]
+        return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.array([one.score for one in found]))
 
-    return find, said["score"]
+    return find, opened.score
 
 
 def program(*arguments):
@@ -49,6 +47,15 @@ def test_it_is_small_and_finds_a_portrait(detector):
     assert SHIPPED.stat().st_size < 500_000
     assert len(find(DemoScene().picture(5)).scores) >= 1
     assert len(find(np.full((240, 320, 3), 120, np.uint8)).scores) == 0
+
+
+def test_a_face_is_one_face_however_large_it_is_searched(detector):
+    find, _ = detector
+    portrait = cv2.resize(DemoScene().picture(5)[60:420, 140:500], (1440, 1440), interpolation=cv2.INTER_CUBIC)
+    for side in (1440, 720, 360, 180):
+        [box] = find(cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA)).boxes / side
+        [again] = find(cv2.resize(portrait, (240, 240), interpolation=cv2.INTER_AREA)).boxes / 240
+        assert iou(box, again) > 0.75, side
 
 
 def test_it_takes_a_few_milliseconds(detector):

@@ -1,10 +1,9 @@
-"""Boxes of faces as arrays of corners, x1, y1, x2, y2 in px: sizes, and non-maximum suppression."""
+"""Boxes of faces as arrays of corners, x1, y1, x2, y2 in px, and their sizes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 
@@ -27,12 +26,3 @@ class Detections:
 
     boxes: np.ndarray
     scores: np.ndarray
-
-
-def non_maximum_suppression(boxes: np.ndarray, scores: np.ndarray, least_score: float, most_iou: float) -> Detections:
-    """Of boxes (N, 4) those with a score of `least_score` and more that overlap no better one by more than that IoU."""
-    likely = scores >= least_score
-    boxes, scores = boxes[likely], scores[likely]
-    as_sizes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    kept = np.asarray(cv2.dnn.NMSBoxes(as_sizes.tolist(), scores.tolist(), least_score, most_iou), np.int64).reshape(-1)
-    return Detections(boxes[kept], scores[kept])

@@ -1,8 +1,10 @@
-"""Whole photographs with the boxes of their faces as arrays: what a detector learns from."""
+"""Whole photographs with the boxes of their faces as arrays, and crops of one face: what a detector learns from."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 from configs.errors import InputError
 from train.data.boxes import no_boxes
 from train.data.photos import read_annotations, read_photos
+from train.data.pictures import read_picture
 
 
 @dataclass(slots=True)
@@ -58,3 +61,43 @@ def read_photo_set(folder: Path) -> PhotoSet:
     if not any(len(photo.boxes) for photo in photos):
         raise InputError(f"{folder / 'annotations.json'}: names no photographs with faces")
     return PhotoSet(photos, tuple(classes), hashed.hexdigest()[:16])
+
+
+def read_face_crops(folder: Path) -> list[TrainingPhoto]:
+    """Pictures that one face fills, with its box, as manifest.csv of `folder` tells.
+
+    Its columns are `file` and `face_box` (x0 y0 x1 y1 px of the picture), or instead of that four columns, `face_x0`
+    and so on. Where there is a column `split`, only those of `train` are read.
+
+    Raises InputError, with the culprit in it, for a folder or a file that is something else.
+    """
+    path = folder / "manifest.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = [row for row in csv.DictReader(lines) if row.get("split", "train") == "train"]
+        boxes = np.array([corners_of(row) for row in rows], np.float32).reshape(-1, 4)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; it tells which pictures there are, and their faces") from None
+    except (KeyError, ValueError, TypeError, AttributeError, csv.Error) as error:
+        raise InputError(f"{path}: no table with `file` and `face_box` (x0 y0 x1 y1): {error}") from None
+    for row, box in zip(rows, boxes, strict=True):
+        if not (box[2:] > box[:2]).all():
+            raise InputError(f"{path}: {row['file']}: its face has no size")
+    label = np.zeros(1, np.int64)
+    return [
+        TrainingPhoto(row["file"], read_picture(folder / row["file"]), box[None], label)
+        for row, box in zip(rows, boxes, strict=True)
+    ]
+
+
+def corners_of(row: Mapping[str, str]) -> tuple[float, float, float, float]:
+    """Corners x0, y0, x1, y1 px of the face of a line. Raises KeyError or ValueError where it tells none.
+
+    >>> corners_of({"face_box": "10 20 15 26"})
+    (10.0, 20.0, 15.0, 26.0)
+    """
+    words = (
+        row["face_box"].split() if "face_box" in row else [row[f"face_{corner}"] for corner in ("x0", "y0", "x1", "y1")]
+    )
+    x0, y0, x1, y1 = map(float, words)
+    return x0, y0, x1, y1

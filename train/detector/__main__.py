@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +19,7 @@ from configs.whole_file import write_bytes
 from inference.backends.torch_backend import torch_device
 from inference.detectors.maskface_file import MULTIPLE, DetectorInfo, save_detector
 from inference.networks import require_torch
-from train.data.photo_set import PhotoSet, read_photo_set
+from train.data.photo_set import PhotoSet, TrainingPhoto, read_face_crops, read_photo_set
 from train.session.name import claimed_name, how_to_go_on
 from train.session.overview import device_name, learning_share, print_overview
 from train.session.process_group import set_up_process
@@ -28,10 +28,12 @@ from train.session.state import load_state, save_state
 
 if TYPE_CHECKING:
     from train.detector.training import DetectorEpoch, DetectorTraining
+    from train.detector.views import Views
 
 log = logging.getLogger("train")
 
 ALLOWED_FALSE = 0.36  # boxes on the background of each validation photograph, at the score that is shipped as threshold
+START_STEPS = 8  # of views, by which the norms of an exported file are made again
 NOT_OF_THE_TRAINING = {"photos", "device", "resume", "overwrite", "output", "epochs", "as_json"}
 """Options that may be others when a run is resumed (the photographs are compared)."""
 
@@ -50,12 +52,27 @@ def train_detector_command(
     learning_rate: Annotated[float, typer.Option(min=1e-8, max=100, help="The highest; it rises, then falls to 0.")] = (
         0.002
     ),
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="A detector to go on from, .onnx or .pth; inference/pretrained/maskface.onnx is one."),
+    ] = None,
     landmark_model: Annotated[
         Path | None,
         typer.Option(
             help="YuNet's face_detection_yunet_2023mar.onnx. With it masks are drawn on bare faces, and faces that "
             "nobody annotated are neither right nor wrong; without it they are background."
         ),
+    ] = None,
+    crops: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of pictures that one face fills, with manifest.csv (columns file, face_box: x0 y0 x1 y1 px; "
+            "of a column split only train is taken); repeatable."
+        ),
+    ] = None,
+    things: Annotated[
+        Path | None,
+        typer.Option(help="Folder of things that are no faces, on black ground: hands, cups, hats; put into views."),
     ] = None,
     validate_every: Annotated[int, typer.Option(min=1, help="Epochs between two validations.")] = 10,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
@@ -74,7 +91,9 @@ def train_detector_command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")] = False,
 ) -> None:
-    """Train a small face detector from scratch; the weights that are best on the validation photographs are kept.
+    """Train a small face detector, from scratch or from one that is there.
+
+    The weights that are best on the validation photographs are kept.
 
     Views of the photographs are drawn at all scales, with faces from 8 px up to the whole view, alone or in mosaics,
     in other light, blurred, compressed. The classes of the faces only decide how often they are shown. The checkpoint
@@ -84,6 +103,7 @@ def train_detector_command(
     Examples:
       maskstream train-detector photos/ -o own.pth
       maskstream train-detector photos/ -o own.pth --resume
+      maskstream train-detector photos/ -o own.pth --weights inference/pretrained/maskface.onnx --epochs 60
     """
     settings = {name: str(value) for name, value in locals().items() if name not in NOT_OF_THE_TRAINING}
     require_torch("training")
@@ -91,21 +111,29 @@ def train_detector_command(
     state = output.with_suffix(".state")
     set_up_process()
     with claimed_name(state, (output,), resume, overwrite):
-        from train.detector.training import DetectorEpoch, DetectorTraining, validate
+        from train.detector.start import load_start
+        from train.detector.training import DetectorEpoch, DetectorTraining, mistaken, validate
         from train.detector.views import Views
+        from train.synthesis.things import read_things
 
         target = torch_device(device)
         train, val = read_photo_set(photos / "train"), read_photo_set(photos / "val")
+        filled = [crop for folder in crops or () for crop in read_face_crops(folder)]
         if landmark_model is not None:
-            ask_yunet(train, landmark_model)
+            ask_yunet(train, filled, landmark_model)
         steps = max(1, len(train.photos) // batch_size)
-        training = DetectorTraining(target, epochs * steps, learning_rate, seed, amp)
+        views = Views(train.photos, train.classes, size, filled, read_things(things) if things else ())
+        start = None
+        if weights is not None:
+            start = load_start(weights, views.batches(batch_size, START_STEPS, (seed, 0)))
+        training = DetectorTraining(target, epochs * steps, learning_rate, seed, amp, start)
         fingerprint = f"{train.fingerprint} {val.fingerprint}"
         if resume:
             load_state(state, training, settings, fingerprint)
-        views = Views(train.photos, train.classes, size)
+        if training.history:
+            views.mistaken = mistaken(training.ema_model, train.photos, target)
         kept = len(training.history)
-        announce(photos, {"train": train, "val": val}, training, output)
+        announce(photos, {"train": train, "val": val}, views, training, weights, output)
         try:
             with training_progress(epochs * steps * batch_size, training.steps * batch_size) as progress:
 
@@ -127,6 +155,7 @@ def train_detector_command(
                         save_detector(output, training.ema_model, DetectorInfo(score=round(scores.score, 3)))
                     save_state(state, training, settings, fingerprint)
                     kept = epoch
+                    views.mistaken = mistaken(training.ema_model, train.photos, target)
         except KeyboardInterrupt:
             raise Stopped(how_to_go_on(state, kept, epochs)) from None
         history = output.with_suffix(".history.json")
@@ -140,7 +169,14 @@ def train_detector_command(
         print(msgspec.json.encode(facts).decode())
 
 
-def announce(photos: Path, splits: Mapping[str, PhotoSet], training: DetectorTraining, output: Path) -> None:
+def announce(
+    photos: Path,
+    splits: Mapping[str, PhotoSet],
+    views: Views,
+    training: DetectorTraining,
+    weights: Path | None,
+    output: Path,
+) -> None:
     """Say what is about to be learnt, before the first epoch."""
     faces = {
         split: [found.classes[label] for photo in found.photos for label in photo.labels]
@@ -149,7 +185,8 @@ def announce(photos: Path, splits: Mapping[str, PhotoSet], training: DetectorTra
     numbers = ", ".join(f"{split} {len(found.photos):,}" for split, found in splits.items())
     facts = {
         "photos": f"{photos}: {numbers}; the classes only decide how often a face is shown",
-        "network": "MaskFace, starts from random weights",
+        "beside": f"{counted(len(views.crops), 'crop')} of a face, {counted(len(views.things), 'thing')} put in front",
+        "network": f"MaskFace, starts from {weights or 'random weights'}",
         "learning": learning_share(training.network),
         "device": device_name(training.device),
         "writes": f"{output} (its best validation) and {output.with_suffix('.history.json')}",
@@ -168,11 +205,12 @@ def check_options(output: Path, size: int) -> None:
         raise InputError(f"--output {output}: cannot be written: {there} is no folder that you may write to")
 
 
-def ask_yunet(photos: PhotoSet, model: Path) -> None:
+def ask_yunet(photos: PhotoSet, crops: Sequence[TrainingPhoto], model: Path) -> None:
     """Mark what may be a face and is not annotated; find landmarks where there is a class of bare faces."""
-    from train.detector.unannotated import find_landmarks, mark_unannotated
+    from train.detector.unannotated import CROPS_SEARCHED_PX, find_landmarks, mark_unannotated
 
-    log.info("may be faces that nobody annotated: %s", counted(mark_unannotated(photos, model), "place"))
+    places = mark_unannotated(photos.photos, model) + mark_unannotated(crops, model, CROPS_SEARCHED_PX)
+    log.info("may be faces that nobody annotated: %s", counted(places, "place"))
     if "no_mask" in photos.classes:
         log.info("masks will be drawn on %s", counted(find_landmarks(photos, model), "bare face"))
 

@@ -12,10 +12,12 @@ import numpy as np
 from msgspec import Struct, convert, to_builtins
 
 from configs.errors import InputError
+from inference.boxes import area, intersection
 from inference.detectors.detector import Shrunken, stretched
-from inference.detectors.maskface_file import MULTIPLE, NMS_IOU, PADDING_GREY
+from inference.detectors.maskface_file import NMS_IOU
+from inference.detectors.scales import find_at_all_scales
 from inference.networks.maskface_net import MaskFace, places
-from train.data.boxes import Detections, non_maximum_suppression
+from train.data.boxes import Detections
 from train.data.photo_set import TrainingPhoto
 from train.detector.loss import Targets, detection_loss
 from train.detector.matches import LEAST_SCORE, DetectorScores, Matches, match
@@ -29,7 +31,9 @@ WEIGHT_DECAY = 0.02
 WARM_UP_STEPS = 300
 LARGEST_GRADIENT = 10.0
 EMA_DECAY = 0.998  # of the averaged weights, kept in each step: the mean of about the last 500
-LONGEST_PX = 480  # of the pictures that are searched: in larger ones faces may be larger than any of the views
+MISTAKEN_SCORE = 0.15  # from which on a place is shown more often, as what it is
+ELSEWHERE = 0.2  # share of a box that may lie on known faces, and it is still somewhere else
+LONGEST_PX = 480  # of the pictures that are searched to validate: larger ones take four times as long
 
 
 class DetectorEpoch(Struct, frozen=True):
@@ -44,16 +48,25 @@ class DetectorEpoch(Struct, frozen=True):
 class DetectorTraining:
     """A detector in training. `ema_model` has the averaged weights; it is validated and saved.
 
-    With `half` the convolutions are computed in bfloat16: 16 instead of 23 ms a view of 256 px on a CPU that has it.
+    It starts from random weights, or from those of `start`. With `half` the convolutions are computed in bfloat16: 16
+    instead of 23 ms a view of 256 px on a CPU that has it.
     """
 
-    def __init__(self, device: torch.device, steps: int, learning_rate: float, seed: int, half: bool) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        steps: int,
+        learning_rate: float,
+        seed: int,
+        half: bool,
+        start: MaskFace | None = None,
+    ) -> None:
         import torch
 
         torch.manual_seed(seed)
         self.device, self.learning_rate, self.half = device, learning_rate, half
         # channels last is faster on a CPU
-        self.network = MaskFace().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = (start or MaskFace()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema_model = copy.deepcopy(self.network).eval()
         decaying = [weight for weight in self.network.parameters() if weight.ndim > 1]
         others = [weight for weight in self.network.parameters() if weight.ndim <= 1]
@@ -127,24 +140,32 @@ def validate(network: MaskFace, photos: Sequence[TrainingPhoto], device: torch.d
     return match(photos, [find(network, photo.image, device) for photo in photos])
 
 
-def find(network: MaskFace, image: np.ndarray, device: torch.device) -> Detections:
-    """The faces of a picture (H, W, 3) uint8 BGR, in its px; it is searched with LONGEST_PX at most."""
+def mistaken(network: MaskFace, photos: Sequence[TrainingPhoto], device: torch.device) -> list[tuple[int, np.ndarray]]:
+    """Places that the network takes for faces and that are none: number of the photograph, and box (4,) px."""
+    places: list[tuple[int, np.ndarray]] = []
+    for number, photo in enumerate(photos):
+        found = find(network, photo.image, device)
+        likely = found.boxes[found.scores >= MISTAKEN_SCORE]
+        known = np.concatenate([photo.boxes, photo.unsure])
+        shared = intersection(likely[:, None], known[None]) / area(likely).clip(min=1)[:, None]
+        places += [(number, box) for box in likely[shared.max(axis=1, initial=0) < ELSEWHERE]]
+    return places
+
+
+def find(network: MaskFace, image: np.ndarray, device: torch.device, longest_px: int = LONGEST_PX) -> Detections:
+    """The faces of a picture (H, W, 3) uint8 BGR, in its px; it is searched with `longest_px` at most."""
     import torch
 
-    scale = min(1.0, LONGEST_PX / max(image.shape[:2]))
+    scale = min(1.0, longest_px / max(image.shape[:2]))
     if scale < 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
     image = stretched(Shrunken(image, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), scale)).bgr  # as when it is used
-    padded = torch.from_numpy(filled_up(image)).to(device).permute(2, 0, 1)[None].float()
-    with torch.inference_mode():
-        logits, boxes = network(padded)
-        scores = logits[0].sigmoid()
-        found = non_maximum_suppression(boxes[0].cpu().numpy(), scores.cpu().numpy(), LEAST_SCORE, NMS_IOU)
-    return Detections(found.boxes / np.float32(scale), found.scores)
 
+    def answers(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        batch = torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].float()
+        with torch.inference_mode():
+            logits, boxes = network(batch)
+            return boxes[0].cpu().numpy(), logits[0].sigmoid().cpu().numpy()
 
-def filled_up(image: np.ndarray) -> np.ndarray:
-    """The picture with grey to the right and below, so that its sides are multiples of 32."""
-    height, width = image.shape[:2]
-    below, right = -height % MULTIPLE, -width % MULTIPLE
-    return cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(PADDING_GREY,) * 3)
+    boxes, scores = find_at_all_scales(image, answers, LEAST_SCORE, NMS_IOU)
+    return Detections(boxes / np.float32(scale), scores)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,33 +11,34 @@ import numpy as np
 from inference.boxes import intersection, pairwise_iou
 from inference.preprocess import CROP_MARGIN, crop_box
 from train.data.boxes import longest_sides
-from train.data.photo_set import PhotoSet
+from train.data.photo_set import PhotoSet, TrainingPhoto
 from train.synthesis.landmarks import LandmarkFinder
 from transport.frame import Box
 
 SEARCHED_PX = 640  # longest side of the picture in which YuNet looks
+CROPS_SEARCHED_PX = 320  # of a crop that a face fills
 SURE_ENOUGH = 0.5  # score from which on it may be right
 SAME_FACE_IOU = 0.3
 MOSTLY_INSIDE = 0.6  # share of a find within an annotated face: a part of it
 PAINTED_PX = 32  # smaller faces are too coarse to be given a mask
 
 
-def mark_unannotated(photos: PhotoSet, model: Path) -> int:
+def mark_unannotated(photos: Sequence[TrainingPhoto], model: Path, searched_px: int = SEARCHED_PX) -> int:
     """Make `unsure` what YuNet calls a face and no annotator did; gives the number of such places."""
     finder = LandmarkFinder(model)
     finder.detector.setScoreThreshold(SURE_ENOUGH)
-    for photo in photos.photos:
-        found = find_faces(finder, photo.image)
+    for photo in photos:
+        found = find_faces(finder, photo.image, searched_px)
         same = pairwise_iou(found, photo.boxes).max(axis=1, initial=0) > SAME_FACE_IOU
         covered = intersection(found[:, None], photo.boxes[None]).max(axis=1, initial=0)
         part = covered > MOSTLY_INSIDE * np.maximum((found[:, 2:] - found[:, :2]).prod(axis=1), 1e-9)
         photo.unsure = found[~same & ~part]
-    return sum(len(photo.unsure) for photo in photos.photos)
+    return sum(len(photo.unsure) for photo in photos)
 
 
-def find_faces(finder: LandmarkFinder, image: np.ndarray) -> np.ndarray:
+def find_faces(finder: LandmarkFinder, image: np.ndarray, searched_px: int = SEARCHED_PX) -> np.ndarray:
     """Boxes (N, 4) float32 px of the faces that YuNet sees in a picture (H, W, 3) uint8 BGR."""
-    scale = SEARCHED_PX / max(image.shape[:2])
+    scale = searched_px / max(image.shape[:2])
     shrunken = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
     finder.detector.setInputSize((shrunken.shape[1], shrunken.shape[0]))
     _, found = finder.detector.detect(shrunken)

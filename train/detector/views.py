@@ -1,4 +1,7 @@
-"""Varied views of photographs for a detector to learn from: other scales, windows, light, sharpness, masks drawn on."""
+"""Varied views of photographs for a detector to learn from: other scales, windows, light, sharpness, masks drawn on.
+
+Beside the photographs there may be crops that a face fills, and things that are no faces to be put in front.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from train.data.boxes import longest_sides, no_boxes
 from train.data.photo_set import TrainingPhoto
 from train.synthesis.augment import compress, relight
 from train.synthesis.painted_masks import Worn, paint_mask
+from train.synthesis.things import Thing, put_thing
 
 COUNTED_PX = 8.0  # longest side of a face from which on it counts
 SMALLEST_PX, LARGE_PX = 12.0, 56.0  # longest side of the smallest face that a view is drawn for, and of a large one
@@ -25,6 +29,10 @@ TILES = ((1, 0.8), (2, 0.16), (3, 0.04))  # tiles along each side of a view, and
 CLASS_SHARES = {"mask": 0.35, "no_mask": 0.45, "wrong_mask": 0.2}  # of the faces that views are drawn for
 BACKGROUND = 0.1  # of the tiles show whatever part of the photograph comes
 UNFILLED, LEAST_FILLED = 0.12, 0.4  # so many tiles are not filled by their photograph, but to this share of a side
+CROPS, CROPS_UNFILLED = 0.12, 0.35  # of the tiles show a crop that a face fills, where there are some; not filled by it
+MISTAKEN = 0.08  # of the tiles are drawn for a place that was mistaken for a face
+THINGS, SMALLEST_THING, LARGEST_THING = 0.15, 0.12, 0.9  # of the tiles have one in them, of so much of a shorter side
+HIDDEN = 0.5  # share of a face behind a thing from which on it may be missed
 BORDERS = (0, 114, 128, 255)  # grey levels beside such a photograph, and beside a turned view
 MOST_TURNED = 15.0  # degrees
 VISIBLE = 0.5  # share of a face within the window from which on it counts; else it is `unsure`
@@ -43,10 +51,22 @@ class View:
 
 
 class Views:
-    """Draws views of photographs; the faces they are drawn for come from the classes by CLASS_SHARES."""
+    """Draws views of photographs; the faces they are drawn for come from the classes by CLASS_SHARES.
 
-    def __init__(self, photos: Sequence[TrainingPhoto], classes: Sequence[str], size: int) -> None:
-        self.photos, self.size = photos, size
+    `crops` are pictures that one face fills. `mistaken` are places, number of the photograph and box (4,) px, that were
+    taken for faces and are none.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[TrainingPhoto],
+        classes: Sequence[str],
+        size: int,
+        crops: Sequence[TrainingPhoto] = (),
+        things: Sequence[Thing] = (),
+    ) -> None:
+        self.photos, self.size, self.crops, self.things = photos, size, crops, things
+        self.mistaken: Sequence[tuple[int, np.ndarray]] = ()
         faces = [(place, number) for place, photo in enumerate(photos) for number in range(len(photo.boxes))]
         labels = np.concatenate([photo.labels for photo in photos])
         shares = np.array([CLASS_SHARES.get(name, 1 / len(classes)) for name in classes])
@@ -66,6 +86,8 @@ class Views:
         for left, right in pairwise(columns):
             for top, bottom in pairwise(rows):
                 tile = self._tile(right - left, bottom - top, rng)
+                if self.things and rng.random() < THINGS:
+                    tile = with_thing(tile, self.things[int(rng.integers(len(self.things)))], rng)
                 view.image[top:bottom, left:right] = tile.image
                 moved = np.array([left, top, left, top], np.float32)
                 view.boxes = np.concatenate([view.boxes, tile.boxes + moved])
@@ -73,6 +95,12 @@ class Views:
         return vary(view, rng)
 
     def _tile(self, width: int, height: int, rng: np.random.Generator) -> View:
+        if self.crops and rng.random() < CROPS:
+            photo = self.crops[int(rng.integers(len(self.crops)))]
+            return window(photo, photo.boxes[0], LARGE_PX, width, height, rng, CROPS_UNFILLED)
+        if self.mistaken and rng.random() < MISTAKEN:
+            place, box = self.mistaken[int(rng.integers(len(self.mistaken)))]
+            return window(self.photos[place], box, SMALLEST_PX, width, height, rng)
         large = rng.random() < LARGE
         drawn = self._faces[rng.choice(len(self._faces), TRIES if large else 1, p=self._chances)]
         place, number = max(drawn, key=lambda face: longest_sides(self.photos[face[0]].boxes[face[1] : face[1] + 1])[0])
@@ -91,11 +119,18 @@ def edges(size: int, rng: np.random.Generator) -> list[list[int]]:
 
 
 def window(
-    photo: TrainingPhoto, face: np.ndarray | None, least_px: float, width: int, height: int, rng: np.random.Generator
+    photo: TrainingPhoto,
+    face: np.ndarray | None,
+    least_px: float,
+    width: int,
+    height: int,
+    rng: np.random.Generator,
+    unfilled: float = UNFILLED,
 ) -> View:
     """A part of the photograph, scaled to width x height px, with the face (x1, y1, x2, y2) somewhere in it.
 
-    The face is `least_px` and more, unless that takes too large a scale.
+    The face is `least_px` and more, unless that takes too large a scale. `unfilled` is how often the photograph may
+    leave a border.
     """
     rows, columns = photo.image.shape[:2]
     filled = max(width / columns, height / rows)
@@ -106,7 +141,7 @@ def window(
         most_px = LARGEST_SHARE * min(width, height)
         wanted = np.exp(rng.uniform(np.log(min(least_px, most_px / 2)), np.log(most_px)))
         scale, middle = min(wanted / longest, LARGEST_SCALE), (face[:2] + face[2:]) / 2
-    scale = max(scale, filled * (LEAST_FILLED if rng.random() < UNFILLED else 1))
+    scale = max(scale, filled * (rng.uniform(LEAST_FILLED, 1) if rng.random() < unfilled else 1))
     scales = scale * np.exp(rng.uniform(-0.08, 0.08, 2))
     taken = np.array([width, height]) / scales
     start = middle - taken * rng.uniform(0.1, 0.9, 2)
@@ -154,6 +189,18 @@ def clipped(view: View) -> View:
     unsure = unsure[intersection(unsure, whole) > 0]
     limits = np.array([width, height, width, height], np.float32)
     return View(view.image, view.boxes[counts].clip(0, limits), unsure.clip(0, limits))
+
+
+def with_thing(view: View, thing: Thing, rng: np.random.Generator) -> View:
+    """The view with a thing somewhere in it. A face of which it hides half may be missed."""
+    height, width = view.image.shape[:2]
+    share = np.exp(rng.uniform(np.log(SMALLEST_THING), np.log(LARGEST_THING)))
+    middle = (rng.uniform(0, width), rng.uniform(0, height))
+    image, opaque = put_thing(view.image, thing, middle, share * min(width, height), rng)
+    corners = view.boxes.clip(0, (width, height, width, height)).astype(int)
+    parts = (opaque[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)] for x1, y1, x2, y2 in corners)
+    hidden = np.array([part.size > 0 and float(part.mean()) / 255 > HIDDEN for part in parts], bool)
+    return View(image, view.boxes[~hidden], np.concatenate([view.unsure, view.boxes[hidden]]))
 
 
 def painted(photo: TrainingPhoto, number: int, rng: np.random.Generator) -> TrainingPhoto:

@@ -1,10 +1,9 @@
-"""Boxes as corners: how much they overlap, as arrays and as tensors, and which of many on one face stays."""
+"""Boxes as corners: how much they overlap, as arrays and as tensors."""
 
 import numpy as np
 import pytest
 
 from inference.boxes import iou
-from train.data.boxes import no_boxes, non_maximum_suppression
 
 
 def test_boxes_that_do_not_touch_do_not_overlap():
@@ -26,11 +25,3 @@ def test_tensors_overlap_as_arrays_do_and_give_a_gradient():
     np.testing.assert_allclose(overlap.detach().numpy(), iou(boxes[:, None], others[None]), rtol=1e-6)
     overlap.sum().backward()
     assert tensor.grad.abs().sum() > 0
-
-
-def test_of_boxes_on_one_face_the_best_one_stays():
-    boxes = np.array([(0, 0, 50, 60), (3, 0, 53, 60), (200, 0, 260, 60), (300, 0, 360, 60)], np.float32)
-    kept = non_maximum_suppression(boxes, np.array([0.6, 0.8, 0.4, 0.01], np.float32), 0.1, 0.45)
-    assert kept.scores.tolist() == pytest.approx([0.8, 0.4])
-    assert kept.boxes.tolist() == boxes[[1, 2]].tolist()
-    assert len(non_maximum_suppression(no_boxes(), np.zeros(0, np.float32), 0.1, 0.45).scores) == 0

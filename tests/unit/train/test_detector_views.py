@@ -101,3 +101,23 @@ def test_a_mask_is_drawn_on_the_face_and_nowhere_else():
     assert len(changed) > 300
     assert changed.min(axis=0)[0] > 40
     assert changed.max(axis=0)[1] < 240
+
+
+def test_crops_and_mistaken_places_are_shown_too():
+    crop = TrainingPhoto("crop", np.full((60, 60, 3), (0, 255, 0), np.uint8), np.array([[5, 5, 55, 55.0]]), np.zeros(1))
+    photo = photo_of(FACE)
+    photo.image[:40, :40] = (0, 0, 255)
+    plain, with_both = Views([photo], ["mask"], 64), Views([photo], ["mask"], 64, [crop])
+    with_both.mistaken = [(0, np.array([5, 5, 35, 35], np.float32))]
+
+    def shown(views):
+        rng = np.random.default_rng(3)
+        drawn = [views.draw(rng).image.astype(int) for _ in range(200)]
+        green = sum((one[..., 1] - one[..., [0, 2]].max(axis=2) > 100).any() for one in drawn)
+        red = sum((one[..., 2] - one[..., :2].max(axis=2) > 100).mean() > 0.2 for one in drawn)
+        return green, red
+
+    (no_green, few_red), (some_green, more_red) = shown(plain), shown(with_both)
+    assert no_green == 0
+    assert 10 <= some_green <= 60
+    assert more_red > few_red

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from configs.errors import InputError
-from train.data.photo_set import read_photo_set
+from train.data.photo_set import read_face_crops, read_photo_set
 
 COCO = {
     "images": [{"id": 7, "file_name": "a.png"}],
@@ -73,3 +73,28 @@ def test_a_file_that_is_no_picture_is_named(folder):
 def test_a_folder_without_annotations_says_what_is_needed(tmp_path):
     with pytest.raises(InputError, match=r"annotations\.json: No such file or directory; give a folder with images/"):
         read_photo_set(tmp_path / "train")
+
+
+def test_crops_of_a_face_are_read_with_their_box_and_those_of_other_splits_are_not(folder):
+    table = "file,split,face_x0,face_y0,face_x1,face_y1\nimages/a.png,train,4,5,14,17\nimages/none.png,test,1,1,2,2\n"
+    (folder / "manifest.csv").write_text(table)
+    [crop] = read_face_crops(folder)
+    assert (crop.boxes.tolist(), crop.image.shape) == ([[4, 5, 14, 17]], (40, 60, 3))
+    (folder / "manifest.csv").write_text("file,face_box\nimages/a.png,4.5 5 14 17\n")
+    assert read_face_crops(folder)[0].boxes.tolist() == [[4.5, 5, 14, 17]]
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        (None, "manifest.csv: No such file"),
+        ("file\na.png\n", "no table with `file` and `face_box`"),
+        ("file,face_box\nimages/a.png,1 2 3\n", "no table with `file` and `face_box`"),
+        ("file,face_box\nimages/a.png,9 9 3 3\n", "images/a.png: its face has no size"),
+    ],
+)
+def test_crops_without_a_table_of_their_faces_are_refused(folder, table, line):
+    if table is not None:
+        (folder / "manifest.csv").write_text(table)
+    with pytest.raises(InputError, match=line):
+        read_face_crops(folder)
