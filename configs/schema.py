@@ -14,6 +14,8 @@ FILE_TICKETS = 18  # age does not matter: both cores are busy while ResNet50 cla
 USUAL_WIDTH_PX = 320  # of pictures that are searched
 Pixels = Annotated[int, Meta(ge=16)]
 Rate = Annotated[float, Meta(gt=0)]
+Preference = Literal["balanced", "few-misses", "few-alarms"]
+BALANCED: Preference = "balanced"
 
 
 class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -132,6 +134,13 @@ class ClassifyConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Literal["", "ResNet", "BasicCNN", "ResNet18", "MobileNetV3", "FaceResNet", "EfficientNet", "FaceEnsemble"],
         option("network of a bare .pth state dict that does not tell its own"),
     ] = ""
+    prefer: Annotated[
+        Preference,
+        option(
+            "few-misses: half as many faces without a well-worn mask are called mask, at the price of more alarms; "
+            "few-alarms: half as many well-worn masks are called otherwise; both on the model's validation faces"
+        ),
+    ] = BALANCED
     refresh_ms: Annotated[
         float,
         option("ask about a followed face again after this, ms, sooner if it changed; 0: whenever there is time", ge=0),

@@ -43,7 +43,9 @@ DAMAGED = (  # what torch.load raised on 6,000 files with some bytes changed or 
 class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True):
     """What belongs to the weights: `classes` in the order of the outputs, and how to prepare faces for them.
 
-    Probabilities are softmax(logits / temperature). `backbone` is empty for ONNX files of unknown making.
+    Probabilities are softmax((logits + points[preference]) / temperature): `points` has what each preference but
+    balanced adds to the logits of the classes (`inference/preference.py`). `backbone` is empty for ONNX files of
+    unknown making.
     `data_fingerprint` is a hash of the pictures and labels it learnt from, empty where that is not known.
     """
 
@@ -52,6 +54,7 @@ class ModelInfo(Struct, frozen=True, forbid_unknown_fields=True):
     backbone: str = ""
     temperature: float = 1.0
     data_fingerprint: str = ""
+    points: dict[str, tuple[float, ...]] = {}
 
 
 def save_checkpoint(path: Path, network: nn.Module, info: ModelInfo) -> None:

@@ -255,7 +255,8 @@ def train(
                     if not group.is_main_process:
                         continue
                     if result is training.best:
-                        info = ModelInfo(data.classes, preprocessing, backbone, result.temperature, checked.fingerprint)
+                        calibration = result.temperature, checked.fingerprint, result.points
+                        info = ModelInfo(data.classes, preprocessing, backbone, *calibration)
                         write_manifest(files.manifest, checked.rows)
                         save_checkpoint(files.model, with_biases(training.ema_model, backbone, result.biases), info)
                     save_state(files.state, training, settings, checked.fingerprint)

@@ -13,7 +13,7 @@ import typer
 
 from configs.command import run_command
 from configs.errors import InputError
-from configs.schema import ClassifyConfig
+from configs.schema import BALANCED, ClassifyConfig, Preference
 from inference.backends import open_backend
 from inference.backends.backend import Backend
 from inference.checkpoint import has_class_names
@@ -44,6 +44,7 @@ def evaluate(
     classes: Annotated[str, typer.Option(help="Class names a,b,c in the model's order, where its file has none.")] = "",
     backbone: Annotated[str, typer.Option(help="Network of a bare .pth that does not tell its own.")] = "",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
+    prefer: Annotated[Preference, typer.Option(help="The operating point, as classify.prefer of a run.")] = BALANCED,
     batch_size: Annotated[int, typer.Option("--batch-size", "--batch_size", min=1, help="Faces at once.")] = 64,
     number_workers: Annotated[
         int, typer.Option("--number-workers", "--number_workers", min=0, help="Threads that read pictures; 0: one.")
@@ -76,7 +77,7 @@ def evaluate(
         plots.require_matplotlib("--output")
     model = there(model)
     names = [name.strip() for name in classes.split(",")] if classes else names_of_data(model, dataset)
-    backend = open_model(model, names, backbone, device)
+    backend = open_model(model, names, backbone, device, prefer)
     scored, pictures, left_out = find_pictures(dataset, split, model)
     folder = output or Path("results") / f"{model.stem}-{name_of_data(dataset)}-{scored}"
     print_overview(
@@ -87,6 +88,7 @@ def evaluate(
             "left out": left_out_text(left_out),
             "model": f"{model}, {backend.info.backbone or 'of unknown making'}, {backend.preprocessing.size} px",
             "device": backend.provider,
+            "prefers": prefer,
             "writes": f"{folder}/",
         },
     )
@@ -98,7 +100,13 @@ def evaluate(
     write_run_page(folder / "index.html", page_of(model, dataset, scored, answers, report))
     print(f"page: {folder}/index.html")
     if as_json:
-        facts = {"model": str(model), "dataset": str(dataset), "split": scored, "provider": backend.provider}
+        facts = {
+            "model": str(model),
+            "dataset": str(dataset),
+            "split": scored,
+            "provider": backend.provider,
+            "prefer": prefer,
+        }
         print(msgspec.json.encode(report | facts | {"plots": str(folder) if plotted else None}).decode())
 
 
@@ -146,8 +154,10 @@ def name_of_data(dataset: Path) -> str:
     return whole.parent.name if whole.name == "labeled" else whole.name
 
 
-def open_model(model: Path, classes: Sequence[str], backbone: str, device: str) -> Backend:
-    settings: dict[str, Any] = {"model": str(model), "device": device, "threads": usable_cores()}
+def open_model(
+    model: Path, classes: Sequence[str], backbone: str, device: str, prefer: Preference = BALANCED
+) -> Backend:
+    settings: dict[str, Any] = {"model": str(model), "device": device, "threads": usable_cores(), "prefer": prefer}
     if classes:
         settings["classes"] = list(classes)
     if backbone:

@@ -26,6 +26,7 @@ from train.classifier.start import load_pretrained
 from train.data.dataset import Split, find_dataset
 from train.data.pictures import read_picture
 from train.score.metrics import best_temperature, score
+from train.score.operating_points import operating_points
 from train.session.schedule import update_ema, warm_up_then_cosine
 from train.synthesis.cut_masks import MOST_TURNED
 from train.synthesis.framed_faces import CLASSES, gather, source_of
@@ -127,7 +128,8 @@ def shipped(
         for weight in model.parameters():
             weight.copy_(weight.half())  # the export then stores them so: half the file
     temperature = best_temperature(logits(model, val[0]), val[1])
-    info = ModelInfo(CLASSES, PREPROCESSING[NETWORK], NETWORK, temperature)
+    points = operating_points(logits(model, val[0]), val[1], CLASSES)
+    info = ModelInfo(CLASSES, PREPROCESSING[NETWORK], NETWORK, temperature, points=points)
     save_checkpoint(output, model, info)
 
     facts = {"model": str(output), "faces": by_source, "effort": effort, "temperature": temperature}

@@ -12,6 +12,7 @@ from inference.backends.onnx_backend import OnnxBackend
 from inference.backends.torch_backend import TorchBackend
 from inference.checkpoint import other_format
 from inference.original import there
+from inference.preference import added_to_logits
 
 BACKENDS: tuple[type[Backend], ...] = (OnnxBackend, TorchBackend)  # the one whose suffixes a file has runs it
 SHIPPED_MODEL = Path(__file__).parents[1] / "pretrained" / "face_mask.onnx"
@@ -21,8 +22,8 @@ SHIPPED_INT8 = SHIPPED_MODEL.with_suffix(".int8.onnx")  # the same, in half the 
 def open_backend(config: ClassifyConfig) -> Backend:
     """The model of the configuration, loaded, on the device asked for, and warmed up.
 
-    Raises InputError for a file that is no model, for class names that are missing or do not fit, and for a
-    device that is not really in use: there is no silent fall-back to the CPU.
+    Raises InputError for a file that is no model, for class names that are missing or do not fit, for a preference
+    without an operating point, and for a device that is not really in use: there is no silent fall-back to the CPU.
     """
     path = there(model_file(config))
     if not path.is_file():
@@ -36,6 +37,7 @@ def open_backend(config: ClassifyConfig) -> Backend:
     if answer.shape[1] != len(backend.classes):
         names = len(backend.classes)
         raise InputError(f"{path}: the model has {answer.shape[1]} outputs, but {names} class names are given")
+    backend.shift = added_to_logits(backend.info, config.prefer, path)
     return backend
 
 

@@ -22,6 +22,7 @@ class Backend(ABC):
     suffixes: tuple[str, ...]
     info: ModelInfo
     provider: str
+    shift: np.ndarray | None = None  # (classes,) float32, added to the logits: what the user prefers
 
     @abstractmethod
     def __init__(self, path: Path, config: ClassifyConfig) -> None: ...
@@ -38,7 +39,12 @@ class Backend(ABC):
 
     def probabilities(self, faces: np.ndarray) -> np.ndarray:
         """(N, classes) float32, rows sum to 1, calibrated by the temperature; for a batch that `prepare` made."""
-        return softmax(self.logits(faces) / np.float32(self.info.temperature))
+        return self.calibrated(self.logits(faces))
+
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        """Probabilities (N, classes) of logits, at the operating point that was chosen."""
+        shifted = logits if self.shift is None else logits + self.shift
+        return softmax(shifted / np.float32(self.info.temperature))
 
     @abstractmethod
     def logits(self, faces: np.ndarray) -> np.ndarray:

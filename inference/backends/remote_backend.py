@@ -35,7 +35,7 @@ class RemoteBackend(Backend):
         self._server = model_server(config)
         as_pixels = msgspec.structs.replace(local.preprocessing, normalised_inside=True)
         self.info = msgspec.structs.replace(local.info, preprocessing=as_pixels)
-        self.provider = local.provider
+        self.provider, self.shift = local.provider, local.shift
         self._counts, self._counting = context.counts, Lock()
         self._counts.update(classified_remotely=0, classified_locally=0)
         self._local_before = 0

@@ -16,6 +16,7 @@ from inference.preprocess import Preprocessing, normalise
 from train.classifier.batches import Batches, TrainingFaces, class_weights, load, steps_of
 from train.classifier.training import EpochResult, Recipe, Training
 from train.score.metrics import Scores, best_calibration, score
+from train.score.operating_points import operating_points
 from train.session.process_group import ProcessGroup
 from train.session.schedule import warm_up_then_cosine
 
@@ -57,7 +58,7 @@ def fit(
         if group.is_main_process:
             logits = logits_of(training.ema_model, val[0], preprocessing, group.device, recipe.batch_size)
             validation = validate(logits, val[1], faces.classes)
-        val_loss, scores, temperature, biases = group.broadcast(validation)
+        val_loss, scores, temperature, biases, points = group.broadcast(validation)
         result = EpochResult(
             epoch,
             training.optimizer.param_groups[0]["lr"],
@@ -68,6 +69,7 @@ def fit(
             temperature,
             time.monotonic() - started,
             biases,
+            points,
         )
         training.history.append(result)
         yield result
@@ -140,15 +142,19 @@ def epoch_batches(
 
 def validate(
     logits: np.ndarray, labels: np.ndarray, classes: Sequence[str]
-) -> tuple[float, Scores, float, tuple[float, ...]]:
-    """Loss of logits (N, C) against labels (N,); scores once they are calibrated; temperature and biases for that."""
+) -> tuple[float, Scores, float, tuple[float, ...], dict[str, tuple[float, ...]]]:
+    """Loss of logits (N, C) against labels (N,); scores once they are calibrated; temperature and biases for that.
+
+    And the operating points: what a preference adds to logits and biases.
+    """
     import torch
     from torch.nn.functional import cross_entropy
 
     temperature, biases = best_calibration(logits, labels)
     loss = cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels)).item()
-    probabilities = softmax((logits + np.array(biases, np.float32)) / np.float32(temperature))
-    return loss, score(probabilities, labels, classes), temperature, biases
+    biased = logits + np.array(biases, np.float32)
+    scores = score(softmax(biased / np.float32(temperature)), labels, classes)
+    return loss, scores, temperature, biases, operating_points(biased, labels, classes)
 
 
 def rate_share(recipe: Recipe, steps: int) -> Callable[[int], float]:

@@ -47,7 +47,7 @@ class EpochResult(Struct, frozen=True):
     """One epoch: means over the varied training faces, and scores on the validation split.
 
     `learning_rate` is that of the last step; `temperature` and `biases` fit the validation split best, and the scores
-    are those with them.
+    are those with them. `points` are the operating points that were chosen on it, on top of the biases.
     """
 
     epoch: int
@@ -59,6 +59,7 @@ class EpochResult(Struct, frozen=True):
     temperature: float
     seconds: float
     biases: tuple[float, ...] = ()
+    points: dict[str, tuple[float, ...]] = {}
 
 
 class Training:

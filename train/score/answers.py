@@ -23,7 +23,8 @@ log = logging.getLogger("evaluate")
 class Answers:
     """What the model said of N pictures, with C classes in the model's order.
 
-    `raw` and `calibrated` are (N, C) probabilities before and after temperature scaling, `labels` is (N,) int64.
+    `raw` and `calibrated` are (N, C) probabilities before and after temperature scaling, the latter at the operating
+    point that was chosen. `labels` is (N,) int64.
     `seconds` is from crops to answers, the reading of files is not in it.
     """
 
@@ -60,6 +61,6 @@ def answers_of(backend: Backend, pictures: Sequence[Picture], batch_size: int, n
         pictures=list(pictures),
         labels=np.array([backend.classes.index(picture.label) for picture in pictures]),
         raw=softmax(outputs),
-        calibrated=softmax(outputs / np.float32(backend.info.temperature)),
+        calibrated=backend.calibrated(outputs),
         seconds=seconds,
     )
