@@ -8,11 +8,12 @@ from inference.backends.device import parse_device
 from inference.detectors.detector import DEVICE_OPTION, Detector
 from inference.detectors.maskface import MaskfaceDetector
 from inference.detectors.verified_haar import VerifiedHaarDetector
+from inference.detectors.verified_maskface import VerifiedMaskfaceDetector
 from inference.detectors.yunet import YunetDetector
 
 DETECTORS: dict[str, type[Detector]] = {
     "haar": VerifiedHaarDetector,
-    "maskface": MaskfaceDetector,
+    "maskface": VerifiedMaskfaceDetector,
     "yunet": YunetDetector,
 }
 CANDIDATE_SCORE = 0.2  # of maskface, for whatever may be a face: where it is hidden YuNet finds none on the pan_ films
@@ -35,7 +36,9 @@ def detector_kind(config: DetectConfig) -> type[Detector]:
     if config.verify:
         return kind
     if kind.unverified is None:
-        raise InputError(f"detect.verify: only haar has a verifier that could be left out, {config.detector} has none")
+        raise InputError(
+            f"detect.verify: haar and maskface have a verifier that could be left out, {config.detector} has none"
+        )
     return kind.unverified
 
 

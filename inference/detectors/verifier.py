@@ -1,4 +1,4 @@
-"""The verifier of a cascade: a small network that says of each of its hits whether it is a face, and where exactly."""
+"""A verifier: a small network that says of each place where a detector sees something whether it is a face."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from inference.backends.onnx_errors import session_errors
 from inference.backends.session import METADATA_KEY, open_session
 
 PRETRAINED = Path(__file__).parents[1] / "pretrained"
-FIRST_STAGE, SECOND_STAGE = PRETRAINED / "verifier_first.onnx", PRETRAINED / "verifier_second.onnx"
-WINDOW = 1.35  # side of a window, in sides of the square that a cascade found
+VERIFIER = PRETRAINED / "verifier.onnx"
+WINDOW = 1.35  # side of a window, in sides of the square in which a cascade finds a face
 LOWER = 0.09  # sides of that square by which the middle of the window lies below its middle: so does that of the face
 LEAST = 1e-6  # of a score, and 1 less it the most
 BOX_WIDTH, BOX_HEIGHT = 0.83, 0.96  # of a face in such a square, in its sides
 
 
 class VerifierInfo(Struct, frozen=True):
-    """What the file says of itself, as JSON in its metadata: `score` is the least that counts as a face."""
+    """What the file says of itself, as JSON in its metadata; below `score` it is surely no face."""
 
     kind: str
     name: str
@@ -80,12 +80,6 @@ def together(*looks: np.ndarray) -> np.ndarray:
     scores = np.clip(np.stack(looks), LEAST, 1 - LEAST)
     odds = (scores / (1 - scores)).prod(axis=0) ** (1 / len(looks))
     return np.asarray(odds / (1 + odds))
-
-
-def windows_of(squares: np.ndarray) -> np.ndarray:
-    """Centre x, y and side (N, 3) float64 of the windows on squares (N, 4), x, y, side, side."""
-    sides = squares[:, 2].astype(np.float64)
-    return np.stack([squares[:, 0] + sides / 2, squares[:, 1] + (0.5 + LOWER) * sides, WINDOW * sides], axis=1)
 
 
 def windows_on(boxes: np.ndarray) -> np.ndarray:

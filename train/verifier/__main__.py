@@ -1,7 +1,8 @@
-"""Train the verifiers of a short Haar cascade's hits: `python -m train.verifier PHOTOS --unsure-by YUNET -o FOLDER`.
+"""Train the verifier of faces: `python -m train.verifier PHOTOS --unsure-by YUNET -o FOLDER`.
 
-PHOTOS holds `train/` and `val/`, each with `images/` and COCO's `annotations.json`. The networks learn on `train`; the
-least score of a face is chosen on `val`. The second network learns from the hits that the first one accepts.
+PHOTOS holds `train/` and `val/`, each with `images/` and COCO's `annotations.json`. It learns on `train`, from places
+where a short Haar cascade hits something. Most of these are easy, so a smaller network learns first and says which are
+not; it is of no use afterwards. The least score of a face is chosen on `val`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import typer
 
 from configs.command import run_command
 from configs.schema import DetectConfig
-from inference.detectors.verified_haar import STAGES, VerifiedHaarDetector
-from inference.detectors.verifier import FIRST_STAGE, SECOND_STAGE, Verifier
+from inference.detectors.verified_maskface import VerifiedMaskfaceDetector
+from inference.detectors.verifier import VERIFIER, Verifier
 from inference.networks import require_torch
 from train.data.photos import read_photos
 from train.score.sightings import Sighting, sight
 from train.verifier.windows import WindowSource, gather
 
+STAGES = 9  # of the cascade's 20: nearly all faces are among the hits of these
 FALSE_BOXES = 0.25  # that a photograph of `val` may have, those on faces included that nobody annotated
 FIRST_PX, SECOND_PX = 32, 48  # sides of their windows
 FIRST_SCORE = 0.15  # hits that the first network gives less are not shown to the second one
@@ -35,7 +37,7 @@ def train_verifier(
         Path, typer.Option(help="YuNet's file: what it takes for a face that nobody has annotated is left out.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for verifier_first.onnx and verifier_second.onnx.")
+        Path, typer.Option("--output", "-o", help="Folder for verifier.onnx and first.onnx, which it learns by.")
     ] = Path("verifiers"),
     first: Annotated[
         Path | None, typer.Option(help="A first network that is there already: only the second one is trained.")
@@ -44,7 +46,7 @@ def train_verifier(
     rounds: Annotated[int, typer.Option(min=1, help="Sizes in which each photograph is searched for windows.")] = 3,
     seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
 ) -> None:
-    """Train the two verifiers of a short Haar cascade's hits, and write them as ONNX."""
+    """Train the verifier, and what finds hard places for it, and write both as ONNX."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     require_torch("training")
     import torch
@@ -57,24 +59,22 @@ def train_verifier(
     torch.manual_seed(seed)
     output.mkdir(parents=True, exist_ok=True)
     if first is None:
-        first = output / FIRST_STAGE.name
+        first = output / "first.onnx"
         network = VerifierNetwork(FIRST_PX, FIRST_WIDTHS)
         windows = gather(photos / "train", WindowSource(STAGES - 1, FIRST_PX, None), rounds, seed, unsure_by)
         write_verifier(fit(network, windows, steps, seed), FIRST_SCORE, first)
         del windows
-    second = output / SECOND_STAGE.name
+    second = output / VERIFIER.name
     network = VerifierNetwork(SECOND_PX, SECOND_WIDTHS)
     windows = gather(photos / "train", WindowSource(STAGES, SECOND_PX, Verifier(first)), rounds, seed, unsure_by)
-    network = fit(network, windows, steps, seed)
-    write_verifier(network, 0.0, second)
-    score = least_score(sightings_of(first, second, photos / "val"))
-    write_verifier(network, score, second)
-    print(f"{second}: least score of a face {score:.3f}")
+    write_verifier(fit(network, windows, steps, seed), 0.0, second)
+    score = least_score(sightings_of(second, photos / "val"))
+    print(f"{second}: with it the least score of a face is {score:.3f} (detect.score)")
 
 
-def sightings_of(first: Path, second: Path, photos: Path) -> list[Sighting]:
-    """What Haar with these verifiers finds in photographs, at nearly all scores."""
-    detector = VerifiedHaarDetector(PHOTOGRAPHS, first, second)
+def sightings_of(verifier: Path, photos: Path) -> list[Sighting]:
+    """What maskface and this verifier find in photographs, at nearly all scores."""
+    detector = VerifiedMaskfaceDetector(PHOTOGRAPHS, verifier)
     return [sight(photo, detector, None, LEAST_PX) for photo in read_photos(photos)]
 
 

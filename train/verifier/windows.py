@@ -12,8 +12,8 @@ import numpy as np
 from configs.schema import DetectConfig
 from inference.boxes import corners, pairwise_iou
 from inference.detectors import open_detector
-from inference.detectors.verified_haar import likely, short_cascade
-from inference.detectors.verifier import BOX_HEIGHT, BOX_WIDTH, Verifier, cut, moves_to, windows_of, windows_on
+from inference.detectors.verified_haar import short_cascade
+from inference.detectors.verifier import BOX_HEIGHT, BOX_WIDTH, LOWER, WINDOW, Verifier, cut, moves_to, windows_on
 from train.data.photos import Photo, read_photos
 
 LABELS = ("mask", "no_mask", "wrong_mask")
@@ -102,6 +102,19 @@ def windows_in(
     moves[is_face] = moves_to(windows[is_face], faces[face[kept][is_face]] * factor)
     pixels = cut(image, windows * (1, 1, ROOM), source.roomy_px)
     return Windows(pixels, np.where(is_face, labels[face[kept]], NO_FACE).astype(np.int8), moves)
+
+
+def likely(verifier: Verifier, image_bgr: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, 4) and scores (N,) in those windows (M, 3) of a picture in which the verifier sees a face, perhaps."""
+    scores, boxes = verifier.look(image_bgr, windows)
+    high = scores >= verifier.info.score
+    return boxes[high], scores[high]
+
+
+def windows_of(squares: np.ndarray) -> np.ndarray:
+    """Centre x, y and side (N, 3) float64 of the windows on squares (N, 4), x, y, side, side."""
+    sides = squares[:, 2].astype(np.float64)
+    return np.stack([squares[:, 0] + sides / 2, squares[:, 1] + (0.5 + LOWER) * sides, WINDOW * sides], axis=1)
 
 
 def some(rng: np.random.Generator, wanted: np.ndarray, most: int) -> np.ndarray:

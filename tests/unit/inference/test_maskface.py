@@ -55,7 +55,7 @@ def model(tmp_path):
 
 
 def opened(model, **options):
-    return open_detector(DetectConfig(detector="maskface", model=model, **options))
+    return open_detector(DetectConfig(detector="maskface", model=model, verify=False, **options))
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_other_files_are_refused_by_name(tmp_path, batches):
     with pytest.raises(InputError, match=r"words\.onnx: no ONNX file"):
         load_start(tmp_path / "words.onnx", batches)
     with pytest.raises(InputError, match="not the weights of maskface"):
-        load_start(SHIPPED_DETECTOR.with_name("verifier_first.onnx"), batches)
+        load_start(SHIPPED_DETECTOR.with_name("verifier.onnx"), batches)
     torch.save(MaskFace().state_dict(), tmp_path / "plain.pth")
     with pytest.raises(InputError, match="not the checkpoint of a face detector"):
         load_start(tmp_path / "plain.pth", batches)

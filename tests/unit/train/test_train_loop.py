@@ -151,7 +151,9 @@ def test_training_that_diverges_says_what_to_change(faces):
 
 
 def test_validation_is_of_the_logits():
-    loss, scores, temperature, biases, _ = validate(np.float32([[4, 0], [0, 4], [4, 0]]), np.array([0, 1, 1]), ("a", "b"))
+    loss, scores, temperature, biases, _ = validate(
+        np.float32([[4, 0], [0, 4], [4, 0]]), np.array([0, 1, 1]), ("a", "b")
+    )
     assert scores.accuracy == pytest.approx(2 / 3)
     assert loss == pytest.approx(np.log1p(np.exp(-4)) + 4 / 3, abs=1e-4)
     assert temperature > 1

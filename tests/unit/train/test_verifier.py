@@ -10,14 +10,14 @@ torch = pytest.importorskip("torch")
 from capture.demo import DemoScene  # noqa: E402
 from configs.errors import InputError  # noqa: E402
 from inference.detectors.verified_haar import short_cascade  # noqa: E402
-from inference.detectors.verifier import FIRST_STAGE, Verifier, moved, windows_of  # noqa: E402
+from inference.detectors.verifier import VERIFIER, Verifier, moved  # noqa: E402
 from train.data.photos import Photo  # noqa: E402
 from train.score.sightings import Sighting  # noqa: E402
 from train.verifier.__main__ import FALSE_BOXES, least_score, train_verifier  # noqa: E402
 from train.verifier.network import FIRST_WIDTHS, SECOND_WIDTHS, VerifierNetwork, augmented  # noqa: E402
 from train.verifier.onnx_file import write_verifier  # noqa: E402
 from train.verifier.training import fit  # noqa: E402
-from train.verifier.windows import LABELS, NO_FACE, WindowSource, windows_in  # noqa: E402
+from train.verifier.windows import LABELS, NO_FACE, WindowSource, windows_in, windows_of  # noqa: E402
 from transport.frame import Box  # noqa: E402
 
 SIDE_PX = 32
@@ -82,7 +82,7 @@ def test_the_box_moves_with_the_picture():
 
 
 def test_the_second_network_learns_from_what_the_first_one_accepts(photo, windows):
-    second = gathered(photo, source=WindowSource(9, 48, Verifier(FIRST_STAGE)))
+    second = gathered(photo, source=WindowSource(9, 48, Verifier(VERIFIER)))
     assert second.pixels.shape[1:] == (66, 66, 3)
     assert (second.labels != NO_FACE).sum() >= 3
     assert (second.labels == NO_FACE).sum() < (windows.labels == NO_FACE).sum() / 2
