@@ -13,7 +13,6 @@ import numpy as np
 from configs.errors import InputError
 from train.data.dataset import Dataset, Split
 
-
 SHIPPED_LIST = Path(__file__).with_name("corrections.csv")
 NONE = "none"
 OUT = "out"  # in place of a right label: no face, or nobody can tell
@@ -48,7 +47,7 @@ def read_corrections(choice: str | None) -> Corrections:
         return Corrections(NONE, {})
     path = SHIPPED_LIST if choice is None else Path(choice)
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             header, *lines = csv.reader(file, strict=True)
     except OSError as error:
         raise InputError(f"--corrections {path}: cannot be read: {error.strerror}; {NONE}: labels as given") from error
