@@ -19,6 +19,7 @@ from inference.backends.backend import Backend
 from inference.checkpoint import has_class_names
 from inference.original import classes_of_data, there
 from train.data.corrections import corrections_text, read_corrections
+from train.data.held_back import LISTS, only_held_back
 from train.data.held_out import ALL, class_folders, find_pictures
 from train.score import plots
 from train.score.answers import Answers, answers_of, relabelled
@@ -58,6 +59,10 @@ def evaluate(
             "whose pictures are known by folder and name. Figures are told both ways."
         ),
     ] = None,
+    held_back: Annotated[
+        str | None,
+        typer.Option("--held-back", help=f"Score only the faces of a list that ships: {', '.join(LISTS)}."),
+    ] = None,
     classes: Annotated[str, typer.Option(help="Class names a,b,c in the model's order, where its file has none.")] = "",
     backbone: Annotated[str, typer.Option(help="Network of a bare .pth that does not tell its own.")] = "",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
@@ -96,6 +101,8 @@ def evaluate(
     backend = open_model(model, names, backbone, device)
     listed = read_corrections(corrections)
     scored, pictures, left_out = find_pictures(dataset, split, model)
+    if held_back is not None:
+        pictures, scored = only_held_back(pictures, held_back, dataset), held_back
     changes = [listed.of(picture.path, picture.label) for picture in pictures]
     folder = output or Path("results") / f"{model.stem}-{name_of_data(dataset)}-{scored}"
     print_overview(
