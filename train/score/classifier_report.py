@@ -180,6 +180,7 @@ def print_report(report: dict[str, Any]) -> None:
     for rows in (group_rows(report), label_rows(report)):
         if rows:
             table = Table(*ROW_COLUMNS, *names, caption="under the classes: recall")
+            table.columns[3].no_wrap = True  # an interval cut short says nothing
             for row in rows:
                 table.add_row(*row)
             out.print(table)
