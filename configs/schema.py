@@ -93,13 +93,14 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         ),
     ] = True
     verify: Annotated[
-        bool, option("haar: networks say no to false hits; false: OpenCV's cascade with its usual settings, to compare")
+        bool,
+        option("look twice where haar and maskface see something; false: haar is OpenCV's usual cascade, to compare"),
     ] = True
     min_face: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | None,
         option(
-            "smallest face, as a share of the picture's height; empty: of haar 0.1 at a width of 320 px, 0.05 at 640; "
-            "the others see smaller ones"
+            "smallest face, as a share of the picture's height; empty: any, but haar without verify 0.1 at a width of "
+            "320 px, 0.05 at 640"
         ),
     ] = None
     candidates: Annotated[

@@ -11,9 +11,9 @@ import typer
 
 from configs.command import run_command
 from configs.errors import InputError, Stopped
-from configs.plural import counted
 from inference.checkpoint import ModelInfo, save_checkpoint
 from inference.networks import Trainable, require_torch, with_biases
+from train.classifier.announcement import announce
 from train.classifier.batch_sheet import write_batch_sheet
 from train.classifier.batches import Balance, read_training_faces, require_enough
 from train.classifier.epoch_table import head, row
@@ -29,7 +29,6 @@ from train.classifier.options import (
 from train.classifier.outcome import finish
 from train.classifier.recipe_file import OF_THE_RUN, take_recipe, write_recipe
 from train.classifier.record import (
-    RunFiles,
     default_name,
     free_files,
     run_files,
@@ -38,11 +37,11 @@ from train.classifier.record import (
 from train.classifier.start import WITHOUT_IMAGENET, new_network, origin_of
 from train.classifier.tensorboard_log import TensorBoardLog
 from train.classifier.training import Optimizer, Recipe, Schedule, Training
+from train.data.corrections import corrected, corrections_text, read_corrections
 from train.data.dataset import find_dataset
-from train.data.pictures import CheckedDataset, check_pictures, log_copies, read_resized
+from train.data.pictures import check_pictures, log_copies, read_resized
 from train.data.split import write_manifest
 from train.session.name import claimed_name, how_to_go_on
-from train.session.overview import device_name, learning_share, left_out_text, print_overview
 from train.session.pace import Pace
 from train.session.process_group import process_group, set_up_process
 from train.session.progress import training_progress
@@ -52,13 +51,6 @@ from transport.cores import usable_cores
 KEPT_DETAIL = 1.5  # training pictures are kept at this many times the input size: room for tighter crops
 NOT_OF_THE_TRAINING = OF_THE_RUN | {"dataset"}
 """Options that may be others when a run is resumed: they do not change what is learnt (the pictures are compared)."""
-
-
-BALANCES: dict[Balance, str] = {
-    "sampling": "rare classes are shown more often",
-    "weights": "rare classes count more",
-    "none": "each picture once",
-}
 
 
 def train(
@@ -125,6 +117,13 @@ def train(
     split_data: Annotated[
         tuple[float, float, float] | None,
         typer.Option("--split-data", "--split_data", help="Shares of train, val, test; else 0.7 0.15 0.15."),
+    ] = None,
+    corrections: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE that names wrong labels (file,given,right,reason), or `none`. Default: the list that ships, "
+            "whose pictures are known by folder and name."
+        ),
     ] = None,
     paint_masks: Annotated[
         Path | None,
@@ -202,7 +201,8 @@ def train(
     with ExitStack() as stack:
         group = stack.enter_context(process_group(device))
         set_up_process(group.is_main_process)
-        found = find_dataset(dataset, split_data, seed)
+        listed = read_corrections(corrections)
+        found, changed = corrected(find_dataset(dataset, split_data, seed), listed)
         files = run_files(output, results, default_name(backbone, mode, resnet_retrain_mode, found, recipe, size))
         if output is None:
             files = free_files(files, resume=resume, overwrite=overwrite)
@@ -232,7 +232,8 @@ def train(
             first = epoch_batches(faces, preprocessing, recipe, epoch=1)
             write_batch_sheet(files.result("train_batch.jpg"), *first[0], data.classes)
             network_text = f"{backbone}, {preprocessing.size} px, starts from {origin_of(backbone, weights)}"
-            announce(checked, training, files, network_text, len(first), resumed=resume)
+            labels_text = corrections_text(listed.name, changed, data.classes)
+            announce(checked, labels_text, training, files, network_text, len(first), resumed=resume)
 
         kept = len(training.history)
         images = len(faces.labels)
@@ -266,33 +267,13 @@ def train(
                         curves.epoch(result)
             if group.is_main_process:
                 facts = {"backbone": backbone, "resnet_retrain_mode": mode, "weights": weights, "settings": settings}
+                facts["corrections"] = {"list": listed.name, "labels": [one._asdict() for one in changed]}
                 finish(files, training, checked, facts, as_json)
                 if curves is not None:
                     for picture in ("train_batch.jpg", "png", "mistakes.png"):
                         curves.picture(picture, files.result(picture), len(training.history))
         except KeyboardInterrupt:
             raise Stopped(how_to_go_on(files.state, kept, epochs)) from None
-
-
-def announce(
-    checked: CheckedDataset, training: Training, files: RunFiles, network: str, steps: int, *, resumed: bool
-) -> None:
-    """Say what is about to be learnt, before the first epoch."""
-    splits = {name: [row.label for row in checked.rows if row.split == name] for name in checked.data.splits}
-    recipe, done = training.recipe, len(training.history)
-    epochs = recipe.epochs
-    facts = {
-        "left out": left_out_text(checked.left_out),
-        "network": network,
-        "learning": learning_share(training.network),
-        "device": device_name(training.device),
-        "epochs": f"{epochs}, {done} of them done before" if resumed else str(epochs),
-        "an epoch": f"{counted(steps, 'step')} of {recipe.batch_size} faces or fewer; {BALANCES[recipe.balance]}",
-        "rate": f"{recipe.learning_rate:g}, {recipe.schedule}; {recipe.optimizer}",
-        "writes": f"{files.model} (its best epoch) and {files.manifest}; {files.result('*')}",
-        "look at": f"{files.result('train_batch.jpg')}: what the network sees",
-    }
-    print_overview(checked.data.classes, splits, facts)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,21 @@ from inference.backends import open_backend
 from inference.backends.backend import Backend
 from inference.checkpoint import has_class_names
 from inference.original import classes_of_data, there
+from train.data.corrections import corrections_text, read_corrections
+from train.data.held_back import LISTS, only_held_back
 from train.data.held_out import ALL, class_folders, find_pictures
 from train.score import plots
-from train.score.answers import Answers, answers_of
-from train.score.classifier_report import print_report, report_on, write_plots, write_predictions
+from train.score.answers import Answers, answers_of, relabelled
+from train.score.classifier_report import (
+    ROW_COLUMNS,
+    group_rows,
+    label_rows,
+    labels_report,
+    print_report,
+    report_on,
+    write_plots,
+    write_predictions,
+)
 from train.score.html_page import Table
 from train.score.run_page import RunPage, ScoredSplit, write_run_page
 from train.session.name import command_typed
@@ -40,6 +51,17 @@ def evaluate(
             help="train, val, test or all. Of which split a picture is tells the folder, or NAME.split.csv that "
             "training wrote beside the model. Default: test where there is one, else all."
         ),
+    ] = None,
+    corrections: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE that names wrong labels (file,given,right,reason), or `none`. Default: the list that ships, "
+            "whose pictures are known by folder and name. Figures are told both ways."
+        ),
+    ] = None,
+    held_back: Annotated[
+        str | None,
+        typer.Option("--held-back", help=f"Score only the faces of a list that ships: {', '.join(LISTS)}."),
     ] = None,
     classes: Annotated[str, typer.Option(help="Class names a,b,c in the model's order, where its file has none.")] = "",
     backbone: Annotated[str, typer.Option(help="Network of a bare .pth that does not tell its own.")] = "",
@@ -78,7 +100,11 @@ def evaluate(
     model = there(model)
     names = [name.strip() for name in classes.split(",")] if classes else names_of_data(model, dataset)
     backend = open_model(model, names, backbone, device, prefer)
+    listed = read_corrections(corrections)
     scored, pictures, left_out = find_pictures(dataset, split, model)
+    if held_back is not None:
+        pictures, scored = only_held_back(pictures, held_back, dataset), held_back
+    changes = [listed.of(picture.path, picture.label) for picture in pictures]
     folder = output or Path("results") / f"{model.stem}-{name_of_data(dataset)}-{scored}"
     print_overview(
         backend.classes,
@@ -86,14 +112,16 @@ def evaluate(
         {
             "data set": f"{dataset}, {'all splits' if scored == ALL else f'split {scored}'}",
             "left out": left_out_text(left_out),
+            "labels": corrections_text(listed.name, [one for one in changes if one], backend.classes),
             "model": f"{model}, {backend.info.backbone or 'of unknown making'}, {backend.preprocessing.size} px",
             "device": backend.provider,
             "prefers": prefer,
             "writes": f"{folder}/",
         },
     )
-    answers = answers_of(backend, pictures, batch_size, number_workers)
-    report = report_on(answers, backend)
+    given = answers_of(backend, pictures, batch_size, number_workers)
+    answers = relabelled(given, changes, backend.classes)
+    report = report_on(answers, backend) | labels_report(given, backend, listed, changes)
     print_report(report)
     write_predictions(folder / "predictions.csv", answers, backend.classes)
     plotted = write_plots(folder, answers, backend.classes, f"{model.name} on {dataset}, split {scored}")
@@ -112,20 +140,19 @@ def evaluate(
 
 def page_of(model: Path, dataset: Path, split: str, answers: Answers, report: Mapping[str, Any]) -> RunPage:
     """What the page of an evaluation shows."""
-    groups = report["per_source"] | report["per_face_size"]
     classes = list(report["classes"])
-    rows = [
-        [name, str(one["pictures"]), f"{one['accuracy']:.4f}", f"{one['macro_f1']:.3f}"]
-        + [f"{one['recall'][label]:.3f}" if label in one["recall"] else "-" for label in classes]
-        for name, one in groups.items()
-    ]
-    columns = ["faces", "number", "accuracy", "macro F1", *(f"recall {label}" for label in classes)]
+    columns = [*ROW_COLUMNS, *(f"recall {label}" for label in classes)]
+    changed = [list(one.values()) for one in report["corrections"]["labels"]]
     others = [
         ["calibration error", f"{report['ece']:.4f}"],
         [f"with temperature {report['temperature']:.2f}", f"{report['ece_calibrated']:.4f}"],
         ["faces a second, from crop to answer", f"{report['images_per_s']:.0f}"],
     ]
-    tables: list[Table] = [("groups", columns, rows)] if rows else []
+    tables: list[Table] = [
+        ("groups", columns, group_rows(report)),
+        ("labels as given, and as corrected", columns, label_rows(report)),
+        (f"corrected labels, by {report['corrections']['list']}", ["file", "given", "right", "reason"], changed),
+    ]
     files = [picture.path for picture in answers.pictures]
     names = [path.relative_to(dataset).as_posix() for path in files]
     return RunPage(
@@ -134,7 +161,7 @@ def page_of(model: Path, dataset: Path, split: str, answers: Answers, report: Ma
         command=command_typed(),
         classes=classes,
         splits=[ScoredSplit(split, files, names, answers.labels, answers.calibrated)],
-        tables=[*tables, ("calibration and speed", ["what", "value"], others)],
+        tables=[*(table for table in tables if table[2]), ("calibration and speed", ["what", "value"], others)],
     )
 
 

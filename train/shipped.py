@@ -23,6 +23,7 @@ from inference.networks import PREPROCESSING, Backbone, build_network, require_t
 from inference.preprocess import Preprocessing, normalise, resize_crop
 from train.classifier.loop import logits_of
 from train.classifier.start import load_pretrained
+from train.data.corrections import corrected, corrections_text, read_corrections
 from train.data.dataset import Split, find_dataset
 from train.data.pictures import read_picture
 from train.score.metrics import best_temperature, score
@@ -67,6 +68,9 @@ def shipped(
     thing_weights: Annotated[Path, typer.Option(help="EfficientNet-Lite0, see the same file.")],
     effort: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the steps of the full training.")] = 1.0,
     hold_out: Annotated[str, typer.Option(help="A source to leave out and score on: amvd, jol or chd.")] = "",
+    corrections: Annotated[
+        str | None, typer.Option(help="FILE that names wrong labels, or `none`. Default: the list that ships.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same training.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")] = False,
 ) -> None:
@@ -81,13 +85,16 @@ def shipped(
     if output.suffix != ".pth":
         raise InputError(f"--output {output}: a checkpoint ends in .pth")
     cv2.setNumThreads(1)  # tiny pictures: its threads only disturb those of PyTorch
-    dataset = find_dataset(data / "faces")
+    listed = read_corrections(corrections)
+    dataset, changed = corrected(find_dataset(data / "faces"), listed)
     if dataset.classes != CLASSES:
         raise InputError(f"{data / 'faces'}: its classes must be {', '.join(CLASSES)}")
-    faces = [face for face in gather(data, LandmarkFinder(landmark_model, MOST_TURNED)) if face.source != hold_out]
+    finder = LandmarkFinder(landmark_model, MOST_TURNED)
+    faces = [face for face in gather(data, finder, listed) if face.source != hold_out]
     by_source = Counter(face.source for face in faces)
     wardrobe = wardrobe_of(faces)
     log.info("%d faces (%s), %d masks cut out", len(faces), dict(by_source), len(wardrobe.masks))
+    log.info("labels: %s", corrections_text(listed.name, changed, CLASSES))
     val = read_faces([dataset.splits["val"]], lambda source: source != hold_out)
     unseen = read_faces([dataset.splits[name] for name in ("train", "val")], lambda source: source == hold_out)
     if hold_out and not len(unseen[1]):

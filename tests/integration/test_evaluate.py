@@ -18,6 +18,7 @@ FACES = ROOT / ".." / "shared" / "data" / "faces"
 KEYS = {
     *("accuracy", "accuracy_ci95", "macro_f1", "classes", "ece", "ece_calibrated", "images_per_s", "model", "dataset"),
     *("split", "provider", "temperature", "confusion", "per_source", "per_face_size", "plots"),
+    *("pictures", "per_kind", "per_group", "as_given", "corrections"),
 }
 
 
@@ -114,7 +115,9 @@ def test_the_shipped_model_on_real_faces_is_scored_by_source_and_size(tmp_path):
         pytest.skip("needs the faces of shared/data")
     scores = scores_of(SHIPPED_MODEL, FACES, "-o", tmp_path)
     assert scores["split"] == "test"
-    assert sum(one["support"] for one in scores["classes"].values()) == 881
+    assert sum(one["support"] for one in scores["as_given"]["classes"].values()) == 881
+    assert scores["pictures"] == 880, "one has no right label"
+    assert len(scores["corrections"]["labels"]) == 15
     assert scores["accuracy_ci95"][0] < scores["accuracy"] < scores["accuracy_ci95"][1]
     for groups in ("per_source", "per_face_size"):
-        assert sum(one["pictures"] for one in scores[groups].values()) == 881
+        assert sum(one["pictures"] for one in scores[groups].values()) == 880

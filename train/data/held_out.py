@@ -19,16 +19,22 @@ from train.data.split import SPLITS, ManifestRow, content_hash, read_manifest
 log = logging.getLogger("evaluate")
 
 ALL = "all"
+CORNERS = ("x0", "y0", "x1", "y1")
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A labelled picture file. `source` and `face_px`, its longest side, are what the manifest of the data says."""
+    """A labelled picture file, and what the manifest of the data says of it.
+
+    `face_px` is the longest side of the face, `kind` that of its mask, `groups` are words about the person.
+    """
 
     path: Path
     label: str
     source: str = ""
     face_px: float | None = None
+    kind: str = ""
+    groups: tuple[str, ...] = ()
 
 
 class HeldOut(NamedTuple):
@@ -123,7 +129,7 @@ def class_folders(folder: Path) -> tuple[str, ...]:
 
 
 def with_facts(pictures: list[Picture], folder: Path) -> list[Picture]:
-    """The pictures with source and size of face, where the folder's manifest.csv has such columns."""
+    """The pictures with source, size of face, kind and group, where the folder's manifest.csv has such columns."""
     root = labelled(folder)
     path = root / "manifest.csv"
     if not path.is_file():
@@ -135,7 +141,14 @@ def with_facts(pictures: list[Picture], folder: Path) -> list[Picture]:
         raise InputError(f"{path}: cannot be read as a table: {error}") from error
     rows = [facts.get(picture.path.relative_to(root).as_posix(), {}) for picture in pictures]
     return [
-        Picture(picture.path, picture.label, row.get("source") or "", face_size(row))
+        Picture(
+            picture.path,
+            picture.label,
+            row.get("source") or "",
+            face_size(row),
+            row.get("kind") or "",
+            tuple((row.get("group") or "").split()),
+        )
         for picture, row in zip(pictures, rows, strict=True)
     ]
 
@@ -145,10 +158,13 @@ def face_size(row: dict[str, str]) -> float | None:
 
     >>> face_size({"face_x0": "22", "face_y0": "12", "face_x1": "118", "face_y1": "128"})
     116.0
+    >>> face_size({"face_box": "22 12 118 128"})
+    116.0
     """
     try:
-        x0, y0, x1, y1 = (float(row[f"face_{corner}"]) for corner in ("x0", "y0", "x1", "y1"))
-    except (KeyError, TypeError, ValueError):
+        box = row["face_box"].split() if "face_box" in row else [row[f"face_{corner}"] for corner in CORNERS]
+        x0, y0, x1, y1 = map(float, box)
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
     size = max(x1 - x0, y1 - y0)
     return size if np.isfinite(size) else None

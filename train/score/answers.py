@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from configs.errors import InputError
 from inference.backends.backend import Backend, softmax
 from inference.preprocess import prepare
+from train.data.corrections import Correction
 from train.data.held_out import Picture
 from train.data.pictures import read_picture
 
@@ -63,4 +64,25 @@ def answers_of(backend: Backend, pictures: Sequence[Picture], batch_size: int, n
         raw=softmax(outputs),
         calibrated=backend.calibrated(outputs),
         seconds=seconds,
+    )
+
+
+def relabelled(answers: Answers, changes: Sequence[Correction | None], classes: Sequence[str]) -> Answers:
+    """The same answers, held against right labels: `changes` (N) has a correction where there is one.
+
+    Pictures whose right label is none of the classes are left out. Raises InputError where none is left.
+    """
+    right = [
+        picture.label if change is None else change.right
+        for picture, change in zip(answers.pictures, changes, strict=True)
+    ]
+    kept = np.flatnonzero([name in classes for name in right])
+    if not len(kept):
+        raise InputError("--corrections leaves no picture to score")
+    return Answers(
+        pictures=[replace(answers.pictures[place], label=right[place]) for place in kept],
+        labels=np.array([classes.index(right[place]) for place in kept]),
+        raw=answers.raw[kept],
+        calibrated=answers.calibrated[kept],
+        seconds=answers.seconds * len(kept) / len(right),
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from configs.errors import InputError
 from inference.preprocess import CROP_MARGIN, crop_box
+from train.data.corrections import Corrections, corrected
 from train.data.dataset import find_dataset
 from train.data.pictures import read_picture
 from train.synthesis.landmarks import LandmarkFinder
@@ -34,32 +35,37 @@ class FramedFace:
     landmarks: np.ndarray | None = None
 
 
-def gather(data: Path, finder: LandmarkFinder) -> list[FramedFace]:
-    """All training faces: out of the photographs, and the crops whose photographs are not at hand."""
+def gather(data: Path, finder: LandmarkFinder, corrections: Corrections) -> list[FramedFace]:
+    """All training faces, rightly labelled: from photographs, and the crops whose photographs are not at hand."""
     photographs = data / "photos" / "train"
     for needed in (photographs / "images", photographs / "annotations.json"):
         if not needed.exists():
             raise InputError(f"{needed}: not there; the shipped model learns from faces/ and photos/")
-    faces = list(faces_in_photographs(photographs))
+    faces = list(faces_in_photographs(photographs, corrections))
     known = {path.stem for path in (photographs / "images").iterdir()}
-    split = find_dataset(data / "faces").splits["train"]
+    split = corrected(find_dataset(data / "faces"), corrections)[0].splits["train"]
     for path, label in zip(split.files, split.labels, strict=True):
         if path.stem.rsplit("_", 1)[0] not in known:
             faces.append(whole_crop(path, int(label), source_of(path)))
     return [with_landmarks(face, finder) for face in faces]
 
 
-def faces_in_photographs(folder: Path) -> Iterator[FramedFace]:
-    """The annotated faces of a COCO folder, each cut out with what is around it."""
+def faces_in_photographs(folder: Path, corrections: Corrections) -> Iterator[FramedFace]:
+    """The annotated faces of a COCO folder, each cut out with what is around it.
+
+    Corrections name ready crops. The crop `PHOTO_2.jpg` shows the third annotated face of PHOTO.
+    """
     notes = json.loads((folder / "annotations.json").read_text())
     names = {image["id"]: image["file_name"] for image in notes["images"]}
     labels = {entry["id"]: CLASSES.index(entry["name"]) for entry in notes["categories"]}
     for image_id, name in names.items():
         photograph = read_picture(folder / "images" / name)
-        for note in notes["annotations"]:
-            box = Box(*note["bbox"])
-            if note["image_id"] == image_id and max(box.width, box.height) >= SMALLEST_PX:
-                yield kept(photograph, box, labels[note["category_id"]], source_of(Path(name)))
+        for place, note in enumerate(note for note in notes["annotations"] if note["image_id"] == image_id):
+            box, label = Box(*note["bbox"]), CLASSES[labels[note["category_id"]]]
+            change = corrections.of(Path(f"{Path(name).stem}_{place}.jpg"), label)
+            right = label if change is None else change.right
+            if right in CLASSES and max(box.width, box.height) >= SMALLEST_PX:
+                yield kept(photograph, box, CLASSES.index(right), source_of(Path(name)))
 
 
 def whole_crop(path: Path, label: int, source: str) -> FramedFace:

@@ -48,12 +48,15 @@ def test_classes_of_any_name_are_printed(capsys):
 
     scores = score(np.eye(2), np.array([0, 1]), ["[/]", ":mask:"])
     print_results({"[bold]test": scores})
-    share = {"recall": {}, "pictures": 1, "accuracy": 1, "macro_f1": 1}
+    share = {"recall": {}, "pictures": 1, "accuracy": 1, "accuracy_ci95": (0, 1), "macro_f1": 1}
     report = dict.fromkeys(("accuracy", "macro_f1", "temperature", "ece", "ece_calibrated", "images_per_s"), 1) | {
         "classes": {name: {"precision": 1, "recall": 1, "f1": 1, "support": 1} for name in ("[/]", ":mask:")},
         "confusion": [[1, 0], [0, 1]],
         "per_source": {"[/x]": share},
         "per_face_size": {},
+        "per_kind": {},
+        "per_group": {},
+        "corrections": {"labels": []},
         "accuracy_ci95": (0, 1),
     }
     print_report(report)

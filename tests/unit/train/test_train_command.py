@@ -131,3 +131,55 @@ def test_evaluate_matches_classes_by_name_and_scores_what_there_is(faces, tmp_pa
         "wrong_mask": 4,
     }
     assert scores["provider"] == "CPUExecutionProvider"
+
+
+@pytest.fixture
+def corrections(tmp_path):
+    """Of the faces one that is labelled mask is bare, and one is no face."""
+    path = tmp_path / "list.csv"
+    path.write_text("file,given,right,reason\nmask/0.png,mask,no_mask,bare\nmask/1.png,mask,out,no face\n")
+    return str(path)
+
+
+def test_evaluate_tells_both_figures_and_names_what_was_corrected(faces, corrections, tmp_path):
+    plots = tmp_path / "plots"
+    arguments = ["evaluate", str(SHIPPED_MODEL), str(faces), "--json", "-o", str(plots), "--corrections", corrections]
+    outcome = CliRunner().invoke(app, arguments)
+    assert outcome.exit_code == 0, outcome.output
+    assert "labels:    1 corrected, 1 left out (list.csv)" in " ".join(outcome.stderr.split("\n"))
+    scores = json.loads(outcome.stdout.splitlines()[-1])
+    assert (scores["pictures"], scores["as_given"]["pictures"]) == (11, 12)
+    assert [one["support"] for one in scores["classes"].values()] == [2, 5, 4]
+    assert [one["support"] for one in scores["as_given"]["classes"].values()] == [4, 4, 4]
+    assert scores["corrections"]["labels"][0] == {
+        "file": "mask/0.png",
+        "given": "mask",
+        "right": "no_mask",
+        "reason": "bare",
+    }
+    page = (plots / "index.html").read_text()
+    for part in ("labels as given, and as corrected", "corrected labels, by list.csv", "mask/1.png", "no face"):
+        assert part in page
+
+
+def test_train_learns_corrected_labels_and_says_how_many(faces, corrections, tmp_path):
+    pytest.importorskip("torch")
+    for name in ("mask", "no_mask", "wrong_mask"):
+        for split in ("train", "val"):
+            (tmp_path / "divided" / split).mkdir(parents=True, exist_ok=True)
+        faces.joinpath(name).rename(tmp_path / "divided" / "train" / name)
+        (tmp_path / "divided" / "val" / name).mkdir()
+        picture = tmp_path / "divided" / "train" / name / "3.png"
+        picture.rename(tmp_path / "divided" / "val" / name / "3.png")
+    arguments = [
+        *("train", str(tmp_path / "divided"), "--backbone", "MobileNetV3", "--weights", "none", "--size", "32"),
+        *("--batch_size", "4", "--epochs", "1", "--number_workers", "0", "--corrections", corrections),
+        *("-o", str(tmp_path / "m.pth"), "--json"),
+    ]
+    outcome = CliRunner().invoke(app, arguments)
+    assert outcome.exit_code == 0, (outcome.output, outcome.exception)
+    assert "1 corrected, 1 left out (list.csv)" in outcome.stderr
+    record = json.loads((tmp_path / "results" / "m.run.json").read_text())
+    assert record["data"]["pictures"]["train"] == {"mask": 1, "no_mask": 4, "wrong_mask": 3}
+    assert [one["right"] for one in record["corrections"]["labels"]] == ["no_mask", "out"]
+    assert "train/mask/0.png,train,no_mask," in (tmp_path / "m.split.csv").read_text()

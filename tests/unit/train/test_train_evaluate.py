@@ -10,9 +10,18 @@ from configs.errors import InputError
 from inference.backends.backend import Backend
 from inference.checkpoint import ModelInfo
 from inference.preprocess import Preprocessing
+from train.data.corrections import Correction, Corrections
 from train.data.held_out import Picture
-from train.score.answers import answers_of
-from train.score.classifier_report import print_report, report_on, size_name, write_plots
+from train.score.answers import answers_of, relabelled
+from train.score.classifier_report import (
+    group_rows,
+    label_rows,
+    labels_report,
+    print_report,
+    report_on,
+    size_name,
+    write_plots,
+)
 
 BRIGHTNESS = {"dark": 0, "grey": 0.5, "light": 1}
 CERTAINTY = 8.0
@@ -44,9 +53,13 @@ def pictures(tmp_path):
     return found
 
 
-def report(pictures, *classes, batch_size=4):
+def report(pictures, *classes, batch_size=4, corrections=()):
     backend = ByBrightness(*classes)
-    return report_on(answers_of(backend, pictures, batch_size, number_workers=2), backend)
+    given = answers_of(backend, pictures, batch_size, number_workers=2)
+    listed = Corrections("list.csv", {(one.given, one.file.split("/")[-1]): one for one in corrections})
+    changes = [listed.of(picture.path, picture.label) for picture in pictures]
+    answers = relabelled(given, changes, classes)
+    return report_on(answers, backend) | labels_report(given, backend, listed, changes)
 
 
 def test_the_report_has_the_numbers_that_can_be_counted_by_hand(pictures):
@@ -113,6 +126,51 @@ def test_groups_are_scored_on_their_own(pictures):
     assert [size_name(px) for px in (39.9, 40.0, 80.0)] == ["under 40 px", "40-80 px", "over 80 px"]
     plain = [Picture(picture.path, picture.label) for picture in pictures]
     assert report(plain, *BRIGHTNESS)["per_source"] == report(plain, *BRIGHTNESS)["per_face_size"] == {}
+
+
+def test_a_picture_counts_in_each_of_its_groups_and_small_groups_have_wide_intervals(pictures):
+    marked = [
+        Picture(one.path, one.label, kind="bare", groups=("male", "old") if number % 2 else ("male",))
+        for number, one in enumerate(pictures)
+    ]
+    found = report(marked, *BRIGHTNESS)
+    assert {name: one["pictures"] for name, one in found["per_group"].items()} == {"male": 15, "old": 7}
+    assert found["per_kind"]["bare"]["accuracy"] == pytest.approx(0.8)
+    low, high = found["per_kind"]["bare"]["accuracy_ci95"]
+    assert low == pytest.approx(0.548, abs=0.001)  # Wilson's interval of 12 of 15
+    assert high == pytest.approx(0.930, abs=0.001)
+    assert [row[:2] for row in group_rows(found)] == [["kind bare", "15"], ["group male", "15"], ["group old", "7"]]
+    assert found["per_group"]["old"]["accuracy_ci95"][0] < found["per_group"]["old"]["accuracy"]
+
+
+def test_figures_are_told_with_labels_as_given_and_as_corrected_and_each_correction_is_named(pictures, capsys):
+    rows = [  # the dark picture of shade 200 is light, one of the dim grey ones is nothing at all
+        Correction("dark/4.png", "dark", "light", "bright"),
+        Correction("grey/3.png", "grey", "out", "no picture"),
+    ]
+    found = report(pictures, *BRIGHTNESS, corrections=rows)
+    assert (found["pictures"], found["accuracy"]) == (14, pytest.approx(13 / 14))
+    assert found["confusion"] == [[4, 0, 0], [1, 3, 0], [0, 0, 6]]
+    assert (found["as_given"]["pictures"], found["as_given"]["accuracy"]) == (15, pytest.approx(12 / 15))
+    assert found["as_given"]["confusion"] == [[4, 0, 1], [2, 3, 0], [0, 0, 5]]
+    assert found["corrections"] == {"list": "list.csv", "labels": [one._asdict() for one in rows]}
+    assert [row[:3] for row in label_rows(found)] == [
+        ["labels as given", "15", "0.8000"],
+        ["labels as corrected", "14", "0.9286"],
+    ]
+    print_report(found)
+    text = capsys.readouterr().out
+    assert "dark/4.png: labelled dark, counts as light: bright" in text
+    assert "grey/3.png: labelled grey, counts as out: no picture" in text
+
+
+def test_corrections_of_other_pictures_change_nothing_and_one_that_leaves_none_is_refused(pictures):
+    other = Correction("dark/x.png", "dark", "light", "")
+    one, plain = report(pictures, *BRIGHTNESS, corrections=[other]), report(pictures, *BRIGHTNESS)
+    assert (one["confusion"], one["corrections"]["labels"]) == (plain["confusion"], [])
+    assert label_rows(one) == []
+    with pytest.raises(InputError, match="leaves no picture"):
+        report(pictures[:1], *BRIGHTNESS, corrections=[Correction("0.png", "dark", "out", "")])
 
 
 def test_the_tables_show_every_class_and_group(pictures, capsys):
