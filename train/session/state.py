@@ -50,7 +50,7 @@ def load_state(path: Path, training: Resumable, settings: Mapping[str, Any], dat
         raise InputError(f"{path}: not the state of a training run")
     for name, value in settings.items():
         before = content["settings"].get(name)
-        if before != value:
+        if str(before) != str(value):  # an option that came later was not given then, and the detector's are words
             option = "--" + name.replace("_", "-")
             raise InputError(f"--resume: {path} was written with {option} {before}, not {value}")
     if content["data_fingerprint"] != data_fingerprint:
