@@ -1,8 +1,8 @@
 """The shell lines of docs/quick-start.md are run as they stand, and what the page says of them is so.
 
 What stands in for a newcomer's things: 192.0.2.10/stream1 is an RTSP server on loopback, which wants the page's user
-and password; webcam 0 is a film that is played like a camera; faces/ has patches of three colours, learnt for two
-epochs; the page has a free port. `maskstream benchmark` takes a minute: test_benchmark.py runs a short one.
+and password; webcam 0 is a film that is played like a camera; faces/ has patches of three colours, learnt for one
+epoch; the page has a free port. `maskstream benchmark` takes a minute: test_benchmark.py runs a short one.
 """
 
 import os
@@ -59,7 +59,7 @@ class Shell:
         path = self.folder / "said.txt"
         with path.open("w") as said:
             run = subprocess.Popen(
-                ["sh", "-c", line],
+                ["sh", "-c", f"trap : INT; {line}"],  # a shell of a terminal outlives Ctrl-C
                 cwd=self.folder,
                 env=self._environment,
                 stdout=said,
@@ -149,8 +149,8 @@ def test_a_webcam_is_shown_on_the_page_where_there_is_no_display(shell, clip):
 
 def test_a_network_camera_is_recorded(shell, camera, tmp_path):
     line = camera(SECTIONS["A network camera"][0])
-    [refused] = shell.types(line.replace("user:pass@", "user:wrong@"), code=1).splitlines()
-    assert refused.startswith("maskstream: error: rtsp://")
+    refused = shell.types(line.replace("user:pass@", "user:other@"), code=1)
+    assert refused.splitlines()[-1].startswith("maskstream: error: ")
     film = tmp_path / "door.mp4"
     shell.starts(line, lambda _: film.exists() and film.stat().st_size > 50_000)
     assert frames(film) > 10
@@ -183,12 +183,12 @@ def test_a_model_is_trained_scored_exported_and_run(shell, clip, tmp_path):
     rng = np.random.default_rng(0)
     for name, colour_bgr in {"mask": (200, 40, 40), "no_mask": (40, 200, 40), "wrong_mask": (40, 40, 200)}.items():
         (tmp_path / "faces" / name).mkdir(parents=True)
-        for number in range(4):
+        for number in range(7):
             face = (np.array(colour_bgr) + rng.normal(0, 25, (30, 24, 3))).clip(0, 255).astype(np.uint8)
             cv2.imwrite(str(tmp_path / "faces" / name / f"{number}.png"), face)
     clip("clip.mp4", count=5)
     train, evaluate, export, run = SECTIONS["A model of your own"]
-    shell.types(f"{train} --epochs 2")
+    shell.types(f"{train} --epochs 1 --number_workers 0")
     assert (tmp_path / "results" / "own.html").is_file()
     assert "page: results/" in shell.types(evaluate)
     shell.types(export)

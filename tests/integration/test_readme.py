@@ -16,6 +16,7 @@ from inference.backends import SHIPPED_MODEL
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)]
 LINES = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
+QUICK_START = (ROOT / "docs" / "quick-start.md").read_text()  # tests/integration/test_quick_start.py runs its lines
 COMMANDS = list(dict.fromkeys(line for line in LINES if line.startswith("maskstream ")))
 NEED = (
     "--source 0",
@@ -40,7 +41,11 @@ NEED = (
     "maskstream benchmark",  # minutes each; tests/integration/test_benchmark.py runs short ones
 )
 WITHOUT_CAMERA = [
-    line for line in COMMANDS if not any(word in line for word in NEED) and line != "maskstream classify NAME.onnx"
+    line
+    for line in COMMANDS
+    if not any(word in line for word in NEED)
+    and line not in QUICK_START.splitlines()
+    and line != "maskstream classify NAME.onnx"
 ]
 
 
