@@ -58,27 +58,6 @@ def test_the_readme_can_be_read_in_five_minutes():
     assert (ROOT / "docs" / "demo.webp").stat().st_size < 1_500_000
 
 
-def test_every_file_that_readme_and_docs_name_is_there():
-    for page in PAGES:
-        text = page.read_text()
-        pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", text)
-        assert [name for name in pictures if not (page.parent / name).is_file()] == []
-        assert missing(text) == []
-
-
-@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
-def test_every_file_that_a_page_for_developers_names_is_there(page):
-    assert missing((ROOT / page).read_text()) == []
-
-
-def missing(text):
-    """The paths of files in a text that begin with a folder of the project and are not there."""
-    ours = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name.isalpha()}
-    folders = "|".join(ours - {line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split()})
-    named = re.findall(rf"(?<![\w./-])((?:{folders})/[\w./-]+\.[a-z]+)", text)
-    return [name for name in named if not (ROOT / name).is_file()]
-
-
 def test_the_architecture_has_at_most_150_lines():
     assert len((ROOT / "ARCHITECTURE.md").read_text().splitlines()) <= 150
 
