@@ -123,9 +123,9 @@ def test_each_line_of_the_page_has_a_test_here():
         "A network camera": 5,
         "A video file": 1,
         "A model of your own": 4,
-        "How fast is this computer": 1,
+        "How fast is this machine": 1,
     }
-    assert SECTIONS["How fast is this computer"] == ["maskstream benchmark"]
+    assert SECTIONS["How fast is this machine"] == ["maskstream benchmark"]
 
 
 def test_the_demo_is_written_and_shown(shell, tmp_path):
