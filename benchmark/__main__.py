@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import statistics
@@ -23,6 +24,7 @@ from benchmark.idle import measure_idle
 from benchmark.link import measure_links
 from benchmark.loops import best_rate
 from benchmark.models import measure_models
+from benchmark.page_figures import options_of_page, write_figures
 from benchmark.pipeline import flat_out, real_time
 from benchmark.plot import save_plot, save_scaling_plot
 from benchmark.recorded import measure_recorded
@@ -56,7 +58,7 @@ def benchmark(
     network: Annotated[
         str, typer.Option(help="Network that is compared: a checkpoint .pth, or a backbone by name (random weights).")
     ] = "ResNet",
-    find_max: Annotated[bool, typer.Option("--find-max", help="The most streams that this box holds.")] = False,
+    find_max: Annotated[bool, typer.Option("--find-max", help="The most streams that this machine holds.")] = False,
     max_age: Annotated[
         str, typer.Option(help="For --find-max, --scaling, --record, --gpu: the age that 95 % of frames must keep.")
     ] = "100ms",
@@ -106,6 +108,10 @@ def benchmark(
     plot: Annotated[
         Path | None, typer.Option(help="PNG to draw ages and rates into; with --scaling what more cores bring.")
     ] = None,
+    docs: Annotated[
+        Path | None,
+        typer.Option(help="Markdown page whose table of figures, between two markers, is made anew.", metavar="PAGE"),
+    ] = None,
 ) -> None:
     """Measure frames per second, age, CPU and memory of the pipeline here, and whether it still sees every face.
 
@@ -116,6 +122,9 @@ def benchmark(
     coherence is agreeing with each other. --idle and --record serve live cameras of their own over RTSP, on the same
     cores. They take minutes, and say on standard error how far they are.
 
+    --docs runs all commands that the table of a page needs; with --find-max, --compare, --idle or --record only these.
+    Each row names its command.
+
     Examples:
       maskstream benchmark
       maskstream benchmark --compare
@@ -123,7 +132,11 @@ def benchmark(
       maskstream benchmark --gpu --json
       maskstream benchmark --scaling --plot scaling.png
       maskstream benchmark --idle --record
+      maskstream benchmark --docs README.md --rounds 3
     """
+    if docs:
+        write_figures(docs, *options_of_page(locals(), inspect.signature(benchmark)), say)
+        return
     options = [word for setting in settings or () for word in ("--set", setting)]
     options += ["--device", device]
     options += ["--detector", detector] if detector else []

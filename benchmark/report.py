@@ -272,9 +272,13 @@ def print_tables(report: Report) -> None:
 
 def markdown(report: Report) -> str:
     """For the docs."""
-    here = machine()
-    versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
-    lines = [f"{here['cpu']}, {counted(here['cores'], 'core')}, {here['date']}; {versions}", ""]
+    lines = [machine_line(machine()), ""]
     for title, rows in tables(report):
         lines += [f"| {title} | | |", "|---|---:|---|", *(f"| {' | '.join(row)} |" for row in rows), ""]
     return "\n".join(lines)
+
+
+def machine_line(here: Mapping[str, Any]) -> str:
+    """What `machine` has found, in one line."""
+    versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
+    return f"{here['cpu']}, {counted(here['cores'], 'core')}, {here['date']}; {versions}"

@@ -34,7 +34,7 @@ _TAIL = """\
 overlay:
   sinks:
     - web                     # the page: http://127.0.0.1:8080
-    # - record:recordings/    # the cameras' own packets, a new file each minute
+    # - record:rec/           # the cameras' own packets, a new file each minute
     # - clips:clips/          # a clip of each event
     # - sqlite:events.db      # the history of events
   # privacy: pixelate         # hides all faces that are found, everywhere

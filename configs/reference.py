@@ -26,7 +26,7 @@ does not take, is one line with file, line and path.
 sources:
   - {source: "rtsp://watcher:${DOOR_PASSWORD}@192.0.2.10/stream1", name: door, wait: true}
 overlay:
-  sinks: [web, "record:recordings/"]
+  sinks: [web, "record:rec/"]
 ```
 
 This page is made from the schema (`configs/schema.py`) by `python -m configs.reference`.

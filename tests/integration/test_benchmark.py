@@ -13,6 +13,7 @@ from benchmark.clip import generate
 from benchmark.compared import prepare_network
 from benchmark.decoding import measure_decoding
 from benchmark.idle import measure_idle
+from benchmark.page_figures import COMMANDS, table
 from benchmark.pipeline import flat_out, live
 from benchmark.rtsp_camera import RtspCamera
 from benchmark.scaling import by_core, on
@@ -51,6 +52,8 @@ def test_the_pipeline_is_measured_and_scored(tmp_path):
     assert 0 < report["ratios"]["pipeline_to_own_decoding"] < 1
     assert cv2.imread(str(tmp_path / "ages.png")).shape[1] > 800
     assert [path.name for path in tmp_path.iterdir()] == ["ages.png"]
+    rows = table([((), COMMANDS[0], report)]).splitlines()
+    assert rows[-4].startswith(f"| frames/s of scene-320x240-30.mp4, 320x240, 30 frames/s | {pipeline['fps']:.0f}, ")
 
 
 @pytest.mark.skipif(has_node("cuda"), reason="there is a driver")
@@ -157,6 +160,8 @@ def test_weights_without_class_names_are_compared_with_those_given(tmp_path):
         (["--idle", "--clip", "x.mp4"], "--clip: --transport, --idle and --record do not play it"),
         (["--detector", "yunet", "--size", "320x240", "--fps", "2"], "--detector-model FILE"),
         (["--faces", "x"], "--model"),
+        (["--docs", "nothing.md"], "--docs nothing.md: cannot be read"),
+        (["--docs", "nothing.md", "--json"], "--json: --docs has commands of its own"),
         (["--classes", "a,b"], "--classes names the outputs of a model file: give that by --model"),
         (["--transport", "--plot", "x.png"], "--plot draws"),
         (["--idle", "--record", "--plot", "x.png"], "ask for one of these"),

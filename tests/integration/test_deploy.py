@@ -1,6 +1,7 @@
 """What is there to run it for good: the service manager's protocol, JSON logs, doctor, container files."""
 
 import configparser
+import fnmatch
 import json
 import re
 import shlex
@@ -96,6 +97,16 @@ def test_the_image_starts_what_it_has(name, tmp_path):
     assert re.search(r"^USER [1-9]\d*$", text, re.M), "not as root"
     done = checked(arguments, tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_password_and_no_picture_of_anybody_gets_into_the_image_or_the_repository():
+    left_out = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    for name in ("cameras.yaml", "cameras.env", "snapshots", "rec", "clips", "events.db", "out.mp4", "out.jsonl"):
+        assert any(fnmatch.fnmatch(name, pattern) for pattern in left_out), name
+    kept = [path.name for path in ROOT.iterdir() if (path / "__init__.py").is_file() and path.name != "tests"]
+    assert not [name for name in kept if any(fnmatch.fnmatch(name, pattern) for pattern in left_out)]
+    ignored = (ROOT / ".gitignore").read_text().split()
+    assert {"/cameras.yaml", "/cameras.env", "/snapshots/", "/rec/", "/clips/"} <= set(ignored)
 
 
 def test_compose_starts_what_the_image_has(tmp_path):

@@ -36,6 +36,13 @@ def test_every_page_is_built_and_asks_nothing_of_other_hosts(site):
     assert "copies what the camera sends" in (site / "search" / "search_index.json").read_text()
 
 
+def test_each_list_and_table_is_one_on_the_site(site):
+    """Beside a paragraph or a block, without an empty line, MkDocs takes them for text; GitHub does not."""
+    for html in site.rglob("index.html"):
+        text = re.sub(r"<pre.*?</pre>", "", html.read_text(), flags=re.DOTALL)
+        assert re.findall(r"\n- .*|\n\|.*\|", text) == [], html
+
+
 def test_the_reference_of_options_is_made_from_the_schema():
     assert PAGE.read_text() == reference(), "python -m configs.reference writes it anew"
 
