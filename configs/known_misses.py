@@ -29,18 +29,18 @@ class Seen(Struct, frozen=True):
 # By `maskstream evaluate-detector`, those of less than 1280 px as a camera is searched; a test measures them again.
 SEEN = {
     "haar": {
-        LIVE_PX: Seen(0.63, 0.70, 0.75, 0.11),
-        480: Seen(0.85, 0.77, 0.81, 0.20),
-        640: Seen(0.90, 0.85, 0.81, 0.32),
-        960: Seen(0.88, 0.86, 0.81, 0.32),
-        WIDE_PX: Seen(0.88, 0.87, 0.81, 0.34),
+        LIVE_PX: Seen(0.78, 0.90, 1.00, 0.32),
+        480: Seen(0.88, 0.90, 0.97, 0.37),
+        640: Seen(0.88, 0.90, 0.97, 0.37),
+        960: Seen(0.88, 0.92, 0.97, 0.43),
+        WIDE_PX: Seen(0.90, 0.95, 0.97, 0.39),
     },
     "maskface": {
-        LIVE_PX: Seen(0.78, 0.86, 0.97, 0.26),
-        480: Seen(0.80, 0.92, 0.94, 0.46),
-        640: Seen(0.85, 0.91, 1.00, 0.60),
-        960: Seen(0.93, 0.92, 0.97, 0.74),
-        WIDE_PX: Seen(0.93, 0.95, 0.94, 0.75),
+        LIVE_PX: Seen(0.78, 0.90, 1.00, 0.32),
+        480: Seen(0.88, 0.90, 0.97, 0.38),
+        640: Seen(0.88, 0.90, 0.97, 0.38),
+        960: Seen(0.88, 0.93, 0.97, 0.44),
+        WIDE_PX: Seen(0.90, 0.95, 0.97, 0.40),
     },
     "yunet": {
         LIVE_PX: Seen(1.00, 0.76, 0.88, 0.51),
@@ -56,7 +56,7 @@ def known_misses(detector: str, width_px: int) -> str:
     """What a detector misses in photographs that are searched as wide, or less; empty where it was not measured.
 
     >>> known_misses("haar", 400)
-    '37 % of bare, 30 % of masked, 25 % of wrongly masked faces in photographs searched 320 px wide'
+    '22 % of bare, 10 % of masked, 0 % of wrongly masked faces in photographs searched 320 px wide'
     """
     if detector not in SEEN:
         return ""

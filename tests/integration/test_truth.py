@@ -71,23 +71,23 @@ def test_who_stands_still_keeps_box_number_and_label():
     assert max(frame.faces[0].prediction.age_ms for frame in frames) <= 640
 
 
-def test_who_turns_away_has_no_box_any_more():
-    """From second 2 on hair is where the face was."""
+def test_who_hides_the_face_behind_a_paper_has_no_box_any_more():
+    """From second 2 on; hair in the place of the face is still called a face (MASKFACE_CARD.md)."""
     person = Person(0, 4, 320, worn=((0, "over the nose"),), **ONE)
 
-    def turn(picture, index):
+    def hide(picture, index):
         if index < 2 * FPS:
             return picture
         matrix = placed(person, index / FPS)
-        centre = matrix @ (FACE.x + FACE.width / 2, FACE.y + FACE.height / 2, 1)
-        size = (round(0.62 * FACE.width * person.size), round(0.7 * FACE.height * person.size))
-        cv2.ellipse(picture, [*map(round, centre)], size, 0, 0, 360, (32, 40, 52), -1)
-        hair = np.random.default_rng(1).normal(0, 6, picture.shape)
-        inside = (picture == (32, 40, 52)).all(axis=2)
-        picture[inside] = np.clip(picture[inside] + hair[inside], 0, 255)
+        x, y = matrix @ (FACE.x + FACE.width / 2, FACE.y + FACE.height / 2, 1)
+        half = 0.8 * FACE.width * person.size, 1.0 * FACE.height * person.size
+        corners = (round(x - half[0]), round(y - half[1])), (round(x + half[0]), round(y + half[1]))
+        cv2.rectangle(picture, *corners, (225, 228, 230), -1)
+        for line in range(corners[0][1] + 20, corners[1][1] - 20, 14):  # it is written on
+            cv2.line(picture, (corners[0][0] + 15, line), (corners[1][0] - 15, line), (90, 90, 90), 2)
         return picture
 
-    pictures, _ = film((person,), 4, turn)
+    pictures, _ = film((person,), 4, hide)
     frames = shown(pictures)
     assert all(len(frame.faces) == 1 for frame in frames[FPS // 4 : 2 * FPS])
     assert not any(frame.faces for frame in frames[round(2.3 * FPS) :])
