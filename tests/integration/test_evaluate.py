@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FACES = ROOT / ".." / "shared" / "data" / "faces"
 KEYS = {
     *("accuracy", "accuracy_ci95", "macro_f1", "classes", "ece", "ece_calibrated", "images_per_s", "model", "dataset"),
-    *("split", "provider", "temperature", "confusion", "per_source", "per_face_size", "plots"),
+    *("split", "provider", "prefer", "temperature", "confusion", "per_source", "per_face_size", "plots"),
     *("pictures", "per_kind", "per_group", "as_given", "corrections"),
 }
 

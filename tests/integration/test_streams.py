@@ -209,7 +209,9 @@ def test_the_command_finds_the_run_by_itself(served, clip):
         pytest.skip("another run of this user has a page")
     assert [stream["name"] for stream in json.loads(listed.stdout)] == ["demo"]
     added = command("streams", "add", film, "--name", "yard2", "--realtime", "--loop", cwd=film.parent)
-    assert added.stdout == "yard2: add\n"
+    if "several runs" in added.stderr:
+        pytest.skip("another run of this user has got a page meanwhile")
+    assert added.stdout == "yard2: add\n", added.stderr
     assert states(api).keys() == {"demo", "yard2"}
     assert command("streams", "remove", "nobody", cwd=film.parent).returncode == 1
     assert command("streams", "fly", cwd=film.parent).stderr.startswith("maskstream: error: streams fly: use list")
