@@ -31,6 +31,18 @@ def faces_in(picture) -> list[Box]:
     return [Box(*map(float, box)) for box in CASCADE.detectMultiScale(grey, 1.1, 4, minSize=(40, 40))]
 
 
+def likeness(picture, other, box) -> float:
+    """Correlation of the fine detail of two pictures in a box: 1 for the same, about 0 where it was hidden in one.
+
+    That a cascade finds a face there tells too little: it takes a blurred one for a face now and then.
+    """
+    rows, columns = slice(int(box.y), int(box.y + box.height)), slice(int(box.x), int(box.x + box.width))
+    one, two = (
+        cv2.Laplacian(cv2.cvtColor(each[rows, columns], cv2.COLOR_BGR2GRAY), cv2.CV_32F) for each in (picture, other)
+    )
+    return float(np.corrcoef(one.ravel(), two.ravel())[0, 1])
+
+
 def pictures(path) -> list[np.ndarray]:
     film, found = cv2.VideoCapture(str(path)), []
     while True:
@@ -51,9 +63,9 @@ def test_a_recording_has_no_face_that_it_has_without(maskstream, kind):
     assert len(bare) == len(hidden)
     open_faces = [faces_in(picture) for picture in bare]
     assert sum(map(len, open_faces)) > 50
-    for faces, picture in zip(open_faces, hidden, strict=True):
-        found = faces_in(picture)
-        assert not [face for face in faces if any(iou(face, other) > 0.3 for other in found)]
+    for faces, before, after in zip(open_faces, bare, hidden, strict=True):
+        again = [face for face in faces if any(iou(face, other) > 0.3 for other in faces_in(after))]
+        assert not [face for face in again if likeness(before, after, face) > 0.3]
 
 
 def test_the_page_and_the_pictures_of_events_have_no_face(maskstream):
