@@ -12,6 +12,7 @@ import numpy as np
 
 from configs.errors import InputError
 from train.data.boxes import no_boxes
+from train.data.held_back import read_held_back
 from train.data.photos import read_annotations, read_photos
 from train.data.pictures import read_picture
 
@@ -67,7 +68,8 @@ def read_face_crops(folder: Path) -> list[TrainingPhoto]:
     """Pictures that one face fills, with its box, as manifest.csv of `folder` tells.
 
     Its columns are `file` and `face_box` (x0 y0 x1 y1 px of the picture), or instead of that four columns, `face_x0`
-    and so on. Where there is a column `split`, only those of `train` are read.
+    and so on. Where there is a column `split`, only those of `train` are read. Faces that are held back from training
+    (`train/data/held_back.py`), because they are scored or copies of such, are left out.
 
     Raises InputError, with the culprit in it, for a folder or a file that is something else.
     """
@@ -83,10 +85,11 @@ def read_face_crops(folder: Path) -> list[TrainingPhoto]:
     for row, box in zip(rows, boxes, strict=True):
         if not (box[2:] > box[:2]).all():
             raise InputError(f"{path}: {row['file']}: its face has no size")
-    label = np.zeros(1, np.int64)
+    held_back, label = set[tuple[str, str]]().union(*read_held_back().values()), np.zeros(1, np.int64)
     return [
         TrainingPhoto(row["file"], read_picture(folder / row["file"]), box[None], label)
         for row, box in zip(rows, boxes, strict=True)
+        if Path(row["file"]).parts[-2:] not in held_back
     ]
 
 

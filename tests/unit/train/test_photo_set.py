@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from configs.errors import InputError
+from train.data.held_back import read_held_back
 from train.data.photo_set import read_face_crops, read_photo_set
 
 COCO = {
@@ -98,3 +99,12 @@ def test_crops_without_a_table_of_their_faces_are_refused(folder, table, line):
         (folder / "manifest.csv").write_text(table)
     with pytest.raises(InputError, match=line):
         read_face_crops(folder)
+
+
+def test_crops_that_are_scored_or_copies_of_such_are_not_learnt_from(folder):
+    (held_back, *_) = sorted(read_held_back()["copy"])
+    for name in ("/".join(held_back), "mask/mine.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(folder / name), np.full((40, 40, 3), 9, np.uint8))
+    (folder / "manifest.csv").write_text(f"file,face_box\n{'/'.join(held_back)},1 1 20 20\nmask/mine.jpg,1 1 20 20\n")
+    assert [crop.name for crop in read_face_crops(folder)] == ["mask/mine.jpg"]
