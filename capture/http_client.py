@@ -140,7 +140,7 @@ class HttpClient:
     def run(self, work: Coroutine[Any, Any, _T], timeout_s: float) -> _T:
         """Wait for something that the server does. Raises TimeoutError, or Broken."""
         try:
-            return self._loop.run_until_complete(asyncio.wait_for(work, timeout_s))
+            return self._loop.run_until_complete(_within(work, timeout_s))
         except (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, ConnectionError) as error:
             raise Broken(_broken(error)) from None
 
@@ -215,3 +215,8 @@ def _broken(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the connection ended in the midst of the answer"
     return "the server ended the connection"
+
+
+async def _within(work: Coroutine[Any, Any, _T], timeout_s: float) -> _T:
+    async with asyncio.timeout(timeout_s):
+        return await work

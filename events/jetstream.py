@@ -125,7 +125,8 @@ class Link:
         return self._gone.is_set()
 
     async def close(self) -> None:
-        await asyncio.wait_for(self._client.close(), 1.0)
+        async with asyncio.timeout(1.0):
+            await self._client.close()
 
 
 async def connected(url: SplitResult, subject: str, is_secure: bool) -> Link:
@@ -156,8 +157,8 @@ async def connected(url: SplitResult, subject: str, is_secure: bool) -> Link:
         login = {"user": only_with_tls(user), "password": only_with_tls(password)}
     place = f"nats://{url.netloc.rpartition('@')[2]}"
     try:
-        await asyncio.wait_for(
-            client.connect(
+        async with asyncio.timeout(2 * CONNECT_S):
+            await client.connect(
                 place,
                 name="maskstream",
                 error_cb=said,
@@ -168,9 +169,7 @@ async def connected(url: SplitResult, subject: str, is_secure: bool) -> Link:
                 reconnect_time_wait=0,
                 tls=ssl.create_default_context() if is_secure else None,
                 **login,
-            ),
-            2 * CONNECT_S,
-        )
+            )
         if is_secure and not client._server_info.get("tls_required"):
             raise SecureConnRequiredError
         errors.clear()
@@ -179,7 +178,8 @@ async def connected(url: SplitResult, subject: str, is_secure: bool) -> Link:
         return link
     except BaseException as error:
         with contextlib.suppress(nats.errors.Error, OSError):
-            await asyncio.wait_for(client.close(), 1.0)
+            async with asyncio.timeout(1.0):
+                await client.close()
         if isinstance(error, NotTaken | asyncio.CancelledError):
             raise
         raise _explained(error, errors) from None

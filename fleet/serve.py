@@ -92,7 +92,8 @@ class FleetPage:
             written_s = time.monotonic()
             while not is_over.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(is_over.wait(), LOOK_S)
+                    async with asyncio.timeout(LOOK_S):
+                        await is_over.wait()
                 for line in self._collector.look(self.at):
                     log.warning("%s", line)
                 if time.monotonic() - written_s > WRITE_S:

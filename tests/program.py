@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -58,11 +59,16 @@ class Run:
         self._process.send_signal(number)
 
     def stage(self, name: str) -> int:
-        """The process id of a stage; a capture is `capture-STREAM`."""
+        """The process id of a stage, of its next life if it has just died; a capture is `capture-STREAM`."""
+        pids: list[int] = []
+        self.until(lambda: pids.extend(self._of_stage(name)) or bool(pids))
+        return pids[0]
+
+    def _of_stage(self, name: str) -> Iterator[int]:
         for child in psutil.Process(self._process.pid).children():
-            if child.cmdline()[-1:] == [name]:
-                return child.pid
-        raise AssertionError(f"no process of stage {name}")
+            with contextlib.suppress(psutil.NoSuchProcess):  # of which a zombie is one
+                if child.cmdline()[-1:] == [name]:
+                    yield child.pid
 
     def processes(self) -> set[int]:
         """All process ids of the run, so far as it runs."""

@@ -105,9 +105,8 @@ class Pictures:
             if newest is not None and status is not None and status.state == "flowing" and not status.live:
                 silent_s = 0.0  # a file whose pictures take long: the one that is shown is the newest there is
             try:
-                await asyncio.wait_for(
-                    changed.wait(), PLACEHOLDER_S if silent_s >= STALE_S - PLACEHOLDER_S else STALE_S
-                )
+                async with asyncio.timeout(PLACEHOLDER_S if silent_s >= STALE_S - PLACEHOLDER_S else STALE_S):
+                    await changed.wait()
             except TimeoutError:
                 self._make_placeholder(stream)
 

@@ -97,7 +97,7 @@ class Nats:
 
     def send(self, body: bytes, timeout_s: float) -> bytes:
         try:
-            self._loop.run_until_complete(asyncio.wait_for(self._publish(body, timeout_s), timeout_s))
+            self._loop.run_until_complete(self._publish(body, timeout_s))
         except TimeoutError:
             raise OSError(f"no answer within {timeout_s:g} s") from None
         except Exception as error:  # its errors have no other base
@@ -109,12 +109,13 @@ class Nats:
 
         async def quiet(_: Exception) -> None: ...  # else it prints a traceback for each try
 
-        if self._client is None or not self._client.is_connected:
-            self._client = await nats.connect(
-                self._server, allow_reconnect=False, connect_timeout=timeout_s, error_cb=quiet, **self._options
-            )
-        await self._client.publish(self._subject, body)
-        await self._client.flush(timeout_s)
+        async with asyncio.timeout(timeout_s):
+            if self._client is None or not self._client.is_connected:
+                self._client = await nats.connect(
+                    self._server, allow_reconnect=False, connect_timeout=timeout_s, error_cb=quiet, **self._options
+                )
+            await self._client.publish(self._subject, body)
+            await self._client.flush(timeout_s)
 
     def close(self) -> None:
         if self._client is not None and self._client.is_connected:

@@ -61,7 +61,8 @@ class Changes:
         message = encode(Command(number, action, stream, source))
         await self._link.send(message)
         try:
-            answer = await asyncio.wait_for(waiting, ANSWER_S)
+            async with asyncio.timeout(ANSWER_S):
+                answer = await waiting
         except TimeoutError:
             raise web.HTTPGatewayTimeout(text="the pipeline has not answered in time\n") from None
         finally:

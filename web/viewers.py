@@ -55,7 +55,8 @@ class Viewers:
         """The picture of now; 503 and the placeholder while there is none."""
         stream = self._stream(request)
         with self._seat(), self._pictures.looking(stream):
-            picture = await asyncio.wait_for(self._pictures.next(stream), SNAPSHOT_S)
+            async with asyncio.timeout(SNAPSHOT_S):
+                picture = await self._pictures.next(stream)
         return web.Response(
             body=picture.jpeg,
             status=200 if picture.is_real else 503,
@@ -117,7 +118,7 @@ class _Page:
             for task in [*tasks, *self._streams.values()]:
                 task.cancel()
             await asyncio.gather(*tasks, *self._streams.values(), return_exceptions=True)
-            await asyncio.wait_for(_closed(self._page), 1.0)
+            await _close(self._page)
 
     def _hear(self, text: str) -> bool:
         """What a page says; False for what no page says."""
@@ -134,21 +135,22 @@ class _Page:
                 self._streams.pop(name).cancel()
                 del self._got[name]
             for name in names - self._streams.keys():
-                self._got[name] = asyncio.Event()
-                self._streams[name] = asyncio.create_task(self._show(name))
+                got = self._got[name] = asyncio.Event()
+                self._streams[name] = asyncio.create_task(self._show(name, got))
         return True
 
-    async def _show(self, stream: str) -> None:
-        """Send the newest picture, wait until it is taken, and again."""
+    async def _show(self, stream: str, got: asyncio.Event) -> None:
+        """Send the newest picture, wait until the page has `got` it, and again."""
         number = 0
         with self._pictures.looking(stream), contextlib.suppress(ConnectionError):
             while True:
                 picture = await self._pictures.next(stream, number)
                 number = picture.number
-                self._got[stream].clear()
+                got.clear()
                 await self._page.send_bytes(packed(stream, picture))
                 try:
-                    await asyncio.wait_for(self._got[stream].wait(), PATIENCE_S)
+                    async with asyncio.timeout(PATIENCE_S):
+                        await got.wait()
                 except TimeoutError:
                     _abort(self._transport)
                     return
@@ -162,7 +164,8 @@ class _Page:
                     told, events = self._run_state.events_after(told)
                     await self._page.send_json({"status": self._run_state.as_json(), "events": events})
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._run_state.event_came(), STATUS_S)
+                    async with asyncio.timeout(STATUS_S):
+                        await self._run_state.event_came()
                     await asyncio.sleep(0.1)  # several come together
 
 
@@ -174,9 +177,10 @@ def packed(stream: str, picture: Picture) -> bytes:
     return struct.pack(">H", len(head)) + head + picture.jpeg
 
 
-async def _closed(page: web.WebSocketResponse) -> None:
+async def _close(page: web.WebSocketResponse) -> None:
     with contextlib.suppress(ConnectionError):
-        await page.close()
+        async with asyncio.timeout(1.0):
+            await page.close()
 
 
 def _narrow(transport: Any) -> None:

@@ -1,11 +1,14 @@
 """What the page's process makes of what it is told, and who gets which picture."""
 
 import asyncio
+import gc
 import json
 import time
 
 import msgspec
 import pytest
+from aiohttp import WSMsgType, web
+from aiohttp.test_utils import TestClient, TestServer
 
 from tell.status import ProcessStatus, StageStatus, Status, StreamStatus
 from transport.header import AGE_BUCKETS
@@ -14,6 +17,7 @@ from web.metrics import figures
 from web.pictures import Pictures
 from web.placeholder import explain
 from web.run_state import RunState
+from web.viewers import Viewers
 
 S = 1_000_000_000
 
@@ -210,3 +214,30 @@ def test_a_stream_that_ended_or_was_removed_says_so():
     assert explain(None, 0) == ["removed"]
     [door] = told(status(door=stream(30, "ended", live=False))).as_json()["streams"]
     assert (door["state"], door["why"]) == ("ended", ["ended"])
+
+
+def test_a_picture_taken_as_its_stream_is_left_brings_no_other():
+    """Seen behind a proxy as `KeyError: 'door'`: the cancel came together with the picture's receipt and was lost."""
+    asked, failures = list[str](), list[dict]()
+
+    async def look() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+        pictures = Pictures(
+            lambda name: asked.append(f"+{name}"), lambda name: asked.append(f"-{name}"), lambda _: None
+        )
+        app = web.Application()
+        app.router.add_get("/", Viewers(pictures, told(status(door=stream())), limit=1).websocket)
+        async with TestClient(TestServer(app)) as client, client.ws_connect("/") as page:
+            await page.send_json({"watch": ["door"]})
+            while "+door" not in asked:
+                await asyncio.sleep(0.001)
+            pictures.came("door", b'{"seq":1,"captured_ns":1,"age_ms":1,"width":4,"height":4}', b"jpeg")
+            while (await page.receive()).type is not WSMsgType.BINARY:
+                pass
+            await page.send_json({"got": "door", "watch": []})
+            await asyncio.sleep(0.05)
+            assert asked == ["+door", "-door"]
+            gc.collect()
+
+    asyncio.run(look())
+    assert not failures
