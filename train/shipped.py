@@ -26,12 +26,14 @@ from train.classifier.start import load_pretrained
 from train.data.corrections import corrected, corrections_text, read_corrections
 from train.data.dataset import Split, find_dataset
 from train.data.pictures import read_picture
+from train.exported_weights import exported_weights
 from train.score.metrics import best_temperature, score
 from train.score.operating_points import operating_points
 from train.session.schedule import update_ema, warm_up_then_cosine
 from train.synthesis.cut_masks import MOST_TURNED
 from train.synthesis.framed_faces import CLASSES, gather, source_of
 from train.synthesis.landmarks import LandmarkFinder
+from train.synthesis.things import read_things
 from train.synthesis.varied_faces import BATCH, draw_batches, wardrobe_of
 
 if TYPE_CHECKING:
@@ -56,16 +58,21 @@ TEACHERS = 2
 TEACHER_CYCLE = Cycle(1500, 0.0005)
 LAST_CYCLE = Cycle(1000, 0.0003)
 THING_CYCLE = Cycle(1500, 0.0005)
+FURTHER_CYCLE = Cycle(1500, 0.0003)  # of each half that begins with what it has learnt
 
 
 def shipped(
     data: Annotated[Path, typer.Argument(help="Folder with faces/ and photos/.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write, .pth.")],
     landmark_model: Annotated[Path, typer.Option(help="YuNet's face_detection_yunet_2023mar.onnx.")],
+    start: Annotated[
+        Path | None, typer.Option(help="A face_mask.onnx to learn further from, in place of the two published files.")
+    ] = None,
     weights: Annotated[
-        Path, typer.Option(help="Manifest of face recognition weights, see train/classifier/published_weights.py.")
-    ],
-    thing_weights: Annotated[Path, typer.Option(help="EfficientNet-Lite0, see the same file.")],
+        Path | None,
+        typer.Option(help="Manifest of face recognition weights, see train/classifier/published_weights.py."),
+    ] = None,
+    thing_weights: Annotated[Path | None, typer.Option(help="EfficientNet-Lite0, see the same file.")] = None,
     effort: Annotated[float, typer.Option(min=0.001, max=1, help="Share of the steps of the full training.")] = 1.0,
     hold_out: Annotated[str, typer.Option(help="A source to leave out and score on: amvd, jol or chd.")] = "",
     corrections: Annotated[
@@ -75,6 +82,8 @@ def shipped(
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")] = False,
 ) -> None:
     """Train the shipped model on all training faces, and calibrate it on the validation split."""
+    if start is None and (weights is None or thing_weights is None):
+        raise InputError("give --weights and --thing-weights to begin with published ones, or --start to learn further")
     require_torch("training")
     import torch
 
@@ -92,7 +101,7 @@ def shipped(
     finder = LandmarkFinder(landmark_model, MOST_TURNED)
     faces = [face for face in gather(data, finder, listed) if face.source != hold_out]
     by_source = Counter(face.source for face in faces)
-    wardrobe = wardrobe_of(faces)
+    wardrobe = wardrobe_of(faces, read_things(data / "more" / "occluders"))
     log.info("%d faces (%s), %d masks cut out", len(faces), dict(by_source), len(wardrobe.masks))
     log.info("labels: %s", corrections_text(listed.name, changed, CLASSES))
     val = read_faces([dataset.splits["val"]], lambda source: source != hold_out)
@@ -100,11 +109,11 @@ def shipped(
     if hold_out and not len(unseen[1]):
         raise InputError(f"--hold-out {hold_out}: no such source; file names start with amvd, jol or chd")
 
-    def started(backbone: Backbone, file: Path) -> nn.Module:
+    def started(backbone: Backbone, file: Path | None) -> nn.Module:
         torch.manual_seed(seed)
         network = build_network(backbone, len(CLASSES))
         load_pretrained(network, backbone, str(file))
-        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
+        return network
 
     def logits(
         network: nn.Module, faces: np.ndarray, preprocessing: Preprocessing = PREPROCESSING[NETWORK]
@@ -118,16 +127,22 @@ def shipped(
         rng = np.random.default_rng((seed, number))
         preprocessing = PREPROCESSING[backbone]
         batches = prefetch(draw_batches(faces, wardrobe, cycle.steps, preprocessing.size, rng))
-        for share, ema_model in fit(copy.deepcopy(start), batches, cycle, preprocessing, teachers):
+        begun = copy.deepcopy(start).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on a CPU
+        for share, ema_model in fit(begun, batches, cycle, preprocessing, teachers):
             scores = score(logits(ema_model, val[0], preprocessing), val[1], CLASSES)
             found = f"validation accuracy {scores.accuracy:.4f}, macro F1 {scores.macro_f1:.4f}"
             log.info("%s %3.0f %%: %s", backbone, 100 * share, found)
         return ema_model
 
-    face_start, thing_start = started("FaceResNet", weights), started("EfficientNet", thing_weights)
-    teachers = [trained("FaceResNet", face_start, TEACHER_CYCLE, number) for number in range(TEACHERS)]
-    face = trained("FaceResNet", mean_of(teachers), LAST_CYCLE, TEACHERS, teachers)
-    thing = trained("EfficientNet", thing_start, THING_CYCLE, TEACHERS + 1)
+    if start is not None:
+        face_start, thing_start = halves_of(start)
+        face = trained("FaceResNet", face_start, FURTHER_CYCLE, 0)
+        thing = trained("EfficientNet", thing_start, FURTHER_CYCLE, 1)
+    else:
+        face_start, thing_start = started("FaceResNet", weights), started("EfficientNet", thing_weights)
+        teachers = [trained("FaceResNet", face_start, TEACHER_CYCLE, number) for number in range(TEACHERS)]
+        face = trained("FaceResNet", mean_of(teachers), LAST_CYCLE, TEACHERS, teachers)
+        thing = trained("EfficientNet", thing_start, THING_CYCLE, TEACHERS + 1)
     model = build_network(NETWORK, len(CLASSES))
     model.load_state_dict(ensemble_weights(face, thing))
     with torch.no_grad():
@@ -147,6 +162,29 @@ def shipped(
         print(f"{output}, {name}: accuracy {one.accuracy:.4f}, macro F1 {one.macro_f1:.4f}")
     if as_json:
         print(msgspec.json.encode(facts | scores).decode())
+
+
+def halves_of(path: Path) -> tuple[nn.Module, nn.Module]:
+    """FaceResNet and EfficientNet of a face_mask.onnx, without what was added to its wrong_mask.
+
+    Raises InputError for another file.
+    """
+    import torch
+
+    from inference.networks.efficient_net import efficient_net
+    from inference.networks.face_ensemble import half_weights
+
+    face, thing = build_network("FaceResNet", len(CLASSES)), efficient_net(len(CLASSES), folded=True)
+    try:
+        face_weights, thing_weights = half_weights(exported_weights(path))
+        face.load_state_dict(face_weights)
+        thing.load_state_dict(thing_weights)
+    except (KeyError, RuntimeError) as error:
+        raise InputError(f"{path}: these are not the weights of {NETWORK}: {str(error).splitlines()[0]}") from None
+    with torch.no_grad():
+        for half in (face, thing):
+            half.get_parameter("head.bias")[CLASSES.index("wrong_mask")] -= WRONG_MASK_LOGIT
+    return face, thing
 
 
 def read_faces(splits: Sequence[Split], wanted: Callable[[str], bool]) -> tuple[np.ndarray, np.ndarray]:

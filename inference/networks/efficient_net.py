@@ -88,7 +88,7 @@ def fold(network: nn.Module) -> nn.Module:
     """A copy whose batch norms are part of the convolutions before them: same logits, faster, weights can be halved."""
     folded = copy.deepcopy(network).eval()
     for part in folded.modules():
-        if isinstance(part, Conv2dNormActivation):
+        if isinstance(part, Conv2dNormActivation) and any(isinstance(layer, nn.BatchNorm2d) for layer in part):
             part[0] = fuse_conv_bn_eval(part[0], part[1])
             del part[1]
     return folded

@@ -42,9 +42,24 @@ class FaceEnsemble(nn.Module):
 
 def ensemble_weights(face: nn.Module, thing: nn.Module) -> dict[str, torch.Tensor]:
     """State dict of the FaceEnsemble whose logits are the mean of those of a FaceResNet and an EfficientNet."""
-    weights = {"face": face.state_dict(), "thing": efficient_net.fold(thing).state_dict()}
+    weights = {"face": face.state_dict(), "thing": efficient_net.fold(thing).state_dict()}  # folded ones stay so
     merged = {f"{half}.{name}": value for half, state in weights.items() for name, value in state.items()}
     heads = {part: [merged.pop(f"{half}.head.{part}") for half in weights] for part in ("weight", "bias")}
     merged["head.weight"] = torch.cat(heads["weight"], dim=1) / 2
     merged["head.bias"] = torch.stack(heads["bias"]).mean(dim=0)
     return merged
+
+
+def half_weights(merged: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """State dicts of a FaceResNet and of a folded EfficientNet whose logits have the mean that the FaceEnsemble says.
+
+    The other way round of `ensemble_weights`, but for the biases of the two heads: of these only the mean is known.
+    """
+    halves = []
+    columns = (slice(None, face_resnet.BLOCKS[-1][2]), slice(face_resnet.BLOCKS[-1][2], None))
+    for half, seen in zip(("face", "thing"), columns, strict=True):
+        weights = {
+            name.removeprefix(f"{half}."): value for name, value in merged.items() if name.startswith(f"{half}.")
+        }
+        halves.append(weights | {"head.weight": 2 * merged["head.weight"][:, seen], "head.bias": merged["head.bias"]})
+    return halves[0], halves[1]

@@ -11,6 +11,7 @@ import numpy as np
 from configs.errors import InputError
 from inference.detectors.maskface_file import load_detector
 from inference.networks.maskface_net import Conv, MaskFace
+from train.exported_weights import exported_weights
 
 if TYPE_CHECKING:
     import torch
@@ -30,32 +31,13 @@ def load_start(path: Path, batches: Iterable[Sequence[View]]) -> MaskFace:
     if path.suffix != ".onnx":
         return load_detector(path)[0]
     network = MaskFace().eval()
-    weights = exported_weights(path)
+    weights = exported_weights(path, PREFIX)
     try:
         biases = put_in(network, weights)
     except (KeyError, RuntimeError) as error:
         raise InputError(f"{path}: these are not the weights of maskface: {str(error).splitlines()[0]}") from None
     put_norms_behind(network, biases, batches)
     return network
-
-
-def exported_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of an ONNX file by their names in the network."""
-    import onnx
-    import torch
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
-    try:
-        content = onnx.load(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, DecodeError) as error:
-        raise InputError(f"{path}: no ONNX file: {error}") from None
-    return {
-        one.name.removeprefix(PREFIX): torch.from_numpy(np.array(onnx.numpy_helper.to_array(one)))
-        for one in content.graph.initializer
-        if one.name.startswith(PREFIX)
-    }
 
 
 def put_in(network: MaskFace, weights: dict[str, torch.Tensor]) -> dict[Conv, torch.Tensor]:

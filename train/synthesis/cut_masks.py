@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from train.synthesis.landmarks import face_axes, to_px
+from train.synthesis.painted_masks import hang
 
-Put = Literal["well", "under_nose", "on_chin", "above_mouth", "on_eyes"]
+Put = Literal["well", "under_nose", "on_chin", "off_one_ear", "above_mouth", "on_eyes"]
 
 SHEET_PX = 128  # side of the picture that a mask is kept in
 SHEET = np.array([(-1.6, -0.8), (1.6, -0.8), (-1.6, 2.4)])  # its corners in face units, see painted_masks.mask_shape
@@ -21,6 +22,7 @@ LEAST_SOLID = 0.88  # of the convex hull around it
 HIGHEST, LOWEST = 0.02, 0.62  # its upper edge in the middle: higher it is hair and skin, too, lower it is worn badly
 SIMILAR_TURN = 0.12  # of the heads that it came from and goes to
 MOST_TURNED = 0.5  # of a head on which a mask is put
+LEAST_REACH = 0.7  # of the half of a face to its side, for its ear to be seen
 
 
 class CutMask(NamedTuple):
@@ -88,8 +90,9 @@ def put_mask(
         "well": (min(mask.top + rng.uniform(-0.08, 0.08), nose - 0.15), rng.uniform(0.9, 1.1)),
         "under_nose": (nose + rng.uniform(0.04, 0.32), rng.uniform(0.65, 1.0)),
         "on_chin": (rng.uniform(1.05, 1.55), rng.uniform(0.35, 0.8)),
-        "above_mouth": (rng.uniform(0.05, 0.35), rng.uniform(0.4, 0.55) / height),
+        "above_mouth": (rng.uniform(0.12, 0.35), rng.uniform(0.45, 0.55) / height),
         "on_eyes": (rng.uniform(-0.75, -0.35), rng.uniform(0.8, 1.15) / height),
+        "off_one_ear": (rng.uniform(0.2, 0.4), rng.uniform(0.75, 1.0)),
     }[put]
     wide = rng.uniform(0.95, 1.25) * (rng.uniform(0.75, 1.0) if put == "on_chin" else 1.0)
     tilt = rng.uniform(-0.12, 0.12)
@@ -97,13 +100,16 @@ def put_mask(
     corners = SHEET - (mask.middle, mask.top)
     corners = corners * (side * wide, tall) + corners[:, :1] * (0, side * wide * tilt)
     corners += (0.8 * turned + rng.uniform(-0.06, 0.06), top)
+    if put == "off_one_ear":
+        ear = rng.choice([1.05 - 1.2 * turned, -1.05 - 1.2 * turned])
+        corners = hang(corners, np.array([0.8 * turned + 1.1 * ear, 0.5]), rng)
     matrix = cv2.getAffineTransform(to_sheet(SHEET), to_px(corners, landmarks).astype(np.float32))
     worn = cv2.warpAffine(mask.sheet, matrix, crop.shape[1::-1], flags=cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT)
     cloth = worn[..., :3] * rng.uniform(0.8, 1.2, 3 if rng.random() < 0.3 else 1) + rng.uniform(-12, 12)
     eye_distance = float(np.linalg.norm(landmarks[1] - landmarks[0]))
     cover = cv2.GaussianBlur(worn[..., 3], (0, 0), max(0.3, rng.uniform(0.008, 0.03) * eye_distance))
     below: np.ndarray = crop.copy()
-    if rng.random() < 0.5:  # ear loops
+    if put != "off_one_ear" and rng.random() < 0.5:  # ear loops
         draw_loops(below, landmarks, top + 0.25 * tall * height, cloth[worn[..., 3] > 0], rng)
     if rng.random() < 0.5:  # and a shadow of the edge
         shadow = cv2.GaussianBlur(cover, (0, 0), 0.06 * eye_distance + 0.3)[..., None] / np.float32(255)
@@ -140,6 +146,8 @@ def draw_loops(
     thickness = max(1, round(float(np.linalg.norm(landmarks[1] - landmarks[0])) * rng.uniform(0.02, 0.05)))
     ears = rng.uniform(0.0, 0.5)
     for side, reach in ((1, 1.05 - 1.2 * turned), (-1, 1.05 + 1.2 * turned)):
+        if reach < LEAST_REACH:  # that ear is behind the head
+            continue
         for sag in (0.0, 0.4):
             points = np.array(
                 [(0.8 * turned + side * 0.8 * reach, height + sag), (0.8 * turned + side * 1.15 * reach, ears)]

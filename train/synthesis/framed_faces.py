@@ -13,7 +13,8 @@ import numpy as np
 from configs.errors import InputError
 from inference.preprocess import CROP_MARGIN, crop_box
 from train.data.corrections import Corrections, corrected
-from train.data.dataset import find_dataset
+from train.data.dataset import Split, find_dataset
+from train.data.held_back import divide_more
 from train.data.pictures import read_picture
 from train.synthesis.landmarks import LandmarkFinder
 from transport.frame import Box
@@ -36,18 +37,26 @@ class FramedFace:
 
 
 def gather(data: Path, finder: LandmarkFinder, corrections: Corrections) -> list[FramedFace]:
-    """All training faces, rightly labelled: from photographs, and the crops whose photographs are not at hand."""
-    photographs = data / "photos" / "train"
-    for needed in (photographs / "images", photographs / "annotations.json"):
+    """All training faces, rightly labelled: from photographs, and the crops whose photographs are not at hand.
+
+    Of `more` what is held back is left out, and so are copies of what is validated and tested on.
+    """
+    photographs, more = data / "photos" / "train", data / "more" / "faces"
+    for needed in (photographs / "images", photographs / "annotations.json", more):
         if not needed.exists():
-            raise InputError(f"{needed}: not there; the shipped model learns from faces/ and photos/")
+            raise InputError(f"{needed}: not there; the shipped model learns from faces/, photos/ and more/")
     faces = list(faces_in_photographs(photographs, corrections))
     known = {path.stem for path in (photographs / "images").iterdir()}
     split = corrected(find_dataset(data / "faces"), corrections)[0].splits["train"]
-    for path, label in zip(split.files, split.labels, strict=True):
-        if path.stem.rsplit("_", 1)[0] not in known:
-            faces.append(whole_crop(path, int(label), source_of(path)))
+    crops = [one for one in labelled(split) if one[0].stem.rsplit("_", 1)[0] not in known]
+    crops += labelled(divide_more(more, CLASSES, corrections).training)
+    faces += [whole_crop(path, label, source_of(path)) for path, label in crops]
     return [with_landmarks(face, finder) for face in faces]
+
+
+def labelled(split: Split) -> list[tuple[Path, int]]:
+    """The files of a split, each with its label."""
+    return list(zip(split.files, map(int, split.labels), strict=True))
 
 
 def faces_in_photographs(folder: Path, corrections: Corrections) -> Iterator[FramedFace]:

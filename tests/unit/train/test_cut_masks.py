@@ -57,6 +57,7 @@ def test_what_looks_like_no_mask_is_not_cut_out(bare, outline):
         ("well", NOSE + MOUTH, EYES),
         ("under_nose", MOUTH, EYES + NOSE),
         ("on_chin", [], EYES + NOSE + MOUTH),
+        ("off_one_ear", [], EYES),
         ("above_mouth", NOSE, MOUTH + CHIN),
         ("on_eyes", EYES, MOUTH + CHIN),
     ],

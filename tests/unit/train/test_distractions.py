@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from train.synthesis.distractions import put_collar, put_glasses, put_in_front
+from train.synthesis.distractions import (
+    put_beard,
+    put_collar,
+    put_glasses,
+    put_head_cloth,
+    put_in_front,
+    put_scarf,
+    put_thing_in_front,
+)
+from train.synthesis.things import Thing
 
 LANDMARKS = np.float32([(85, 80), (115, 80), (100, 98), (90, 114), (110, 114)])  # eyes, nose, corners of the mouth
 BARE = np.full((200, 200, 3), (120, 140, 180), np.uint8)
@@ -43,3 +52,39 @@ def test_what_is_in_front_is_a_piece_of_the_other_picture_over_the_lower_part(rn
         assert place.any()
         assert not place[:70].any()
         assert set(np.unique(picture[place & (picture == 9).all(axis=2)])) <= {9}
+
+
+def test_a_beard_is_on_cheeks_and_chin_and_leaves_eyes_and_nose_free(rng):
+    lips = 0
+    for _ in range(60):
+        hair = changed(put_beard(BARE, LANDMARKS, rng))
+        assert hair[125:135, 85:115].mean() > 0.9
+        assert not hair[:85].any()
+        assert not hair[85:94, 92:108].any()
+        lips += not hair[114, 100]
+    assert lips > 30
+
+
+def test_a_scarf_ends_below_the_mouth(rng):
+    for _ in range(60):
+        cloth = changed(put_scarf(BARE, LANDMARKS, [], rng))
+        assert cloth[199].any()
+        assert not cloth[:122, 85:115].any()
+
+
+def test_a_turban_or_hood_leaves_the_face_free(rng):
+    hoods = 0
+    for _ in range(60):
+        cloth = changed(put_head_cloth(BARE, LANDMARKS, [], rng))
+        assert cloth[40:56, 98:102].any()
+        assert not cloth[70:130, 85:115].any()
+        hoods += cloth[199].any()
+    assert 15 < hoods < 45
+
+
+def test_a_thing_is_held_before_the_lower_part_of_the_face(rng):
+    thing = Thing(np.full((40, 40, 3), 9, np.uint8), np.full((40, 40), 255, np.uint8))
+    for _ in range(60):
+        place = changed(put_thing_in_front(BARE, LANDMARKS, [thing], rng))
+        assert place.any()
+        assert np.argwhere(place).mean(axis=0)[0] > 105

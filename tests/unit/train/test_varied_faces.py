@@ -20,7 +20,7 @@ from train.synthesis.varied_faces import (
 from transport.frame import Box
 
 LANDMARKS = np.float32([(85, 80), (115, 80), (100, 98), (90, 114), (110, 114)])  # eyes, nose, corners of the mouth
-NOTHING = Wardrobe([], [], [np.zeros((40, 40, 3), np.uint8)])
+NOTHING = Wardrobe([], [], [np.zeros((40, 40, 3), np.uint8)], [])
 
 
 def face(label, source, shade=100):
@@ -72,7 +72,7 @@ def test_without_chance_a_varied_crop_is_the_live_one():
 
 def test_batches_are_the_same_for_the_same_seed():
     faces = [face(label, "jol", 80 * label + 20) for label in range(3)]
-    wardrobe = wardrobe_of(faces)
+    wardrobe = wardrobe_of(faces, [])
     once, again = (list(draw_batches(faces, wardrobe, 4, 112, np.random.default_rng(3))) for _ in range(2))
     assert all(
         np.array_equal(a, b) for one, two in zip(once, again, strict=True) for a, b in zip(one, two, strict=True)
