@@ -91,9 +91,9 @@ def _share(share: MaskShare, detector: str, width_px: int) -> list[str]:
         parts.append(
             f"<p>Each person counts once, as last decided. The adjusted share holds if {escape(detector)} found the "
             f"faces, {width_px} px wide or wider, and the model that ships labelled them: a history does not say so. "
-            f"Errors known of {escape(share.errors)}. The interval, of 95 %, is of what chance does to the persons "
-            "counted, of how well the errors are known, and of what another camera may have. Who was not seen is not "
-            "without a mask: faces missed are thought to be as those of the photographs.</p>"
+            f"Errors known of {escape(share.errors)}. The interval allows for chance among the persons counted, for "
+            "how few faces the errors were counted on, and for errors of this camera's own. Who was not seen is not "
+            "without a mask: faces are thought to be missed as in the photographs.</p>"
         )
     return parts
 

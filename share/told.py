@@ -34,14 +34,14 @@ class MaskShare(Struct, frozen=True, kw_only=True):
         """In words, whole per cent.
 
         >>> MaskShare(counted=57, raw=0.82, adjusted=0.84, low=0.79, high=0.88).text
-        '82 % wear a mask as it should be, of 57 persons; adjusted for known errors 84 % (79 to 88).'
+        '82 % wear a mask as it should be, of 57 persons; adjusted for known errors 84 % (95 % interval 79 to 88).'
         """
         if self.raw is None:
             return "Nobody was counted whose label is known."
         seen = f"{percent(self.raw)} % wear a mask as it should be, of {counted(self.counted, 'person')}"
         if self.adjusted is None or self.low is None or self.high is None:
             return f"{seen}; not adjusted: {self.errors}."
-        likely = f"{percent(self.adjusted)} % ({percent(self.low)} to {percent(self.high)})"
+        likely = f"{percent(self.adjusted)} % (95 % interval {percent(self.low)} to {percent(self.high)})"
         return f"{seen}; adjusted for known errors {likely}."
 
     @property

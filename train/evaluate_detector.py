@@ -29,7 +29,7 @@ from train.score.agreement import agreed, in_words, others
 from train.score.detector_page import Album, write_page
 from train.score.detector_scores import average_precision, scores_of
 from train.score.detector_tables import LIVE_WIDTH_PX, print_tables, tables_of
-from train.score.mask_shares import MASK, adjusted_share
+from train.score.mask_shares import MASK, adjusted_share, by_source_shares
 from train.score.sightings import COUNTED_PX, MATCH_IOU, Sighting, sight
 from transport.cores import usable_cores
 
@@ -106,6 +106,7 @@ def evaluate_detector(
     scores[f"ms_per_picture_{LIVE_WIDTH_PX}"] = live_ms(scenes, config)
     facts = {"detector": opened.name, "scenes": str(scenes), "photographs": len(sightings), "width": width}
     scores["mask_share"] = adjusted.as_json | {"same_photographs": is_measured_on(scenes, errors)}
+    scores["mask_share_by_source"] = by_source_shares(sightings, errors)
     scores["asked"] = [other.config.detector for other in asked]
     tables = tables_of(scores, classes)
     print_tables(tables)

@@ -9,9 +9,8 @@ from inference.backends import open_backend
 from inference.detectors import open_detector
 from share.errors import errors_of_shipped
 from train.data.photos import read_photos
-from train.measure_errors import by_source
 from train.score.mask_shares import adjusted_share, mask_shares
-from train.score.sightings import sight
+from train.score.sightings import by_source, sight
 
 SCENES = ROOT / ".." / "shared" / "data" / "scenes"
 FLOOR = 0.03  # that a share may be off

@@ -36,7 +36,7 @@ def tables_of(scores: dict[str, Any], classes: Sequence[str]) -> list[Table]:
     shares += [[f"of this by {part.replace('_', ' ')}", said(parts[part]), span(spans[part])] for part in parts]
     adjusted, true = scores["mask_share"], scores["true_mask_share"]
     if adjusted["adjusted"] is not None:
-        ends = (adjusted["low"], adjusted["high"])
+        ends = ends_of(adjusted)
         shares.append(["reported, adjusted for known errors", said(adjusted["adjusted"]), span(ends)])
         shares.append(["adjusted minus true", said(difference(true, adjusted["adjusted"])), ""])
     unannotated = (
@@ -59,12 +59,26 @@ def tables_of(scores: dict[str, Any], classes: Sequence[str]) -> list[Table]:
         ["ms of CPU per photograph", f"{scores['ms_per_picture']:.1f}"],
         [f"ms of CPU as a live search, {LIVE_WIDTH_PX} px wide", f"{scores[f'ms_per_picture_{LIVE_WIDTH_PX}']:.1f}"],
     ]
+    by_source = [
+        [
+            *(source, str(one["counted"]), said(one["true"]), said(difference(one["true"], one["raw"]))),
+            *(said(difference(one["true"], one["adjusted"])), span(ends_of(one))),
+        ]
+        for source, one in scores["mask_share_by_source"].items()
+    ]
+    columns = ["source", "faces reported", "true", "as counted, minus true", "adjusted, minus true", "95 % interval"]
     return [
         ("faces, by class", ["class", "faces", "recall", "precision of the label"], by_class),
         ("faces, by size", ["shorter side", "recall", "precision of the box"], by_size),
         ("share of masks", ["", "share", "95 % interval"], shares),
+        ("share of masks, by what photographs' names begin with", columns, by_source),
         ("figures", ["", ""], rest),
     ]
+
+
+def ends_of(share: dict[str, Any]) -> tuple[float, float] | None:
+    """The interval of an adjusted share, None where nothing was adjusted."""
+    return None if share["low"] is None else (share["low"], share["high"])
 
 
 def said(value: float | None) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from share.errors import KnownErrors
 from share.told import MaskShare, mask_share
-from train.score.sightings import Sighting, counted_faces, found_faces, reported
+from train.score.sightings import Sighting, by_source, counted_faces, found_faces, reported
 
 MASK = "mask"
 RESAMPLED, SEED = 2000, 0  # draws of as many photographs, for the intervals
@@ -62,6 +62,15 @@ def step_counts(one: Sighting) -> list[tuple[int, int]]:
 def adjusted_share(sightings: Sequence[Sighting], errors: KnownErrors | str) -> MaskShare:
     """The reported share with known errors taken out, or why none are known."""
     return mask_share(Counter(one.said[j] for one in sightings for j in reported(one)), errors)
+
+
+def by_source_shares(sightings: Sequence[Sighting], errors: KnownErrors | str) -> dict[str, dict[str, Any]]:
+    """The true share and the reported one, as counted and adjusted, of the photographs of each source."""
+    return {
+        source: {"true": share(np.sum([step_counts(one)[0] for one in ones], axis=0))}
+        | adjusted_share(ones, errors).as_json
+        for source, ones in by_source(sightings).items()
+    }
 
 
 def share(counts: np.ndarray) -> float | None:

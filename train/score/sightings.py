@@ -16,6 +16,7 @@ from train.data.photos import Photo
 from transport.frame import Box, iou
 
 COUNTED_PX = 40  # of the shorter side: of smaller faces many are not annotated
+MOST_SOURCES = 10
 MATCH_IOU = 0.4  # of a box and the face it has found; at .5 plain Haar misses a tenth of the faces that it boxes
 
 
@@ -123,3 +124,14 @@ def found_faces(one: Sighting) -> list[tuple[int, int]]:
 def reported(one: Sighting) -> list[int]:
     """The boxes that a user would count: on faces that count, and false ones that are as large."""
     return [*(j for _, j in found_faces(one)), *large(one, one.false)]
+
+
+def by_source(sightings: Sequence[Sighting]) -> dict[str, list[Sighting]]:
+    """By what the names of the photographs begin with, up to the first _.
+
+    All are one source, `all`, where a name has no _, or there would be more than MOST_SOURCES.
+    """
+    found: dict[str, list[Sighting]] = {}
+    for one in sightings:
+        found.setdefault(one.name.partition("_")[0] if "_" in one.name else "", []).append(one)
+    return {"all": list(sightings)} if "" in found or len(found) > MOST_SOURCES else found

@@ -77,7 +77,7 @@ function told({ status, events: news }) {
   const facts = status.facts ?? {};
   text("facts", ["model", "provider", "detector"].filter((key) => facts[key]).map((key) => facts[key]).join(" · "));
   text("share", status.mask_share.counted ? status.mask_share.text : "");
-  text("errors", status.mask_share.adjusted === null ? "" : `Errors known of ${status.mask_share.errors}; this camera may have others, which the interval allows for.`);
+  text("errors", status.mask_share.adjusted === null ? "" : `Errors known of ${status.mask_share.errors}; the interval allows for this camera's own.`);
   text("misses", facts.misses ? `The detector misses ${facts.misses}.` : "");
   text("limit", status.limited_by ? `Limited by ${status.limited_by}.` : "");
   tiles.told(status.streams);

@@ -6,9 +6,10 @@ from test_detector_scores import CLASSES, FAR, NEAR, WALL, sighting
 
 from configs.schema import DetectConfig
 from inference.detectors.detector import Detection
-from train.measure_errors import by_source, group_of
+from train.measure_errors import group_of
 from train.score.agreement import agreed, in_words, others
 from train.score.detector_scores import scores_of
+from train.score.sightings import by_source
 from transport.frame import Box
 
 PICTURE = np.zeros((900, 900, 3), np.uint8)

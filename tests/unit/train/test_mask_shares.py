@@ -1,11 +1,13 @@
 """The error of the share of masks: its parts add up to it, and each is of what it is named after."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from test_detector_scores import FAR, NEAR, WALL, sighting
 
 from share.errors import errors_of_shipped
-from train.score.mask_shares import adjusted_share, mask_shares
+from train.score.mask_shares import adjusted_share, by_source_shares, mask_shares
 from transport.frame import Box
 
 
@@ -44,3 +46,13 @@ def test_the_adjusted_share_is_of_the_boxes_that_are_reported():
     assert adjusted.raw == pytest.approx(1 / 3)
     assert adjusted.low < adjusted.adjusted < adjusted.high
     assert adjusted_share(scenes, "not known").adjusted is None
+
+
+def test_sources_are_told_apart_by_their_names_unless_each_photograph_has_its_own():
+    one = sighting([(NEAR, "mask"), (FAR, "no_mask")], [NEAR, FAR], ["mask", "no_mask"])
+    two = [replace(one, name="a_1.jpg"), replace(one, name="b_1.jpg"), replace(one, name="b_2.jpg")]
+    shares = by_source_shares(two, "not known")
+    assert {source: told["counted"] for source, told in shares.items()} == {"a": 2, "b": 4}
+    assert shares["b"]["true"] == shares["b"]["raw"] == 0.5
+    many = [replace(one, name=f"{number}_x.jpg") for number in range(30)]
+    assert list(by_source_shares(many, "not known")) == list(by_source_shares([one], "not known")) == ["all"]
