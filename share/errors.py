@@ -85,7 +85,9 @@ def known_errors(found_by: str, searched_px: int, labelled_by: str) -> KnownErro
     if labelled_by not in known.classifiers:
         return "the errors of this model are not known"
     widths = known.detectors[name].widths
-    width = max((width for width in widths if width <= searched_px), default=min(widths))
+    if searched_px < min(widths):
+        return f"the errors of a search less than {min(widths)} px wide are not known"
+    width = max(width for width in widths if width <= searched_px)
     groups = widths[width].values()
     faces = [[row_of(group.faces[label], known.classes) for label in known.classes] for group in groups]
     false = [[group.false.get(label, 0) for label in known.classes] for group in groups]

@@ -72,8 +72,9 @@ def test_page_report_and_json_tell_the_same(detector):
         ({"labelled_by": ""}, "the errors of this model are not known"),
         ({"found_by": ""}, "the errors of this detector are not known"),
         ({"found_by": "haar 0123456789abcdef"}, "the errors of this detector are not known"),
+        ({"searched_px": "200"}, "the errors of a search less than 320 px wide are not known"),
     ],
-    ids=["another model", "a server's", "another detector", "of another version"],
+    ids=["another model", "a server's", "another detector", "of another version", "narrower"],
 )
 def test_of_what_was_not_measured_nothing_is_adjusted_and_it_is_said(changed, why):
     told = on_the_page(PERSONS, facts() | changed)
