@@ -57,6 +57,7 @@ ROOMS = (
     "overlay",
     "recordings",
     "run",
+    "share",
     "tell",
     "train",
     "transport",

@@ -16,6 +16,7 @@ from rich.table import Table
 from configs.console import console
 from configs.duration import milliseconds
 from configs.errors import InputError
+from configs.known_misses import LIVE_PX
 from events.event import Event, utc
 from events.reading import read_history
 from events.report import page
@@ -56,13 +57,20 @@ def report(
     file: Annotated[Path, _FILE] = Path("events.db"),
     since: Annotated[str, typer.Option(help="how far back, as 30m, 24h or 7d")] = "24h",
     output: Annotated[Path, typer.Option("--output", "-o", help="the page to write")] = Path("report.html"),
+    detector: Annotated[
+        str, typer.Option(help="what found the faces; its known errors are taken out of the share; else say `other`")
+    ] = "haar",
+    width: Annotated[int, typer.Option(min=1, help="how wide the pictures were searched at least, px")] = LIVE_PX,
 ) -> None:
-    """Write one page: decisions and other events by hour and label, beside what is known to be missed.
+    """Write one page: decisions and other events by hour and label, the share of masks, what is known to be missed.
+
+    The share is also told with the known errors of detector and model taken out, with an interval. They are known of
+    haar and maskface with the model that ships; `--detector other`, also where another model ran: as counted only.
 
     Examples:
       maskstream report events.db --since 24h -o report.html
     """
-    text = page(_found(file, since), since, time.time())
+    text = page(_found(file, since), since, time.time(), detector, width)
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -8,12 +8,14 @@ from html import escape
 from configs.known_misses import LIVE_PX, MEASURED_ON, SEEN, WIDE_PX
 from configs.plural import counted
 from events.event import Event, utc
+from share.errors import errors_of_shipped
+from share.told import MaskShare, mask_share
 
 COLOURS = {"mask": "#2fbf71", "no_mask": "#ff5d5d", "wrong_mask": "#5b8cff"}
 OTHER = ("#ff9f40", "#b77bff", "#35c9d6")
 LIMITS = (
     "Faces that are not seen are not counted. What each detector sees stands in the table below; it is not the same "
-    "share of masked, bare and wrongly masked faces, so the shares here are off by that.",
+    "share of masked, bare and wrongly masked faces, so the counts here are off by that.",
     "A face that was lost and found again counts twice.",
     "The model is wrong for some faces, and says “wrong mask” too readily; accuracy and recall by class "
     "stand in its card, beside what it was measured on.",
@@ -25,8 +27,11 @@ th:first-child,td:first-child{text-align:left}svg{width:100%;height:12rem;backgr
 i{display:inline-block;width:.8rem;height:.8rem;margin:0 .3rem 0 1rem}"""
 
 
-def page(events: list[Event], span: str, now_s: float) -> str:
-    """The whole page as HTML; nothing is loaded from elsewhere."""
+def page(events: list[Event], span: str, now_s: float, detector: str = "haar", width_px: int = LIVE_PX) -> str:
+    """The whole page as HTML; nothing is loaded from elsewhere.
+
+    A history does not say what found the faces: `detector` and `width_px` do, the least width that was searched.
+    """
     decisions = [event for event in events if event.rule == "decision"]
     labels = sorted({event.label or "" for event in decisions})
     colours = {label: COLOURS.get(label, OTHER[index % len(OTHER)]) for index, label in enumerate(labels)}
@@ -42,6 +47,7 @@ def page(events: list[Event], span: str, now_s: float) -> str:
         f"<h1>maskstream: the last {escape(span)}</h1>",
         f"<p>Until {utc(now_s)} (UTC). {counted(len(decisions), 'decision')} about faces seen, "
         f"{len(events) - len(decisions)} other events.</p>",
+        *_share(share_of(decisions, detector, width_px), detector, width_px),
         "<h2>Known limits</h2><ul>" + "".join(f"<li>{escape(limit)}</li>" for limit in LIMITS) + "</ul>",
         f"<h2>What the detectors see</h2><p>Of {escape(MEASURED_ON)}, searched {WIDE_PX} px wide and, as live "
         f"pictures are, {LIVE_PX} px wide:</p>",
@@ -63,6 +69,33 @@ def page(events: list[Event], span: str, now_s: float) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>maskstream report</title><style>{_STYLE}</style>'
     )
     return head + "\n".join(parts) + "</html>\n"
+
+
+def share_of(decisions: list[Event], detector: str, width_px: int) -> MaskShare:
+    """The share of masks among the persons, each with what was decided of it last."""
+    persons: Counter[str] = Counter()
+    newest: dict[tuple[str, str, int | None], str] = {}
+    for event in decisions:
+        key, label = (event.run, event.stream, event.track), event.label or ""
+        if event.before and newest.get(key) == event.before:  # else it was decided before the first hour of the page
+            persons[event.before] -= 1
+        persons[label] += 1
+        newest[key] = label
+    return mask_share(persons, errors_of_shipped(detector, width_px))
+
+
+def _share(share: MaskShare, detector: str, width_px: int) -> list[str]:
+    """The share in words, and under which condition the adjusted one holds."""
+    parts = ["<h2>Share of masks</h2>", f"<p>{escape(share.text)}</p>"]
+    if share.adjusted is not None:
+        parts.append(
+            f"<p>Each person counts once, as last decided. The adjusted share holds if {escape(detector)} found the "
+            f"faces, {width_px} px wide or wider, and the model that ships labelled them: a history does not say so. "
+            f"Errors known of {escape(share.errors)}. The interval allows for chance among the persons counted, for "
+            "how few faces the errors were counted on, and for errors of this camera's own. Who was not seen is not "
+            "without a mask: faces are thought to be missed as in the photographs.</p>"
+        )
+    return parts
 
 
 def _seen_rows() -> list[list[object]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from configs.plural import counted
 from events.rules import Rectangle, Rule
+from share.told import is_mask
 from transport.frame import UNSURE, Face, Frame
 
 GONE_MS = 500.0  # a person who is not found for so long is no longer there; shorter gaps are the detector's
@@ -110,15 +110,6 @@ class RuleChecker:
             return None
         without = sum(not is_mask(label) for label in decided) / len(decided)
         return f"{without:.0%} of {len(decided)} without a mask as it should be" if without > limit else None
-
-
-def is_mask(label: str) -> bool:
-    """Whether a class name is that of a mask worn as it should be, under the names that data sets give it.
-
-    >>> [is_mask(label) for label in ("mask", "with_mask", "no_mask", "wrong_mask")]
-    [True, True, False, False]
-    """
-    return re.sub("[^a-z]", "", label.lower()) in {"mask", "withmask", "masked", "maskon", "facemask", "wearingmask"}
 
 
 def _label(face: Face) -> str:

@@ -18,6 +18,7 @@ from configs.plural import counted
 from configs.schema import ClassifyConfig
 from inference.backends import model_file, open_backend
 from inference.backends.backend import Backend
+from inference.measured import labelled_by
 from inference.person import PersonState, Request
 from inference.preprocess import crop_box, prepare
 from transport.cores import give_way
@@ -40,6 +41,7 @@ def classify(config: ClassifyConfig, batches: Batches, context: StageContext) ->
     with classifier(config, context) as backend, ThreadPoolExecutor(1, "beside", give_way) as beside:
         model, provider = model_file(config).name, context.says.get("provider", backend.provider)
         context.facts.update(model=model, provider=provider, classes=", ".join(backend.classes))
+        context.says["labelled_by"] = labelled_by(config)
         say_undrawable("the class names", backend.classes)
         log.info("%s by %s, classes %s", model, provider, ", ".join(backend.classes))
         persons = PersonStates(backend, config, beside)

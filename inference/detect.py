@@ -13,6 +13,7 @@ from configs.plural import counted
 from configs.schema import DetectConfig
 from inference.detectors.detector import Shrunken, scaled
 from inference.hold import Hold
+from inference.measured import found_by
 from inference.motion import MotionGate
 from inference.search import LATE_S, Found, Search, Searching
 from inference.track import Tracker
@@ -43,6 +44,7 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
     misses = known_misses(config.detector, config.width_px)
     if misses and search.detector.is_as_measured:
         context.facts["misses"] = misses
+    context.says.update(found_by=found_by(search.detector), searched_px=str(config.width_px))
     wider = ", cameras' wider while there is time" if config.width == "auto" else ""
     log.info("%s, in pictures at most %d px wide%s", search.detector.name, config.width_px, wider)
     frames = faces = told_px = 0
@@ -62,9 +64,11 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
                 faces += len(seen.faces)
                 context.counts["searched"] = search.begun
                 yield from streams[frame.stream].pass_on(seen)
-            if "misses" in context.facts and search.width_px != told_px:
+            if search.width_px != told_px:
                 told_px = search.width_px
-                context.says["misses"] = known_misses(config.detector, told_px)
+                context.says["searched_px"] = str(told_px)
+                if "misses" in context.facts:
+                    context.says["misses"] = known_misses(config.detector, told_px)
             if config.candidates:  # only then frames are held
                 for stream in streams.values():
                     yield from stream.idle()

@@ -23,6 +23,7 @@ from overlay.privacy import PrivacyMask
 from overlay.sinks import default_sinks, make_sinks
 from overlay.sinks.outages import Outages
 from overlay.sinks.sink import Sink
+from overlay.tally import Tally
 from transport.frame import Ended, Frame
 from transport.stage import Batches, StageContext
 
@@ -41,7 +42,7 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
         context.facts["sinks"] = ", ".join(map(redact, config.sinks or default_sinks()))
         log.info("showing in %s", context.facts["sinks"])
         privacy = None if config.privacy == "none" else PrivacyMask(config.privacy)
-        away = AwayMonitor()
+        away, tally = AwayMonitor(), Tally(context.counts)
         shown = stale = 0
         for batch in batches:
             for stream in context.ended:
@@ -50,6 +51,7 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
                     continue
                 show.ended(stream)
                 away.forget(stream)
+                tally.forget(stream)
                 if privacy:
                     privacy.forget(stream)
             for frame in batch:
@@ -60,6 +62,7 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
                     continue
                 show(privacy.hidden(frame) if privacy else frame)
                 away.heard(frame, time.monotonic())
+                tally.see(frame)
                 shown += 1
                 yield Ended(frame, "shown", round(age_ms * 1e6))
             if away.due(time.monotonic()):

@@ -9,7 +9,19 @@ from hashlib import blake2b
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_ROOMS = ("capture", "configs", "events", "inference", "overlay", "recordings", "run", "tell", "transport", "web")
+_ROOMS = (
+    "capture",
+    "configs",
+    "events",
+    "inference",
+    "overlay",
+    "recordings",
+    "run",
+    "share",
+    "tell",
+    "transport",
+    "web",
+)
 
 UPGRADED = "maskstream was upgraded while this run went on; end the run and start it again"
 

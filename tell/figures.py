@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from configs.redact import redact
+from share.errors import errors_told
+from share.persons import persons_in
+from share.told import mask_share
 from tell.status import Status, StreamStatus
 from transport.ledger import Ledger, percentile_ms
 from transport.stage import row_of
@@ -64,6 +67,7 @@ def run_report(status: Status, lately: Status, ledgers: dict[str, Ledger], refus
 
     `refused` are sources that could not be used, and why.
     """
+    persons = persons_in([stage.counts for stage in status.stages.values()])
     return {
         **status.about,
         "streams": {stream: ledger.as_json() | decoder_of(stream, status) for stream, ledger in ledgers.items()},
@@ -77,6 +81,8 @@ def run_report(status: Status, lately: Status, ledgers: dict[str, Ledger], refus
                 for name, stream in lately.streams.items()
             }
         },
+        "persons": persons,
+        "mask_share": mask_share(persons, errors_told(status.facts)).as_json,
         "refused": {name: redact(reason) for name, reason in refused.items()},
         "model": status.facts.get("model"),
         "detector": status.facts.get("detector"),

@@ -14,7 +14,6 @@ import typer
 from msgspec.structs import replace
 
 from configs.command import run_command
-from configs.console import console
 from configs.errors import InputError
 from configs.load import load_config
 from configs.plural import counted
@@ -23,17 +22,21 @@ from inference.backends import open_backend
 from inference.backends.backend import Backend
 from inference.detectors import open_detector
 from inference.detectors.detector import Detector
+from inference.measured import digest, found_by, labelled_by
+from share.errors import KnownErrors, known_errors
 from train.data.photos import read_annotations, read_photos
-from train.score.detector_page import Album, Table, write_page
-from train.score.detector_scores import COUNTED_PX, MASK, average_precision, scores_of
-from train.score.sightings import MATCH_IOU, Sighting, sight
+from train.score.agreement import agreed, in_words, others
+from train.score.detector_page import Album, write_page
+from train.score.detector_scores import average_precision, scores_of
+from train.score.detector_tables import LIVE_WIDTH_PX, print_tables, tables_of
+from train.score.mask_shares import MASK, adjusted_share, by_source_shares
+from train.score.sightings import COUNTED_PX, MATCH_IOU, Sighting, sight
 from transport.cores import usable_cores
 
 log = logging.getLogger("evaluate-detector")
 
 LEAST_PX = 24  # of the longer side of a face that is searched for; live it is a share of the picture's height
 LEAST_SCORE = 0.05  # for the average precision, which is of all scores
-LIVE_WIDTH_PX = 320  # at which the time of a live search is measured
 TIMED = 40  # photographs
 
 
@@ -56,6 +59,10 @@ def evaluate_detector(
     width: Annotated[
         int, typer.Option(min=64, help="Photographs wider than this are shrunk before the search, px.")
     ] = 1280,
+    yunet: Annotated[
+        Path | None,
+        typer.Option(help="YuNet's model file: with the other detector that ships it tells unannotated faces."),
+    ] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Any detect option: detect.key=value.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the page; results/detector-NAME if not given.")
@@ -65,10 +72,12 @@ def evaluate_detector(
     """Recall, precision, false boxes and cost of a face detector, and what it does to the share of masks reported.
 
     Faces count from 40 px on (the shorter side of the annotated box); a box has found one where they overlap by 0.4
-    (IoU). Faces in the background that nobody annotated count as false boxes.
+    (IoU). Faces in the background that nobody annotated count as false boxes; how many of these two other detectors
+    see, too, is told. The error of the share is told by its parts: missed faces, wrong labels, false boxes.
 
     Examples:
       maskstream evaluate-detector scenes/
+      maskstream evaluate-detector scenes/ --yunet yunet.onnx
       maskstream evaluate-detector yunet.onnx scenes/ --width 320
     """
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
@@ -81,26 +90,32 @@ def evaluate_detector(
     classifier = open_classifier(model, classes)
     least_px = LEAST_PX if config.min_face is None else None
     opened = open_detector(config)
+    errors = known_errors(found_by(opened), config.width_px, labelled_by(classifier_options(model)))
+    asked = others(config.detector, yunet)
     folder = output or Path("results") / f"detector-{config.detector}"
     album = Album(COUNTED_PX)
     sightings = []
     for photo in read_photos(scenes):
-        sightings.append(sight(photo, opened, classifier, least_px))
+        sightings.append(agreed(sight(photo, opened, classifier, least_px), photo.image, asked))
         album.add(photo.image, sightings[-1])
     if not any(one.faces for one in sightings):
         raise InputError(f"{scenes}: not one annotated face")
-    scores = scores_of(sightings, classes)
+    scores, adjusted = scores_of(sightings, classes), adjusted_share(sightings, errors)
     scores["average_precision"] = average_precision(all_scores(scenes, config, least_px)) if opened.graded else None
     scores["ms_per_picture"] = float(np.median([one.ms for one in sightings]))
     scores[f"ms_per_picture_{LIVE_WIDTH_PX}"] = live_ms(scenes, config)
     facts = {"detector": opened.name, "scenes": str(scenes), "photographs": len(sightings), "width": width}
+    scores["mask_share"] = adjusted.as_json | {"same_photographs": is_measured_on(scenes, errors)}
+    scores["mask_share_by_source"] = by_source_shares(sightings, errors)
+    scores["asked"] = [other.config.detector for other in asked]
     tables = tables_of(scores, classes)
     print_tables(tables)
     about = [
         f"{counted(len(sightings), 'photograph')} of {scenes}, searched {width} px wide. "
         f"A face counts from {COUNTED_PX} px on "
         f"(shorter side); a box has found it where they overlap by {MATCH_IOU} (IoU).",
-        "Faces in the background that nobody annotated count as false boxes.",
+        f"Faces in the background that nobody annotated count as false boxes. {in_words(asked)}",
+        *errors_in_words(scores["mask_share"]),
     ]
     write_page(folder, f"What {opened.name} sees", about, tables, album)
     print(f"the page is {folder / 'index.html'}")
@@ -128,9 +143,13 @@ def kind_of(config: DetectConfig) -> Literal["maskface", "yunet"]:
     return "maskface"
 
 
+def classifier_options(model: Path | None) -> ClassifyConfig:
+    return ClassifyConfig(model=str(model or ""), threads=usable_cores())
+
+
 def open_classifier(model: Path | None, classes: Sequence[str]) -> Backend:
     """The classifier, which must know the annotated classes."""
-    backend = open_backend(ClassifyConfig(model=str(model or ""), threads=usable_cores()))
+    backend = open_backend(classifier_options(model))
     unknown = [name for name in classes if name not in backend.classes]
     if unknown:
         raise InputError(
@@ -147,67 +166,26 @@ def all_scores(scenes: Path, config: DetectConfig, least_px: float | None) -> li
     return [sight(photo, lenient, None, least_px) for photo in read_photos(scenes)]
 
 
+def is_measured_on(scenes: Path, errors: KnownErrors | str) -> bool:
+    """Whether the known errors were counted in these photographs."""
+    return not isinstance(errors, str) and errors.photographs == digest((scenes / "annotations.json",))
+
+
+def errors_in_words(share: dict[str, Any]) -> list[str]:
+    """What the adjusted share rests on."""
+    if share["adjusted"] is None:
+        return [f"The share of masks is not adjusted: {share['errors']}."]
+    same = (
+        " These are the same photographs: here the adjusted share proves nothing." if share["same_photographs"] else ""
+    )
+    return [f"The share of masks is adjusted by the errors of {share['errors']}.{same}"]
+
+
 def live_ms(scenes: Path, config: DetectConfig) -> float:
     """CPU time of a search as a live one is made, ms: the median over some of the photographs."""
     live: Detector = open_detector(replace(config, width=LIVE_WIDTH_PX, min_face=None))
     photos = (photo for _, photo in zip(range(TIMED), read_photos(scenes), strict=False))
     return float(np.median([min(sight(photo, live, None).ms for _ in range(3)) for photo in photos]))
-
-
-def tables_of(scores: dict[str, Any], classes: Sequence[str]) -> list[Table]:
-    """The figures in words."""
-    by_class = [
-        [name, str(scores["faces"][name]), said(scores["recall"][name]), said(scores["precision"][name])]
-        for name in classes
-    ]
-    by_size = [
-        [f"{name} px", said(scores["recall_by_size"][name]), said(scores["precision_by_size"][name])]
-        for name in scores["recall_by_size"]
-    ]
-    shares = [
-        [words, said(scores[key]), span(scores[f"{key}_ci95"])]
-        for key, words in (
-            ("true_mask_share", "true"),
-            ("seen_mask_share", "true, among the faces found"),
-            ("reported_mask_share", "reported"),
-            ("mask_share_error", "reported minus true"),
-        )
-    ]
-    rest = [
-        ["false boxes per picture", said(scores["false_per_picture"])],
-        ["of these 40 px and larger", said(scores["false_per_picture_40"])],
-        ["average precision", said(scores["average_precision"])],
-        ["labels right, of faces found", said(scores["label_accuracy"])],
-        ["the same faces, in annotated boxes", said(scores["label_accuracy_annotated"])],
-        ["all faces, in annotated boxes", said(scores["label_accuracy_all"])],
-        ["ms of CPU per photograph", f"{scores['ms_per_picture']:.1f}"],
-        [f"ms of CPU as a live search, {LIVE_WIDTH_PX} px wide", f"{scores[f'ms_per_picture_{LIVE_WIDTH_PX}']:.1f}"],
-    ]
-    return [
-        ("faces, by class", ["class", "faces", "recall", "precision of the label"], by_class),
-        ("faces, by size", ["shorter side", "recall", "precision of the box"], by_size),
-        ("share of masks", ["", "share", "95 % interval"], shares),
-        ("figures", ["", ""], rest),
-    ]
-
-
-def said(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def span(value: tuple[float, float] | None) -> str:
-    return "-" if value is None else f"{value[0]:.3f} to {value[1]:.3f}"
-
-
-def print_tables(tables: Sequence[Table]) -> None:
-    from rich.table import Table as Printed
-
-    out = console()
-    for title, columns, rows in tables:
-        printed = Printed(*columns, title=title, title_justify="left", show_header=any(columns))
-        for row in rows:
-            printed.add_row(*row)
-        out.print(printed)
 
 
 if __name__ == "__main__":

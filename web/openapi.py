@@ -109,12 +109,32 @@ def _schemas() -> dict[str, Any]:
         "dropped": {**_BY_WORD, "description": "by reason"},
         **dict.fromkeys(("captured", "shown", "in_flight", "skipped", "recorded", "not_recorded", "corrupt"), _COUNT),
     }
+    unit = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
+    share = {
+        "raw": unit | {"description": "of the persons of the last ten minutes whose label is known, as counted"},
+        "adjusted": unit | {"description": "with known errors taken out; null where none are known"},
+        "low": unit | {"description": "of its 95 % interval"},
+        "high": unit,
+    }
+    told = {"errors": {"type": "string", "description": "where they were measured, or why none are known"}}
+    told["text"] = {"type": "string"}
     return found | {
         "Happened": happened,
         "Stream": _object(list(stream), stream),
         "Stage": _object(["name", *stage], {"name": {"type": "string"}, **stage}),
         "Status": _object(
-            ["phase", "silent_s", "started", "limited_by", "whole_run", "facts", "streams", "stages", "persons"],
+            [
+                "phase",
+                "silent_s",
+                "started",
+                "limited_by",
+                "whole_run",
+                "facts",
+                "streams",
+                "stages",
+                "persons",
+                "mask_share",
+            ],
             {
                 "phase": {"type": "string"},
                 "silent_s": {"type": "number"},
@@ -125,8 +145,10 @@ def _schemas() -> dict[str, Any]:
                 "streams": {"type": "array", "items": _ref("Stream")},
                 "stages": {"type": "array", "items": _ref("Stage")},
                 "persons": {"type": "object"},
+                "mask_share": _ref("MaskShare"),
             },
         ),
+        "MaskShare": _object(["counted", *share, "errors", "text"], {"counted": _COUNT, **share, **told}),
         "Changed": _object(["stream"], {"stream": {"type": "string"}}),
         "Error": _object(["error"], {"error": {"type": "string"}}),
         "Ready": _object(

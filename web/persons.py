@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
+from transport.frame import UNSURE
+
 STEP_S = 10
 STEPS = 60  # ten minutes
 
@@ -16,6 +18,8 @@ class Persons:
     >>> persons.saw(101.0, {"door": {1: "mask", 2: "mask"}, "hall": {1: "unsure"}})
     >>> persons.series(115.0)
     {'step_s': 10, 'now': 110, 'steps': [[100, {'mask': 2, 'unsure': 1}]]}
+    >>> persons.counted(115.0)
+    {'mask': 2, 'unsure': 1}
     >>> persons.now("door", 105.0), persons.now("door", 115.0)
     ({'mask': 2}, {})
     """
@@ -40,6 +44,15 @@ class Persons:
         since = now - (STEPS - 1) * STEP_S
         steps = [[step, dict(Counter(sorted(seen.values())))] for step, seen in self._steps if step >= since]
         return {"step_s": STEP_S, "now": now, "steps": steps}
+
+    def counted(self, unix_s: float) -> dict[str, int]:
+        """Persons by label over all steps: each followed face once, with its newest label that is not `unsure`."""
+        since = int(unix_s) // STEP_S * STEP_S - (STEPS - 1) * STEP_S
+        labels: dict[tuple[str, int], str] = {}
+        for step, seen in self._steps:
+            if step >= since:
+                labels |= {key: label for key, label in seen.items() if label != UNSURE or key not in labels}
+        return dict(Counter(sorted(labels.values())))
 
     def now(self, stream: str, unix_s: float) -> dict[str, int]:
         """Persons by label in a stream, in the last ten seconds."""

@@ -6,11 +6,14 @@ import asyncio
 import json
 import time
 from collections import Counter, deque
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from share.errors import errors_told
+from share.told import mask_share
 from tell.figures import limited_by, load_figures
 from tell.recent import OVER_S, since
 from tell.status import StageStatus, Status, StreamStatus
@@ -137,6 +140,7 @@ class RunState:
                 "streams": [],
                 "stages": [],
                 "persons": self.persons.series(time.time()),
+                "mask_share": self.mask_share({}),
             }
         return {
             **status.about,
@@ -151,7 +155,12 @@ class RunState:
             "streams": [self._stream(name, stream) for name, stream in status.streams.items()],
             "stages": [self._stage(name, stage) for name, stage in status.stages.items()],
             "persons": self.persons.series(time.time()),
+            "mask_share": self.mask_share(status.facts),
         }
+
+    def mask_share(self, facts: Mapping[str, str]) -> dict[str, Any]:
+        """Of the persons of the last ten minutes; `facts` say whose errors are to be taken out."""
+        return mask_share(self.persons.counted(time.time()), errors_told(facts)).as_json
 
     def _stream(self, name: str, stream: StreamStatus) -> dict[str, Any]:
         now_ns = time.monotonic_ns()

@@ -1,6 +1,7 @@
 """`maskstream evaluate-detector`: the real program on pictures of the demo, what it prints, writes and refuses."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,10 +59,37 @@ def test_the_last_line_is_one_object_and_the_page_shows_what_was_missed(scenes, 
     assert scores["false_per_picture"] == 0
     assert scores["label_accuracy"] > 0.8
     assert 0 < scores["ms_per_picture_320"] < 200
+    assert sum(scores["mask_share_error_parts"].values()) == pytest.approx(scores["mask_share_error"])
+    assert scores["mask_share"]["adjusted"] is None  # min_face is not as it was when errors were measured
+    assert "not adjusted: the errors of this detector are not known" in done.stdout
     page = (tmp_path / "page" / "index.html").read_text()
     assert "missed.jpg" in page
     assert "false.jpg" not in page
     assert cv2.imread(str(tmp_path / "page" / "missed.jpg")).shape == (160, 960, 3)
+
+
+@pytest.mark.skipif(not YUNET.is_file(), reason=f"no {YUNET}")
+def test_the_share_is_told_as_counted_by_its_parts_and_adjusted(scenes, tmp_path):
+    """One of the four faces of the demo is taken out of the annotations: haar finds it, and the two others agree."""
+    unlabelled = tmp_path / "scenes"
+    shutil.copytree(scenes, unlabelled)
+    coco = json.loads((scenes / "annotations.json").read_text())
+    left_out = next(one for one in coco["annotations"] if one["image_id"] == 100)
+    coco["annotations"].remove(left_out)
+    (unlabelled / "annotations.json").write_text(json.dumps(coco))
+    done = run("evaluate-detector", unlabelled, "--json", "--yunet", YUNET, "-o", tmp_path / "page")
+    scores = json.loads(done.stdout.splitlines()[-1])
+    assert scores["asked"] == ["maskface", "yunet"]
+    assert (scores["false_boxes_40"], scores["unannotated_40"]) == (1, 1)
+    assert sum(scores["mask_share_error_parts"].values()) == pytest.approx(scores["mask_share_error"])
+    told = scores["mask_share"]
+    assert told["low"] < told["adjusted"] < told["high"]
+    assert told["low"] < scores["true_mask_share"] < told["high"]
+    assert not told["same_photographs"]
+    page = (tmp_path / "page" / "index.html").read_text()
+    for words in ("of this by wrong labels", "adjusted for known errors", "probably faces that nobody annotated"):
+        assert words in page
+        assert words in done.stdout
 
 
 @pytest.mark.skipif(not YUNET.is_file(), reason=f"no {YUNET}")

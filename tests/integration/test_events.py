@@ -171,6 +171,7 @@ def test_a_webhook_gets_each_event_with_its_picture_and_one_it_refuses_does_not_
     told = (run.folder / "r.html").read_text()
     assert "are not counted" in told
     assert "<td>haar, 320 px</td>" in told
+    assert "adjusted for known errors" in told
     assert "people" not in told  # what was seen are faces
     missing = command("events", "none.db", cwd=run.folder)
     assert missing.returncode == 1

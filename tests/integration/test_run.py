@@ -43,8 +43,12 @@ def test_a_file_loses_no_frame(maskstream, clip):
 
 
 def test_faces_are_followed_unless_each_frame_is_asked_for(maskstream):
-    followed = maskstream("--source", "demo", "--sink", "jsonl:o.jsonl")
+    followed = maskstream("--source", "demo", "--sink", "jsonl:o.jsonl", "--json")
     assert followed.wait(90) == 0
+    persons, share = followed.report["persons"], followed.report["mask_share"]
+    assert share["counted"] == sum(persons.values()) >= 3
+    assert share["raw"] == pytest.approx(persons["mask"] / share["counted"], abs=1e-4)
+    assert share["low"] < share["adjusted"] < share["high"]
     faces = [face for line in followed.lines() for face in line["faces"]]
     assert {type(face["track"]) for face in faces} == {int}
     assert 0 < max(face["label_age_ms"] for face in faces) <= 600

@@ -80,6 +80,8 @@ def test_events_the_chart_and_the_keyboard(maskstream, page, port):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "a phone must not scroll sideways"
     assert "superseded" in page.locator("#ledger").inner_text() or "captured" in page.locator("#ledger").inner_text()
     assert "overlay" in page.locator("#stages").inner_text()
+    until(lambda: "adjusted for known errors" in page.locator("#share").inner_text())
+    assert "that were not learnt from" in page.locator("#errors").inner_text()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert page.locator(".tile.large").count() == 1

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = (
     *("benchmark", "capture", "configs", "events", "export", "fleet", "inference", "overlay"),
-    *("run", "tell", "train", "transport", "web"),
+    *("run", "share", "tell", "train", "transport", "web"),
 )
 WITH_EXAMPLES = ["maskstream"] + [
     ".".join(path.relative_to(ROOT).with_suffix("").parts)

@@ -30,6 +30,7 @@ ROOMS = (
     "inference",
     "overlay",
     "run",
+    "share",
     "tell",
     "train",
     "transport",

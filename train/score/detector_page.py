@@ -69,7 +69,8 @@ class Album:
         for place in sighting.false:
             box = sighting.found[place]
             if min(box.width, box.height) >= self._least_px and len(self.false) < MOST_TILES:
-                self.false.append(Tile(image, box, RED, f"false, {sighting.said[place]}"))
+                what = "unannotated" if place in sighting.agreed else "false"
+                self.false.append(Tile(image, box, RED, f"{what}, {sighting.said[place]}"))
 
 
 def write_page(folder: Path, title: str, about: Sequence[str], tables: Sequence[Table], album: Album) -> None:

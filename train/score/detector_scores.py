@@ -12,18 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from train.score.sightings import Sighting
-from transport.frame import Box
+from train.score.mask_shares import mask_shares
+from train.score.sightings import COUNTED_PX, Sighting, counted_faces, found_faces, large, reported, side
 
-COUNTED_PX = 40
 SIZES_PX = {"24-40": (24, 40), "40-80": (40, 80), "80+": (80, np.inf)}
-MASK = "mask"
-RESAMPLED, SEED = 2000, 0  # draws of as many photographs, for the intervals
-
-
-def side(box: Box) -> float:
-    """The shorter side, px."""
-    return min(box.width, box.height)
 
 
 def scores_of(sightings: Sequence[Sighting], classes: Sequence[str]) -> dict[str, Any]:
@@ -32,8 +24,8 @@ def scores_of(sightings: Sequence[Sighting], classes: Sequence[str]) -> dict[str
     `label_accuracy` is of the faces found, from detector over crop to classifier; `label_accuracy_annotated` is of the
     same faces in crops around the annotated boxes, `label_accuracy_all` of all faces in those.
     """
-    counted = [(one, i) for one in sightings for i, face in enumerate(one.faces) if side(face) >= COUNTED_PX]
-    found = [(one, i, j) for one, i in counted if (j := one.partners[i]) is not None]
+    counted = [(one, i) for one in sightings for i in counted_faces(one)]
+    found = [(one, i, j) for one in sightings for i, j in found_faces(one)]
     return {
         "faces": {label: sum(one.labels[i] == label for one, i in counted) for label in classes},
         "recall": {label: recall(sightings, of_class(label)) for label in classes},
@@ -42,6 +34,8 @@ def scores_of(sightings: Sequence[Sighting], classes: Sequence[str]) -> dict[str
         "precision_by_size": {name: precision_of_size(sightings, *span) for name, span in SIZES_PX.items()},
         "false_per_picture": mean([len(one.false) for one in sightings]),
         "false_per_picture_40": mean([len(large(one, one.false)) for one in sightings]),
+        "false_boxes_40": sum(len(large(one, one.false)) for one in sightings),
+        "unannotated_40": sum(len(large(one, one.agreed)) for one in sightings),
         "label_accuracy": mean([one.said[j] == one.labels[i] for one, i, j in found]),
         "label_accuracy_annotated": mean([one.said_annotated[i] == one.labels[i] for one, i, _ in found]),
         "label_accuracy_all": mean([one.said_annotated[i] == one.labels[i] for one, i in counted]),
@@ -77,56 +71,6 @@ def precision_of_size(sightings: Sequence[Sighting], low: float, high: float) ->
     return mean([j in one.partners for one in sightings for j, box in enumerate(one.found) if low <= side(box) < high])
 
 
-def large(one: Sighting, places: Sequence[int]) -> list[int]:
-    return [j for j in places if side(one.found[j]) >= COUNTED_PX]
-
-
-def reported(one: Sighting) -> list[int]:
-    """The boxes that a user would count: on faces that count, and false ones that are as large."""
-    on_faces = [j for i, j in enumerate(one.partners) if j is not None and side(one.faces[i]) >= COUNTED_PX]
-    return [*on_faces, *large(one, one.false)]
-
-
-def mask_shares(sightings: Sequence[Sighting]) -> dict[str, Any]:
-    """True share of masks, that among the faces found, that which is reported, and how far it is off; 95 % intervals.
-
-    Intervals are of photographs drawn anew (bootstrap), because the faces of one are alike.
-    """
-    true, seen, said = [], [], []
-    for one in sightings:
-        counted = [i for i, face in enumerate(one.faces) if side(face) >= COUNTED_PX]
-        of_found = [one.labels[i] == MASK for i in counted if one.partners[i] is not None]
-        of_said = [one.said[j] == MASK for j in reported(one)]
-        true.append((sum(one.labels[i] == MASK for i in counted), len(counted)))
-        seen.append((sum(of_found), len(of_found)))
-        said.append((sum(of_said), len(of_said)))
-    drawn = np.random.default_rng(SEED).integers(0, len(sightings), (RESAMPLED, len(sightings)))
-    shares = {"true_mask_share": true, "seen_mask_share": seen, "reported_mask_share": said}
-    figures: dict[str, Any] = {}
-    resampled = {}
-    for name, counts in shares.items():
-        figures[name] = share(np.array(counts).sum(axis=0))
-        resampled[name] = np.array([share(counts_drawn) for counts_drawn in np.array(counts)[drawn].sum(axis=1)], float)
-        figures[f"{name}_ci95"] = interval(resampled[name])
-    known = figures["reported_mask_share"] is not None and figures["true_mask_share"] is not None
-    figures["mask_share_error"] = figures["reported_mask_share"] - figures["true_mask_share"] if known else None
-    figures["mask_share_error_ci95"] = interval(resampled["reported_mask_share"] - resampled["true_mask_share"])
-    return figures
-
-
-def share(counts: np.ndarray) -> float | None:
-    """
-    >>> share(np.array([1, 4])), share(np.array([0, 0]))
-    (0.25, None)
-    """
-    return float(counts[0] / counts[1]) if counts[1] else None
-
-
-def interval(values: np.ndarray) -> tuple[float, float] | None:
-    known = values[np.isfinite(values)]
-    return (float(np.quantile(known, 0.025)), float(np.quantile(known, 0.975))) if len(known) else None
-
-
 def mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
@@ -136,7 +80,7 @@ def average_precision(sightings: Sequence[Sighting]) -> float | None:
     faces = sum(side(face) >= COUNTED_PX for one in sightings for face in one.faces)
     graded: list[tuple[float, bool]] = []
     for one in sightings:
-        on_faces = {j for i, j in enumerate(one.partners) if j is not None and side(one.faces[i]) >= COUNTED_PX}
+        on_faces = {j for _, j in found_faces(one)}
         graded += [(one.scores[j], j in on_faces) for j in reported(one)]
     if not faces or not graded:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from inference.preprocess import crop_face, prepare
 from train.data.photos import Photo
 from transport.frame import Box, iou
 
+COUNTED_PX = 40  # of the shorter side: of smaller faces many are not annotated
+MOST_SOURCES = 10
 MATCH_IOU = 0.4  # of a box and the face it has found; at .5 plain Haar misses a tenth of the faces that it boxes
 
 
@@ -22,7 +25,8 @@ class Sighting:
     """One photograph: its N annotated faces, the M boxes that were found, in px.
 
     `partners[i]` is the box that found face i; each box finds one face at most. `said` are the labels of the boxes'
-    crops, `said_annotated` those of the crops around the annotated faces. `ms` is the CPU time of the search.
+    crops, `said_annotated` those of the crops around the annotated faces. `ms` is the CPU time of the search. `agreed`
+    are the false boxes that two other detectors see, too: faces that nobody annotated (train/score/agreement.py).
     """
 
     name: str
@@ -34,6 +38,7 @@ class Sighting:
     said: tuple[str, ...]
     said_annotated: tuple[str, ...]
     ms: float
+    agreed: tuple[int, ...] = ()
 
     @property
     def false(self) -> list[int]:
@@ -94,3 +99,39 @@ def partners_of(faces: tuple[Box, ...], boxes: list[Box]) -> tuple[int | None, .
         if overlap >= MATCH_IOU and i not in taken and j not in taken.values():
             taken[i] = j
     return tuple(taken.get(i) for i in range(len(faces)))
+
+
+def side(box: Box) -> float:
+    """The shorter side, px."""
+    return min(box.width, box.height)
+
+
+def large(one: Sighting, places: Sequence[int]) -> list[int]:
+    """Of boxes those that are as large as faces that count."""
+    return [j for j in places if side(one.found[j]) >= COUNTED_PX]
+
+
+def counted_faces(one: Sighting) -> list[int]:
+    """The annotated faces that count."""
+    return [i for i, face in enumerate(one.faces) if side(face) >= COUNTED_PX]
+
+
+def found_faces(one: Sighting) -> list[tuple[int, int]]:
+    """Of these, those that were found, each with its box."""
+    return [(i, j) for i in counted_faces(one) if (j := one.partners[i]) is not None]
+
+
+def reported(one: Sighting) -> list[int]:
+    """The boxes that a user would count: on faces that count, and false ones that are as large."""
+    return [*(j for _, j in found_faces(one)), *large(one, one.false)]
+
+
+def by_source(sightings: Sequence[Sighting]) -> dict[str, list[Sighting]]:
+    """By what the names of the photographs begin with, up to the first _.
+
+    All are one source, `all`, where a name has no _, or there would be more than MOST_SOURCES.
+    """
+    found: dict[str, list[Sighting]] = {}
+    for one in sightings:
+        found.setdefault(one.name.partition("_")[0] if "_" in one.name else "", []).append(one)
+    return {"all": list(sightings)} if "" in found or len(found) > MOST_SOURCES else found

@@ -76,6 +76,8 @@ function told({ status, events: news }) {
     : `${status.phase}, ${flowing} of ${status.streams.length} streams flowing`);
   const facts = status.facts ?? {};
   text("facts", ["model", "provider", "detector"].filter((key) => facts[key]).map((key) => facts[key]).join(" · "));
+  text("share", status.mask_share.counted ? status.mask_share.text : "");
+  text("errors", status.mask_share.adjusted === null ? "" : `Errors known of ${status.mask_share.errors}; the interval allows for this camera's own.`);
   text("misses", facts.misses ? `The detector misses ${facts.misses}.` : "");
   text("limit", status.limited_by ? `Limited by ${status.limited_by}.` : "");
   tiles.told(status.streams);

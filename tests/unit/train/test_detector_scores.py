@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from train.score.detector_scores import average_precision, mask_shares, scores_of
+from train.score.detector_scores import average_precision, scores_of
+from train.score.mask_shares import mask_shares
 from train.score.sightings import Sighting, partners_of
 from transport.frame import Box
 
