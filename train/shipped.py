@@ -26,9 +26,9 @@ from train.classifier.start import load_pretrained
 from train.data.corrections import corrected, corrections_text, read_corrections
 from train.data.dataset import Split, find_dataset
 from train.data.pictures import read_picture
-from train.exported_weights import exported_weights
 from train.score.metrics import best_temperature, score
 from train.score.operating_points import operating_points
+from train.session.exported_weights import exported_weights
 from train.session.schedule import update_ema, warm_up_then_cosine
 from train.synthesis.cut_masks import MOST_TURNED
 from train.synthesis.framed_faces import CLASSES, gather, source_of

@@ -65,6 +65,7 @@ def test_each_address_is_whole_and_no_example_is_somebodys(page):
         parts = urlsplit(address)
         assert parts.hostname, address
         assert parts.port is None or parts.port > 0, address
+    text = re.sub(r"opencv-python [\d.]+", "", text)  # a version of four parts
     for written in re.findall(r"(?<![\w.])\d+\.\d+\.\d+\.\d+(?![\w.])", text):
         assert any(ipaddress.ip_address(written) in net for net in NOBODYS), written
 

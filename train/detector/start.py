@@ -11,7 +11,7 @@ import numpy as np
 from configs.errors import InputError
 from inference.detectors.maskface_file import load_detector
 from inference.networks.maskface_net import Conv, MaskFace
-from train.exported_weights import exported_weights
+from train.session.exported_weights import exported_weights
 
 if TYPE_CHECKING:
     import torch
