@@ -94,10 +94,10 @@ def put_beard(crop: np.ndarray, landmarks: np.ndarray, rng: np.random.Generator)
     hair = cv2.GaussianBlur(hair, (0, 0), soft + 0.3)
     grey = rng.random() < 0.25
     colour = np.full(3, rng.uniform(90, 210)) if grey else rng.uniform(8, 45) * np.array([0.8, 1.0, rng.uniform(1, 2)])
-    strands: np.ndarray = rng.normal(0, 1, crop.shape[:2]).astype(np.float32)
+    strands = rng.normal(0, 1, crop.shape[:2]).astype(np.float32)
     strands = cv2.GaussianBlur(strands, (0, 0), 0.4 + soft * 0.15, sigmaY=0.6 + soft * 0.5)
-    strands /= max(float(strands.std()), 1e-6)
-    texture = colour * (1 + rng.uniform(0.1, 0.4) * strands[..., None])
+    contrast = rng.uniform(0.1, 0.4) / max(float(strands.std()), 1e-6)
+    texture = colour * (1 + contrast * strands[..., None])
     return cover(crop, texture.clip(0, 255), hair, rng.uniform(0.45, 0.95))
 
 
