@@ -123,6 +123,11 @@ class Frame:
         return f"Frame({self.stream} #{self.seq}, {self.width}x{self.height}, {len(self.faces)} faces)"
 
 
+def time_ms(frame: Frame) -> float:
+    """The time of a picture: its place in a film, else when it was captured."""
+    return frame.captured_ns / 1e6 if frame.live or frame.media_ms is None else frame.media_ms
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A frame that a stage keeps for now: its ticket is free, its pixels stay. The stage yields it once more later."""
