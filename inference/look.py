@@ -74,9 +74,10 @@ class Looks:
             self._looks.pop(same[0])
         self._looks, self._unproven = [*self._looks, look][-KEPT:], None
 
-    def is_like(self, look: Look, least: float) -> bool:
-        """Whether it is as similar to one of them; most are without being shifted, which is quickly seen."""
-        return any(in_place(one, look) >= THE_SAME for one in self._looks) or self.similarity(look) >= least
+    @property
+    def are_some(self) -> bool:
+        """Whether there are as many as are kept however they look."""
+        return len(self._looks) >= FREE
 
     def similarity(self, look: Look) -> float:
         """To the one that is most like it."""

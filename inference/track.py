@@ -24,6 +24,7 @@ LEAVES = 0.25  # heights of a face from the edge of the picture, where it may le
 BESIDE_IOU = 0.02  # of another face with what is around a face
 PATCH_PX = 20
 LEAST_TRUST = 0.3  # in where a search saw a known face, against where it was followed to: Haar's boxes jump
+LOOK_EVERY_MS = 500.0  # a look of a face is kept; one takes 60 us
 UNCLEAR_MS = 250.0  # for so long a face has no number while it may be one that was hidden
 MOST_MISSES = 12  # searches in a row that may miss a face that was found often and is followed well
 
@@ -33,7 +34,8 @@ class Track:
     """One face on its way through the pictures of a stream. `box` is in px of the grey pictures that are followed.
 
     `hits` counts the searches that found it, `misses` those in a row since then that did not. `looks` are those
-    of searches that found it; `is_back` says that it was hidden in between.
+    of searches that found it; `is_back` says that it was hidden in between,
+    `looked_ms` when the newest was kept.
     """
 
     id: int
@@ -42,6 +44,7 @@ class Track:
     hits: int = 1
     misses: int = 0
     is_back: bool = False
+    looked_ms: float = -math.inf
     course: Course = field(default_factory=Course)
     looks: Looks = field(default_factory=Looks)
 
@@ -116,18 +119,16 @@ class Tracker:
             if known is None or iou(known.box, box) < MATCH_IOU:
                 new.append(box)
                 continue
-            look = None if self._colours is None else look_at(self._colours, box)
-            if look is not None and not known.looks.is_like(look, UNLIKE):
+            moved = between(known.box, box, max(1 / (known.hits + (not extra)), LEAST_TRUST))
+            patch = patch_of(self._before, moved)
+            if similarity(known.patch, patch) < SURE_SIMILARITY and not self._is_like(known, box):
                 unlike.append(box)  # somebody passes in front of the one who is followed, or a hand is before the face
                 continue
             missed.remove(known)
+            known.box, known.patch = moved, patch
             if not extra:
                 known.hits, known.misses = known.hits + 1, 0
-            known.box = between(known.box, box, max(1 / known.hits, LEAST_TRUST))
-            known.patch = patch_of(self._before, known.box)
-            others = [*boxes, *(track.box for track in self.tracks if track is not known)]
-            if look is not None and not extra and is_alone(known.box, box, others):
-                known.looks.add(look)
+                self._remember(known, box, boxes)
         taken = [track.box for track in self.tracks if all(track is not one for one in missed)]
         self._begin(*([box for box in some if not same_face(box, taken)] for some in (new, unlike)), only_back)
         if not extra:
@@ -136,6 +137,18 @@ class Tracker:
         known_before = self.tracks
         self.tracks = non_maximum_suppressed([track for track in self.tracks if track.believed])
         self._hide(known_before)
+
+    def _is_like(self, track: Track, box: Box) -> bool:
+        return self._colours is None or track.looks.similarity(look_at(self._colours, box)) >= UNLIKE
+
+    def _remember(self, track: Track, box: Box, boxes: Sequence[Box]) -> None:
+        """Keep a look of a face that was found, now and then and where it is alone."""
+        if self._colours is None or self._now_ms - track.looked_ms < (LOOK_EVERY_MS if track.looks.are_some else 0.0):
+            return
+        others = [*boxes, *(other.box for other in self.tracks if other is not track)]
+        if is_alone(track.box, box, others):
+            track.looks.add(look_at(self._colours, box))
+            track.looked_ms = self._now_ms
 
     def _begin(self, new: Sequence[Box], unlike: Sequence[Box], only_back: bool) -> None:
         """Begin tracks of faces that were not followed; who was hidden a moment ago gets the number back.
