@@ -127,5 +127,5 @@ def part_similarity(part: Part, one: Look, other: Look) -> float:
 
 def in_place(one: Look, other: Look) -> float:
     """The correlation of two faces as they lie in their looks."""
-    faces = (look.grey[WHOLE.rows, WHOLE.columns] for look in (one, other))
-    return float(cv2.matchTemplate(*faces, cv2.TM_CCOEFF_NORMED)[0, 0])
+    face, other_face = (look.grey[WHOLE.rows, WHOLE.columns] for look in (one, other))
+    return float(cv2.matchTemplate(face, other_face, cv2.TM_CCOEFF_NORMED)[0, 0])

@@ -130,7 +130,8 @@ class Tracker:
                 known.hits, known.misses = known.hits + 1, 0
                 self._remember(known, box, boxes)
         taken = [track.box for track in self.tracks if all(track is not one for one in missed)]
-        self._begin(*([box for box in some if not same_face(box, taken)] for some in (new, unlike)), only_back)
+        new, unlike = ([box for box in some if not same_face(box, taken)] for some in (new, unlike))
+        self._begin(new, unlike, only_back)
         if not extra:
             for track in missed:
                 track.misses += 1

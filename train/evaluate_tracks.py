@@ -31,6 +31,7 @@ from train.synthesis.actors import Actor, photographed_actors, portrait_actors, 
 from train.synthesis.person_scene import SIZE, PersonScene
 from train.synthesis.person_scenes import FACE_PX, alone, scenes
 from transport.frame import Face, Frame, iou, time_ms
+from transport.pixels import Pixels
 from transport.stage import StageContext
 
 log = logging.getLogger("evaluate-tracks")
@@ -116,7 +117,13 @@ def frames_of(path: Path) -> Iterator[Frame]:
             picture = film.read(lambda height, width: np.empty((height, width, 3), np.uint8))
             if picture is None:
                 return
-            yield Frame(path.name, seq, 0, picture.image, media_ms=picture.media_ms)
+            yield Frame(
+                path.name,
+                seq,
+                0,
+                picture.image if isinstance(picture.image, Pixels) else Pixels(picture.image),
+                media_ms=picture.media_ms,
+            )
 
 
 def play_scene(scene: PersonScene, config: DetectConfig) -> list[Picture]:
@@ -126,7 +133,7 @@ def play_scene(scene: PersonScene, config: DetectConfig) -> list[Picture]:
     def frames() -> Iterator[Frame]:
         for seq, (image, faces) in enumerate(scene.play()):
             truth.append(faces)
-            yield Frame(scene.name, seq, 0, image, media_ms=1000 * seq / scene.fps)
+            yield Frame(scene.name, seq, 0, Pixels(image), media_ms=1000 * seq / scene.fps)
 
     found = play(frames(), config)
     return [Picture(at_ms, faces, seen) for (at_ms, seen), faces in zip(found, truth, strict=True)]

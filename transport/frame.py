@@ -51,7 +51,8 @@ class Prediction(Struct, frozen=True):
 class Face(Struct, frozen=True):
     """A face that was found. `box` bounds the face as an annotator would draw it: forehead to chin.
 
-    `track` is the same number in all frames of a stream in which the face could be followed; None: it was not.
+    `track` is the number of a person: the same in all frames of a stream in which the face is followed, and when it is
+    back after it was hidden for up to 2 s. None: it was not followed.
     """
 
     box: Box

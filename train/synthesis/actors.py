@@ -43,7 +43,7 @@ def portrait_actors() -> list[Actor]:
     """Six persons made of the demo's portrait: other masks, suits and skins, every other one in the mirror."""
     portrait = read_asset("demo_face.jpg", cv2.IMREAD_COLOR)
     alpha = read_asset("demo_face_alpha.png", cv2.IMREAD_GRAYSCALE)
-    actors = []
+    actors: list[Actor] = []
     for worn, cloth, mirrored, hue, gains in _DRESSED:
         person = Person(0, 1, 0, 0, 1, cloth, ((0, worn),), suit_hue=hue)
         toned = np.clip(dress(portrait, person, worn) * np.array(gains), 0, 255).astype(np.uint8)

@@ -35,7 +35,7 @@ class Role(NamedTuple):
 
     def x(self, time_s: float) -> float:
         """The middle of the face, px."""
-        return float(np.interp(time_s, *zip(*self.course, strict=True)))
+        return place_of(self.course, time_s)
 
     def matrix(self, time_s: float) -> np.ndarray:
         """The 2 x 3 matrix from the actor's picture to the scene's."""
@@ -68,7 +68,17 @@ class Thing(NamedTuple):
     depth: float
 
     def left(self, time_s: float) -> float:
-        return float(np.interp(time_s, *zip(*self.course, strict=True))) - self.picture.shape[1] / 2
+        return place_of(self.course, time_s) - self.picture.shape[1] / 2
+
+
+def place_of(course: Course, time_s: float) -> float:
+    """Where somebody is on the way, x.
+
+    >>> place_of(((0, 10), (2, 30)), 1.0)
+    20.0
+    """
+    seconds, places = zip(*course, strict=True)
+    return float(np.interp(time_s, np.array(seconds, float), np.array(places, float)))
 
 
 class PersonScene:
@@ -104,10 +114,8 @@ class PersonScene:
         time_s = index / self.fps
         picture = self._room.copy()
         whose = np.zeros(picture.shape[:2], np.uint8)  # 1 + the person whose face it is; 255: what is in front of faces
-        for one in sorted(
-            [*enumerate(self.roles), *((-1, thing) for thing in self._things)], key=lambda one: one[1].depth
-        ):
-            number, part = one
+        parts: list[tuple[int, Role | Thing]] = [*enumerate(self.roles), *((-1, thing) for thing in self._things)]
+        for number, part in sorted(parts, key=lambda one: one[1].depth):
             if isinstance(part, Thing):
                 put(picture, whose, part, time_s)
             else:

@@ -89,6 +89,14 @@ def test_another_one_at_once_in_the_same_place_gets_another_number():
     assert room.play(1, (BEN, 100, 80)) == [1]
 
 
+def test_one_who_passes_in_front_does_not_get_the_number_of_who_is_behind():
+    """Found where the other one is followed, and unlike it."""
+    room = Room()
+    assert room.play(1.4, (ANN, 100, 80)) == [0]
+    assert room.play(0.8, (BEN, 108, 84)) == [1]
+    assert room.play(0.6, (ANN, 100, 80)) == [0]
+
+
 def test_who_was_hidden_for_three_seconds_gets_another_number():
     room = Room()
     assert room.play(1, (ANN, 100, 80)) == [0]
