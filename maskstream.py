@@ -47,7 +47,8 @@ class Face:
 
     `label` is `mask`, `no_mask`, `wrong_mask` (or what the model calls its classes), `unsure`, or None until a face of
     a camera was first classified. `confidence` is the calibrated probability of the label, `probabilities` has all.
-    `track` is the same number in all frames through which the face could be followed; None: it was not.
+    `track` is the number of a person: the same in all frames in which the face is followed, and when it is back after
+    it was hidden for up to 2 s. None: it was not followed.
     """
 
     box: tuple[float, float, float, float]

@@ -31,6 +31,7 @@ COMMANDS = (  # where they are: only the one that runs is imported, all of them 
     "train.evaluate:evaluate",
     "train.detector.__main__:train_detector_command",
     "train.evaluate_detector:evaluate_detector",
+    "train.evaluate_tracks:evaluate_tracks",
     "train.results:results",
     "export.__main__:export",
     "benchmark.__main__:benchmark",

@@ -7,14 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import cv2
-import msgspec
 import numpy as np
 from msgspec import Struct
 
 from capture.demo import DemoScene, Person
+from capture.film_truth import Seen, inside_share, linked, read_truth
 from configs.errors import InputError
 from inference.preprocess import CROP_MARGIN, crop_face
-from transport.frame import Box, iou
+from transport.frame import Box
 
 # Three persons, nearly always: one changes its mask twice, one stands between, one leaves and another comes.
 CAST = (
@@ -29,14 +29,6 @@ CAST = (
 )  # fmt: skip
 SECONDS = 16
 BIT_RATE = 4_000_000  # of 640x480 at 30 frames/s: about what a good network camera sends
-
-
-class Seen(Struct, frozen=True):
-    """A face of the truth: where it is, how its mask is worn, and who it is, where that is known."""
-
-    box: Box
-    label: str
-    person: int
 
 
 class Clip(Struct, frozen=True):
@@ -77,17 +69,6 @@ def write_film(
         output.mux(stream.encode())
 
 
-class TruthFace(Struct):
-    label: str
-    bbox: tuple[float, float, float, float]
-
-
-class TruthFile(Struct):
-    """What a truth file holds: for each picture its faces, {label, bbox: [x, y, width, height] in px}."""
-
-    frames: list[list[TruthFace]]
-
-
 def open_clip(path: Path, truth_file: Path | None) -> Clip:
     """The user's film; its truth is FILE.json beside it unless another is given. Raises InputError."""
     film = cv2.VideoCapture(str(path)) if path.is_file() else None
@@ -102,34 +83,7 @@ def open_clip(path: Path, truth_file: Path | None) -> Clip:
     if truth_file is None and not beside.is_file():
         return Clip(path, size, fps, pictures, None)
     source = truth_file or beside
-    try:
-        found = msgspec.json.decode(source.read_bytes(), type=TruthFile)
-    except OSError as error:
-        raise InputError(f"--truth {source}: {error.strerror}") from None
-    except msgspec.MsgspecError as error:
-        raise InputError(f"--truth {source}: {error}") from None
-    if len(found.frames) != pictures:
-        raise InputError(f"{source}: has faces of {len(found.frames)} pictures, {path} has {pictures}")
-    truth = [[(Box(*face.bbox), face.label) for face in faces] for faces in found.frames]
-    return Clip(path, size, fps, pictures, linked(truth))
-
-
-def linked(truth: list[tuple[tuple[Box, str], ...]] | list[list[tuple[Box, str]]]) -> tuple[tuple[Seen, ...], ...]:
-    """The truth with persons: a face that overlaps one of the picture before is the same person."""
-    persons, before, out = 0, [], []  # type: ignore[var-annotated]
-    for faces in truth:
-        now, free = [], list(before)
-        for box, label in faces:
-            known = max(free, key=lambda seen: iou(seen.box, box), default=None)
-            if known is not None and iou(known.box, box) > 0.3:
-                free.remove(known)
-                now.append(Seen(box, label, known.person))
-            else:
-                now.append(Seen(box, label, persons))
-                persons += 1
-        out.append(tuple(now))
-        before = now
-    return tuple(out)
+    return Clip(path, size, fps, pictures, read_truth(source, pictures, path, "--truth "))
 
 
 def face_crops(clip: Clip, count: int) -> list[np.ndarray]:
@@ -146,13 +100,6 @@ def face_crops(clip: Clip, count: int) -> list[np.ndarray]:
             break
         crops += [crop_face(picture, seen.box, CROP_MARGIN) for seen in faces if wholly_inside(seen.box, clip.size)]
     return crops
-
-
-def inside_share(box: Box, size: tuple[int, int]) -> float:
-    """The share of a box that is in a picture of that size (width, height)."""
-    width = min(box.x + box.width, size[0]) - max(box.x, 0)
-    height = min(box.y + box.height, size[1]) - max(box.y, 0)
-    return max(width, 0) * max(height, 0) / (box.width * box.height)
 
 
 def wholly_inside(box: Box, size: tuple[int, int]) -> bool:

@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from benchmark.clip import Clip, Seen, inside_share
+from benchmark.clip import Clip
+from capture.film_truth import Seen, inside_share
 from transport.frame import Box, iou
 
 FOUND_IOU = 0.4  # of a face and the box that has found it, as in train/score/sightings.py

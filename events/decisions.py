@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from transport.frame import UNSURE, Face, Frame
 
 CERTAIN_MS = 500.0  # a label that stood for so long is a decision; those that flicker at the edge of two are none
-FORGOTTEN_MS = 5000.0  # a track that was not seen for so long does not come back
+GAP_MS = 500.0  # a label that was not seen for longer than this is on trial again
+FORGOTTEN_MS = 5000.0  # a track that was not seen for so long does not come back: detect forgets it sooner
 
 
 @dataclass(slots=True)
@@ -20,7 +21,10 @@ class _Person:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A person's label, certain now; `before` is the one that was certain until then."""
+    """A person's label, certain now; `before` is the one that was certain until then.
+
+    Who was hidden and is back with the same number and label is told no second time.
+    """
 
     face: Face
     before: str | None
@@ -40,9 +44,8 @@ class Decisions:
             if face.track is None or face.prediction is None:
                 continue
             person = self._persons.setdefault(face.track, _Person())
-            person.seen_ms = now_ms
-            label = face.prediction.label
-            if label != person.label:
+            label, hidden_ms, person.seen_ms = face.prediction.label, now_ms - person.seen_ms, now_ms
+            if label != person.label or hidden_ms > GAP_MS:
                 person.label, person.since_ms = label, now_ms
             held_ms = now_ms - person.since_ms
             if label not in (UNSURE, person.decided) and held_ms >= CERTAIN_MS:

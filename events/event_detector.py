@@ -13,7 +13,7 @@ from events.decisions import Decision, Decisions
 from events.event import Event, Ids, unix_s, utc
 from events.rule_checker import RuleChecker
 from events.rules import Rule
-from transport.frame import Box, Face, Frame
+from transport.frame import Box, Face, Frame, time_ms
 from transport.pixels import Pixels
 
 PICTURE_PX = 160  # side of a face's picture
@@ -96,11 +96,6 @@ def words(label: str) -> str:
     'no mask'
     """
     return label.replace("_", " ")
-
-
-def time_ms(frame: Frame) -> float:
-    """The time of a picture: its place in a film, else when it was captured."""
-    return frame.captured_ns / 1e6 if frame.live or frame.media_ms is None else frame.media_ms
 
 
 def face_picture(pixels: Pixels, box: Box) -> bytes:

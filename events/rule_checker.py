@@ -10,6 +10,7 @@ from share.told import is_mask
 from transport.frame import UNSURE, Face, Frame
 
 GONE_MS = 500.0  # a person who is not found for so long is no longer there; shorter gaps are the detector's
+FORGOTTEN_MS = 5000.0  # a track that was not seen for so long does not come back: detect forgets it sooner
 
 
 @dataclass(slots=True)
@@ -18,7 +19,7 @@ class _Seen:
     seen_ms: float
     since_ms: float  # with this label
     middle: tuple[float, float]
-    reported: bool = False
+    reported: str = ""  # the label that was told
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class RuleChecker:
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._persons: dict[int, _Seen] = {}
+        self._hidden: dict[int, _Seen] = {}  # those who are not there now, and may come back with the same number
         self._since_ms: float | None = None
         self._silent_until_ms = float("-inf")
 
@@ -63,28 +65,27 @@ class RuleChecker:
                 continue
             box = face.box
             middle = (box.x + box.width / 2) / width, (box.y + box.height / 2) / height
-            before = self._persons.get(face.track)
+            before = self._persons.get(face.track) or self._hidden.pop(face.track, None)
             if self._rule.zone and not _inside(middle, self._rule.zone):
                 self._persons.pop(face.track, None)
                 continue
-            same = before is not None and _label(before.face) == _label(face)
-            since_ms = before.since_ms if before is not None and same else now_ms
-            reported = before.reported if before is not None and same else False
-            self._persons[face.track] = _Seen(face, now_ms, since_ms, middle, reported)
+            self._persons[face.track] = _seen(face, now_ms, middle, before)
             if before is not None and self._rule.line:
                 way = _crosses(before.middle, middle, self._rule.line)
                 if way:
                     crossed.append(Met(face, 0.0, f"{self._rule.name}: to the {way}"))
         gone = [track for track, seen in self._persons.items() if not 0 <= now_ms - seen.seen_ms <= GONE_MS]
-        for track in gone:
-            del self._persons[track]
+        self._hidden |= {track: self._persons.pop(track) for track in gone}
+        self._hidden = {
+            track: seen for track, seen in self._hidden.items() if 0 <= now_ms - seen.seen_ms <= FORGOTTEN_MS
+        }
         return crossed
 
     def _labelled(self, now_ms: float) -> list[Met]:
         for seen in self._persons.values():
-            held_ms = now_ms - seen.since_ms
-            if _label(seen.face) == self._rule.label and held_ms >= self._rule.held_ms and not seen.reported:
-                seen.reported = True
+            held_ms, label = now_ms - seen.since_ms, _label(seen.face)
+            if label == self._rule.label and held_ms >= self._rule.held_ms and seen.reported != label:
+                seen.reported = label
                 return [Met(seen.face, held_ms / 1000, f"{self._rule.name}: for {held_ms / 1000:.1f} s")]
         return []
 
@@ -110,6 +111,16 @@ class RuleChecker:
             return None
         without = sum(not is_mask(label) for label in decided) / len(decided)
         return f"{without:.0%} of {len(decided)} without a mask as it should be" if without > limit else None
+
+
+def _seen(face: Face, now_ms: float, middle: tuple[float, float], before: _Seen | None) -> _Seen:
+    """A person as it is now. What was told of it stays told until it is sure to have another label."""
+    if before is None:
+        return _Seen(face, now_ms, now_ms, middle)
+    label = _label(face)
+    held = label == _label(before.face) and now_ms - before.seen_ms <= GONE_MS
+    reported = before.reported if label in ("", UNSURE, before.reported) else ""
+    return _Seen(face, now_ms, before.since_ms if held else now_ms, middle, reported)
 
 
 def _label(face: Face) -> str:

@@ -18,11 +18,12 @@ from configs.plural import counted
 from configs.schema import ClassifyConfig
 from inference.backends import model_file, open_backend
 from inference.backends.backend import Backend
+from inference.hidden import LONGEST_MS
 from inference.measured import labelled_by
 from inference.person import PersonState, Request
 from inference.preprocess import crop_box, prepare
 from transport.cores import give_way
-from transport.frame import Face, Frame, Prediction
+from transport.frame import Face, Frame, Prediction, time_ms
 from transport.pixels import Pixels
 from transport.stage import Batches, StageContext
 
@@ -74,7 +75,8 @@ def classifier(config: ClassifyConfig, context: StageContext) -> Iterator[Backen
 class Sighting:
     """One face of one frame: whose it is, in which pixels, when its picture was taken, ms; in the end its prediction.
 
-    `waits`: the frame waits for the answer about it, as frames of files do; `usable`: its picture is not damaged.
+    `waits`: the frame waits for the answer about it, as frames of files do; `usable`: its picture is not damaged;
+    `back`: the face was hidden in the frame before.
     """
 
     face: Face
@@ -83,6 +85,7 @@ class Sighting:
     at_ms: float
     waits: bool
     usable: bool
+    back: bool = False
     prediction: Prediction | None = None
     _crop: np.ndarray | None = None
 
@@ -131,14 +134,21 @@ class PersonStates:
         self._followed.pop(stream, None)
 
     def _sightings_in(self, frame: Frame) -> list[Sighting]:
-        """The faces of a frame. A track that is not in a frame does not come back: its person is forgotten."""
-        known, at_ms, sightings = self._followed.get(frame.stream, {}), time_ms(frame), []
+        """The faces of a frame. Who is not in it may be hidden, and is kept as long as the track may come back."""
+        known, at_ms, sightings = self._followed.setdefault(frame.stream, {}), time_ms(frame), []
         for face in frame.faces:
             followed = face.track is not None
-            person = known.get(face.track, PersonState()) if face.track is not None else PersonState()
+            person = known.setdefault(face.track, PersonState()) if face.track is not None else PersonState()
             waits = not (frame.live and followed)
-            sightings.append(Sighting(face, person, frame.pixels, at_ms, waits, not frame.corrupt))
-        self._followed[frame.stream] = {one.face.track: one.person for one in sightings if one.face.track is not None}
+            usable = not frame.corrupt
+            sightings.append(Sighting(face, person, frame.pixels, at_ms, waits, usable, back=person.hidden))
+            person.seen_ms, person.hidden = at_ms, False
+        if len(known) > len(sightings):
+            here = {one.face.track for one in sightings}
+            for track in known.keys() - here:
+                known[track].hidden = True
+                if not 0 <= at_ms - known[track].seen_ms <= LONGEST_MS:
+                    del known[track]
         return sightings
 
     def _round(self, waiting: Mapping[PersonState, deque[Sighting]]) -> None:
@@ -155,9 +165,17 @@ class PersonStates:
             sighting.prediction = self._prediction(sighting)
 
     def _steps(self, left: deque[Sighting]) -> Iterator[tuple[Sighting, Request | None]]:
-        """Take one person's faces of this round, each with the request that is due."""
+        """Take one person's faces of this round, each with the request that is due.
+
+        One that is back begins another round: those from before get their predictions first.
+        """
+        first = left[0]
         while left:
             sighting, person, due = left[0], left[0].person, False
+            if sighting.back:
+                if sighting is not first:
+                    return
+                person.come_back(sighting.at_ms)
             if sighting.waits and sighting.usable:
                 if person.depends_on_answers(sighting.at_ms, self._config.refresh_ms):
                     return
@@ -193,11 +211,6 @@ class PersonStates:
     def _prediction(self, sighting: Sighting) -> Prediction | None:
         may_doubt = sighting.face.track is not None
         return sighting.person.decision(self._backend.classes, sighting.at_ms, may_doubt)
-
-
-def time_ms(frame: Frame) -> float:
-    """The time of a picture: its place in a film, else when it was captured."""
-    return frame.captured_ns / 1e6 if frame.live or frame.media_ms is None else frame.media_ms
 
 
 def probabilities_of(crops: Sequence[np.ndarray], backend: Backend, max_batch: int) -> Iterator[np.ndarray]:

@@ -17,13 +17,14 @@ from inference.measured import found_by
 from inference.motion import MotionGate
 from inference.search import LATE_S, Found, Search, Searching
 from inference.track import Tracker
-from transport.frame import Box, Ended, Face, Frame, Held
+from transport.frame import Box, Ended, Face, Frame, Held, time_ms
 from transport.stage import Batches, StageContext
 
 log = logging.getLogger("detect")
 
 NUMBERS_OF_A_LIFE = 1_000_000  # a restarted stage must not give a new face the number, and so the label, of an old one
 AUTO_EVERY_MS = 300.0  # of a film between two searches: a new face is seen within that
+HIDDEN_EVERY_MS = 150.0  # of a film, while somebody is hidden in it
 LIVE_EVERY_MS = (90.0, 1000 * LATE_S)  # of a camera: with time to spare in each third of 30 pictures/s; at the latest
 QUIET_EVERY_MS = (1000.0, 4000.0)  # of one before which nothing moves: a quarter of how long that is so, within these
 CANDIDATES_FROM = NUMBERS_OF_A_LIFE // 2  # tracks of candidates, which may be faces, are numbered from here on
@@ -88,6 +89,7 @@ class StreamDetector:
         self._due_seq = 0
         self._begun_ms = -math.inf  # when the picture was captured at which the last search beside the frames began
         self._searches = self._extras = 0
+        self._taken_ms = -math.inf  # of the last picture of a film of which a search was taken in
         self._lost = False  # a face was lost, and no search has begun since: it may be somewhere else
         gated = config.motion and config.every == "auto" and not config.candidates
         self._gate = MotionGate() if gated else None
@@ -109,6 +111,7 @@ class StreamDetector:
     def see(self, frame: Frame) -> Frame:
         """The frame, the one after the last, with its faces; and, if asked for, with candidates."""
         self._look_for_motion(frame)
+        self._faces.hidden.forget(time_ms(frame))
         if self._rests(frame):
             return frame
         ahead = self._ahead.pop(frame.seq, None)
@@ -119,7 +122,9 @@ class StreamDetector:
             if ahead is not None and self._is_alone(frame):
                 self._came.append(ahead.found(known=()))
                 return with_boxes(frame, self._came[-1])
-            self._follow(picture)
+            self._follow(picture, time_ms(frame))
+            if ahead is not None:
+                self._taken_ms = time_ms(frame)
             self._take_in(ahead)
             self._search_if_due(frame, picture)
         return replace(frame, faces=faces_of(self._faces, picture), candidates=faces_of(self._candidates, picture))
@@ -174,10 +179,10 @@ class StreamDetector:
         """Whether nothing is followed into it: pictures of a folder have nothing to do with each other."""
         return self._config.every == 1 or bool(frame.name)
 
-    def _follow(self, picture: Shrunken) -> None:
+    def _follow(self, picture: Shrunken, now_ms: float) -> None:
         """Move all faces to where they are in this picture."""
         self._candidates.follow(picture.grey)
-        self._lost |= self._faces.follow(picture.grey)
+        self._lost |= self._faces.follow(picture.grey, picture.bgr, now_ms)
 
     def _take_in(self, ahead: Searching | None) -> None:
         """Take in what has come: the search that the last picture waited for, and one beside that has ended."""
@@ -192,22 +197,25 @@ class StreamDetector:
                 self._came.append(searching.found(known))
 
     def _search_if_due(self, frame: Frame, picture: Shrunken) -> None:
-        """Begin a search beside live frames when it is due; of a film at once where a face was lost."""
+        """Begin a search beside live frames when it is due; of a film at once where a face was lost or is hidden."""
         if not frame.live:
-            if self._lost:
-                self._lost = False
-                self._take(self._search.begin(lambda: (frame.seq, picture)).found(self._known), extra=True)
+            now_ms = time_ms(frame)
+            hidden = self._faces.hidden.expected and now_ms - self._taken_ms >= HIDDEN_EVERY_MS
+            if self._lost or hidden:
+                only_back, self._lost, self._taken_ms = not self._lost, False, now_ms
+                searching = self._search.begin(lambda: (frame.seq, picture))
+                self._take(searching.found(self._known), extra=True, only_back=only_back)
         elif self._beside is None and (self._due(frame) or self._lost):
             self._lost, self._begun_ms = False, frame.captured_ns / 1e6
             wide = None if self._is_quiet else self._search.wide(frame)
             look = self._newest_picture if wide is None else lambda: (frame.seq, picture)
             self._beside = self._search.begin(look, self._in_the_mirror(), wide), self._known
 
-    def _take(self, found: Found, extra: bool = False) -> None:
+    def _take(self, found: Found, extra: bool = False, only_back: bool = False) -> None:
         """Bring in what was found, moved from the picture that was searched to the last one."""
         self._came.append(found)
         for tracker, boxes in ((self._faces, found.faces), (self._candidates, found.candidates)):
-            tracker.found(tracker.carried(found.picture.grey, boxes), extra)
+            tracker.found(tracker.carried(found.picture.grey, boxes), extra, only_back)
 
     def _in_the_mirror(self) -> bool:
         """Whether the search that now begins is one of the mirror image: every other one is.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from inference.detectors.detector import Shrunken, scaled
-from inference.track import flow
+from inference.optical_flow import flow
 from transport.frame import Box, Ended, Face, Frame, Held, iou
 
 log = logging.getLogger("detect")

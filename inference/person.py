@@ -35,16 +35,28 @@ class Request(NamedTuple):
 
 
 class PersonState:
-    """The answers about one track. Times are of the pictures, in ms: `asked_ms` is that of the newest request."""
+    """The answers about one track. Times are of the pictures, in ms: `asked_ms` is that of the newest request.
+
+    Who keeps the person notes down when its face was `seen_ms` last, and whether it is `hidden`, not in the last one.
+    """
 
     def __init__(self) -> None:
+        self.seen_ms, self.hidden = 0.0, False
         self.asked_ms: float | None = None
+        self._back_ms = -math.inf
         self._asked_look: np.ndarray | None = None
         self._looked_ms = 0.0
         self._requests = self._answers = 0
         self._answered_ms = 0.0
         self._weight = 0.0
         self._probabilities: np.ndarray | None = None
+
+    def come_back(self, now_ms: float) -> None:
+        """The face was hidden and is there again: nothing is said of it until an answer about it as it is now.
+
+        A mask may have been taken off meanwhile. The answers from before count with those to come, as any older ones.
+        """
+        self.asked_ms, self._back_ms = None, now_ms
 
     def due(self, now_ms: float, refresh_ms: float, crop: Callable[[], np.ndarray]) -> bool:
         """Whether to ask about this crop (H, W, 3) uint8, which is made if it is needed.
@@ -73,8 +85,10 @@ class PersonState:
 
     @property
     def settled(self) -> bool:
-        """Whether the answers agree, and there is more than one."""
-        return self._probabilities is not None and self._weight > 1 and bool(self._probabilities.max() >= SETTLED)
+        """Whether the answers agree, there is more than one, and the newest is about the face as it is now."""
+        if self._probabilities is None or self._answered_ms < self._back_ms:
+            return False
+        return self._weight > 1 and bool(self._probabilities.max() >= SETTLED)
 
     @property
     def urgency(self) -> tuple[bool, float]:
@@ -105,8 +119,11 @@ class PersonState:
         self._answered_ms = request.at_ms
 
     def decision(self, classes: Sequence[str], now_ms: float, may_doubt: bool = True) -> Prediction | None:
-        """What all answers say together; None before the first. Who may not doubt says the likeliest class."""
-        if self._probabilities is None:
+        """What all answers say together; None before the first, and before the first of a face that is back.
+
+        Who may not doubt says the likeliest class.
+        """
+        if self._probabilities is None or self._answered_ms < self._back_ms:
             return None
         best = int(self._probabilities.argmax())
         confidence = float(self._probabilities[best])

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
+from inference.course import Course
+from inference.hidden import Back, Hidden, HiddenFaces
+from inference.look import Looks, look_at
+from inference.optical_flow import flow
 from transport.frame import Box, iou
 
-GRID = 5  # points a side that are followed in each face
-FOLLOWED_SHARE = 0.6  # of the box, around its middle: beyond it is background, which stays behind
-SMALLEST_POINTS = 8  # of the 25 that must agree, else the face is lost
-MOST_ERROR = 0.06  # forward-backward error allowed, as a share of the face's width
 LEAST_SIMILARITY = 0.5  # correlation with the face as it was found; what is below is something else by now
 SURE_SIMILARITY = 0.7  # the same where its points cannot be followed; a mask put on in the demo leaves .80
 MATCH_IOU = 0.3  # of a box that was found with the track that it belongs to; both move between two searches
+UNLIKE = 0.25  # similarity to the face that is followed there below which a box is of another one
+CUT_SIZE, CUT_CHANGE, CUT_SHARE = (32, 24), 15, 0.4  # so many cells of a picture change by more grey levels at a cut
+LEAVES = 0.25  # heights of a face from the edge of the picture, where it may leave it
+BESIDE_IOU = 0.02  # of another face with what is around a face
 PATCH_PX = 20
-SMALLEST_PX = 6  # of a followed face: below it the points are too near to each other to tell anything
-LK_WINDOW = (9, 9)  # with 11 a fifth slower, and no nearer to the truth of the demo
-LK_LEVELS = 2
-REACH_PX = 40  # around the points: half a window on the smallest level (18 px), and where they may go
 LEAST_TRUST = 0.3  # in where a search saw a known face, against where it was followed to: Haar's boxes jump
+LOOK_EVERY_MS = 500.0  # a look of a face is kept; one takes 60 us
+UNCLEAR_MS = 250.0  # for so long a face has no number while it may be one that was hidden
 MOST_MISSES = 12  # searches in a row that may miss a face that was found often and is followed well
 
 
@@ -31,7 +33,9 @@ MOST_MISSES = 12  # searches in a row that may miss a face that was found often 
 class Track:
     """One face on its way through the pictures of a stream. `box` is in px of the grey pictures that are followed.
 
-    `hits` counts the searches that found it, `misses` those in a row since then that did not.
+    `hits` counts the searches that found it, `misses` those in a row since then that did not. `looks` are those
+    of searches that found it; `is_back` says that it was hidden in between,
+    `looked_ms` when the newest was kept.
     """
 
     id: int
@@ -39,6 +43,10 @@ class Track:
     patch: np.ndarray
     hits: int = 1
     misses: int = 0
+    is_back: bool = False
+    looked_ms: float = -math.inf
+    course: Course = field(default_factory=Course)
+    looks: Looks = field(default_factory=Looks)
 
     @property
     def believed(self) -> bool:
@@ -53,28 +61,33 @@ class Track:
 class Tracker:
     """The faces of one stream. Pictures are grey, (H, W) uint8, all of the same size.
 
-    Motion is the median flow of points inside the face (Kalal, Mikolajczyk and Matas, "Forward-backward error",
-    2010): pyramidal Lucas-Kanade there and back again, points that do not come back are left out. A face
-    that no longer looks like itself is dropped, and one whose points disagree unless it looks like itself where it was:
-    no box stays behind on the background.
+    Faces move as their points do (inference/optical_flow.py). One that no longer looks like itself is dropped, and one
+    whose points disagree unless it looks like itself where it was: no box stays behind on the background. Who is
+    dropped may be hidden, and gets the number back if he is found again soon (inference/hidden.py).
     """
 
     def __init__(self, first_id: int = 0) -> None:
         self.tracks: list[Track] = []
+        self.hidden = HiddenFaces()
         self._before: np.ndarray | None = None
+        self._colours: np.ndarray | None = None
+        self._now_ms = 0.0
         self._next_id = first_id
+        self._unclear: list[tuple[Box, float]] = []  # faces that may be one that was hidden, and since when, ms
 
-    def follow(self, grey: np.ndarray) -> bool:
+    def follow(self, grey: np.ndarray, colours: np.ndarray | None = None, now_ms: float = 0.0) -> bool:
         """Move all tracks to the next picture and drop those that are lost. Returns True if one was lost.
 
-        Its face may be somewhere else, or another scene has begun.
+        Its face may be somewhere else, or another scene has begun. With the picture's colours, (H, W, 3) uint8 BGR, and
+        its time a face that is lost is remembered for a while: it may be hidden.
         """
-        known = len(self.tracks)
+        known = self.tracks
+        self._colours, self._now_ms = colours, now_ms
         if self._before is not None and self._before.shape != grey.shape:
             self.tracks = []
         before, self._before = self._before, grey
         if before is None or not self.tracks:
-            return known > 0
+            return len(known) > 0
         boxes = flow(before, grey, [track.box for track in self.tracks])
         kept = [box or stationary(track, grey) for track, box in zip(self.tracks, boxes, strict=True)]
         followed = [(track, box) for track, box in zip(self.tracks, kept, strict=True) if box is not None]
@@ -85,31 +98,105 @@ class Tracker:
         ]
         for track, box in followed:
             track.box = box
-        return len(self.tracks) < known
+        for track in self.tracks:
+            track.course.add(now_ms, track.box)
+        self._hide(known)
+        if not self.tracks and is_cut(before, grey):
+            self.hidden.clear()
+        return len(self.tracks) < len(known)
 
-    def found(self, boxes: Sequence[Box], extra: bool = False) -> None:
-        """Bring in what a search of the last picture has found: known faces are corrected, others are new.
+    def found(self, boxes: Sequence[Box], extra: bool = False, only_back: bool = False) -> None:
+        """Bring in what a search of the last picture has found: known faces are corrected, others are new or back.
 
         An extra search, between the regular ones, counts for no known face and against none: it sees nearly the
-        picture that the last one saw, and would find the same false faces again.
+        picture that the last one saw, and would find the same false faces again. With `only_back` nobody is new: it
+        only brings back who was hidden.
         """
         assert self._before is not None, "follow() comes first"
-        missed = list(self.tracks)
+        missed, new, unlike = list(self.tracks), [], []
         for box in boxes:
             known = max(missed, key=lambda track: iou(track.box, box), default=None)
-            if known is not None and iou(known.box, box) >= MATCH_IOU:
-                missed.remove(known)
-                if not extra:
-                    known.hits, known.misses = known.hits + 1, 0
-                known.box = between(known.box, box, max(1 / known.hits, LEAST_TRUST))
-                known.patch = patch_of(self._before, known.box)
-            else:
-                self.tracks.append(Track(self._next_id, box, patch_of(self._before, box)))
-                self._next_id += 1
+            if known is None or iou(known.box, box) < MATCH_IOU:
+                new.append(box)
+                continue
+            moved = between(known.box, box, max(1 / (known.hits + (not extra)), LEAST_TRUST))
+            patch = patch_of(self._before, moved)
+            if similarity(known.patch, patch) < SURE_SIMILARITY and not self._is_like(known, box):
+                unlike.append(box)  # somebody passes in front of the one who is followed, or a hand is before the face
+                continue
+            missed.remove(known)
+            known.box, known.patch = moved, patch
+            if not extra:
+                known.hits, known.misses = known.hits + 1, 0
+                self._remember(known, box, boxes)
+        taken = [track.box for track in self.tracks if all(track is not one for one in missed)]
+        new, unlike = ([box for box in some if not same_face(box, taken)] for some in (new, unlike))
+        self._begin(new, unlike, only_back)
         if not extra:
             for track in missed:
                 track.misses += 1
+        known_before = self.tracks
         self.tracks = non_maximum_suppressed([track for track in self.tracks if track.believed])
+        self._hide(known_before)
+
+    def _is_like(self, track: Track, box: Box) -> bool:
+        return self._colours is None or track.looks.similarity(look_at(self._colours, box)) >= UNLIKE
+
+    def _remember(self, track: Track, box: Box, boxes: Sequence[Box]) -> None:
+        """Keep a look of a face that was found, now and then and where it is alone."""
+        if self._colours is None or self._now_ms - track.looked_ms < (LOOK_EVERY_MS if track.looks.are_some else 0.0):
+            return
+        others = [*boxes, *(other.box for other in self.tracks if other is not track)]
+        if is_alone(track.box, box, others):
+            track.looks.add(look_at(self._colours, box))
+            track.looked_ms = self._now_ms
+
+    def _begin(self, new: Sequence[Box], unlike: Sequence[Box], only_back: bool) -> None:
+        """Begin tracks of faces that were not followed; who was hidden a moment ago gets the number back.
+
+        Where that is unclear a face gets none for a moment: it may still be covered in part. So does one in the place
+        of a face that is followed and looks otherwise.
+        """
+        assert self._before is not None
+        boxes = [*new, *unlike]
+        looks = [] if self._colours is None else [look_at(self._colours, box) for box in boxes]
+        back = (
+            self.hidden.returned(self._now_ms, boxes, looks, self._before.shape[1]) if looks else [Back()] * len(boxes)
+        )
+        unclear = self._unclear if only_back else []
+        for place, (box, who) in enumerate(zip(boxes, back, strict=True)):
+            if who.known is None and only_back:
+                continue
+            if (who.unclear or (who.known is None and place >= len(new))) and (
+                since_ms := self._unclear_since(box)
+            ) is not None:
+                unclear.append((box, since_ms))
+                continue
+            track = Track(self._next_id, box, patch_of(self._before, box))
+            if who.known is not None:
+                track.id, track.looks, track.course = who.known[:3]
+                track.is_back = True
+            else:
+                self._next_id += 1
+            if looks:
+                track.looks.add(looks[place])
+                track.course.add(self._now_ms, box)
+            self.tracks.append(track)
+        self._unclear = unclear
+
+    def _unclear_since(self, box: Box) -> float | None:
+        """Since when it is unclear who a face is, ms; None: for long enough."""
+        since_ms = min((at_ms for other, at_ms in self._unclear if near(box, other)), default=self._now_ms)
+        return since_ms if 0 <= self._now_ms - since_ms < UNCLEAR_MS else None
+
+    def _hide(self, known: Iterable[Track]) -> None:
+        """Remember those of the tracks that are followed no more."""
+        assert self._before is not None
+        left = {track.id for track in self.tracks}
+        for track in known:
+            if track.id not in left and track.looks:
+                expected = (track.hits > 1 or track.is_back) and wholly_inside(track.box, self._before)
+                self.hidden.add(Hidden(track.id, track.looks, track.course, self._now_ms, expected))
 
     def carried(self, then: np.ndarray, boxes: Sequence[Box]) -> list[Box]:
         """Boxes found in an earlier picture, moved to where they are in the last one; lost ones are left out."""
@@ -118,6 +205,28 @@ class Tracker:
         if then is self._before:
             return list(boxes)
         return [box for box in flow(then, self._before, boxes) if box is not None]
+
+
+def is_cut(before: np.ndarray, grey: np.ndarray) -> bool:
+    """Whether another scene begins with a picture, (H, W) uint8: seen from afar much of it differs from the one before.
+
+    Light that changes everywhere alike is taken off.
+    """
+    one, other = (cv2.resize(picture, CUT_SIZE, interpolation=cv2.INTER_AREA).astype(int) for picture in (before, grey))
+    change = other - one
+    return float((np.abs(change - np.median(change)) > CUT_CHANGE).mean()) > CUT_SHARE
+
+
+def is_alone(box: Box, own: Box, others: Sequence[Box]) -> bool:
+    """Whether no other face is beside a face or in front of it, where its look would show that one."""
+    around = Box(box.x + (box.width - box.height) / 2, box.y, box.height, box.height)
+    return all(other is own or iou(around, other) < BESIDE_IOU for other in others)
+
+
+def near(box: Box, other: Box) -> bool:
+    """Whether a box may be that of the same face a search later."""
+    apart = math.hypot(box.x + box.width / 2 - other.x - other.width / 2, box.y - other.y)
+    return apart <= max(box.height, other.height)
 
 
 def same_face(box: Box, others: Sequence[Box]) -> bool:
@@ -130,103 +239,10 @@ def stationary(track: Track, grey: np.ndarray) -> Box | None:
     return track.box if similarity(track.patch, patch_of(grey, track.box)) >= SURE_SIMILARITY else None
 
 
-def flow(before: np.ndarray, now: np.ndarray, boxes: Sequence[Box]) -> list[Box | None]:
-    """Where the boxes of one picture are in the next; None for a face that cannot be followed."""
-    rectangles = np.array([(box.x, box.y, box.width, box.height) for box in boxes])
-    points = grids_in(rectangles)
-    flat = points.reshape(-1, 2)
-    around = surroundings(flat, before)
-    flat = flat - np.array((around[1].start, around[0].start), np.float32)
-    there, ok = lucas_kanade(before[around], now[around], flat)
-    back, ok_back = lucas_kanade(now[around], before[around], there)
-    errors = lengths(back - flat)
-    errors[~(ok & ok_back)] = np.inf
-    return moved(rectangles, (there - flat).reshape(points.shape), points, errors.reshape(points.shape[:2]))
-
-
-def surroundings(points: np.ndarray, grey: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns of a picture that hold the points (N, 2) and what is needed to follow them.
-
-    Shrinking whole pictures of 320 x 240 px is two fifths of what Lucas-Kanade costs (0.10 of 0.24 ms). The corner is a
-    multiple of 4 px, so that the pixels of each level are those of the whole picture.
-    """
-    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    return part(top, bottom, grey.shape[0]), part(left, right, grey.shape[1])
-
-
-def part(first: float, last: float, length: int) -> slice:
-    """Of so many rows or columns those from the first to the last, and what is in reach.
-
-    >>> part(50.5, 130.0, 160)
-    slice(8, 160, None)
-    """
-    begin = min(max(int(first) - REACH_PX, 0), length - 1)
-    return slice(begin - begin % 4, max(min(int(last) + REACH_PX, length), begin + 1))
-
-
-def lucas_kanade(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where points (N, 2) of one picture are in the other, and which of them (N,) were found there."""
-    there: np.ndarray = np.empty_like(points)
-    there, found, _ = cv2.calcOpticalFlowPyrLK(one, other, points, there, winSize=LK_WINDOW, maxLevel=LK_LEVELS)
-    return there, found.ravel() == 1
-
-
-_SHARES = np.linspace(0.5 - FOLLOWED_SHARE / 2, 0.5 + FOLLOWED_SHARE / 2, GRID)
-_GRID = np.stack(np.meshgrid(_SHARES, _SHARES), axis=-1).reshape(-1, 2)
-# Points of one row or column; with all pairs the scale after 20 pictures is off by .033 instead of .018 (bench scene)
-_PAIRS = np.array([(i, j) for j in range(GRID**2) for i in range(j) if i // GRID == j // GRID or (j - i) % GRID == 0]).T
-
-
-def grids_in(rectangles: np.ndarray) -> np.ndarray:
-    """The points (N, 25, 2) float32 that are followed in rectangles (N, 4): x, y, width, height."""
-    return (rectangles[:, None, :2] + _GRID * rectangles[:, None, 2:]).astype(np.float32)
-
-
-def moved(rectangles: np.ndarray, steps: np.ndarray, points: np.ndarray, errors: np.ndarray) -> list[Box | None]:
-    """Boxes moved and scaled as the median of the steps that their points (N, 25, 2) took there and back.
-
-    For all faces at once: one by one, numpy's calls took longer than the optical flow.
-    """
-    widths = rectangles[:, 2]
-    good = errors <= np.maximum(MOST_ERROR * widths, 0.5)[:, None]
-    shifts = masked_median(np.concatenate([steps[..., 0], steps[..., 1]]), np.concatenate([good, good]))
-    shifts = shifts.reshape(2, -1).T
-    spread = masked_median(lengths(steps - shifts[:, None]), good)
-    first, second = _PAIRS
-    apart_before = points[:, first] - points[:, second]
-    apart_now = apart_before + steps[:, first] - steps[:, second]
-    scales = masked_median(lengths(apart_now) / lengths(apart_before), good[:, first] & good[:, second])
-    sizes = rectangles[:, 2:] * np.clip(scales, 0.9, 1.1)[:, None]
-    corners = rectangles[:, :2] + shifts - (sizes - rectangles[:, 2:]) / 2
-    followed = good.sum(axis=1) >= SMALLEST_POINTS
-    followed &= spread <= 0.1 * widths  # else they go their own ways: an edge, or something in front of the face
-    followed &= sizes[:, 0] >= SMALLEST_PX
-    boxes = np.hstack([corners, sizes]).tolist()
-    return [Box(*box) if is_followed else None for box, is_followed in zip(boxes, followed.tolist(), strict=True)]
-
-
-def lengths(vectors: np.ndarray) -> np.ndarray:
-    """The lengths (...) of vectors (..., 2)."""
-    return np.hypot(vectors[..., 0], vectors[..., 1])
-
-
-def masked_median(values: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Median (N,) of the good ones in each row (N, K); where there is none, the result is not finite.
-
-    >>> masked_median(np.array([[5.0, 1.0, 9.0, 2.0]]), np.array([[True, True, False, True]]))
-    array([2.])
-    """
-    ordered = np.sort(np.where(good, values, np.inf), axis=1)
-    counts, rows = good.sum(axis=1), np.arange(len(values))
-    low = ordered[rows, np.maximum(counts - 1, 0) // 2]
-    high = ordered[rows, np.minimum(counts // 2, values.shape[1] - 1)]
-    return (low + high) / 2
-
-
 def non_maximum_suppressed(tracks: Sequence[Track]) -> list[Track]:
-    """The tracks without those that lie on the face of another one that was found more often."""
+    """The tracks without those that lie on the face of another one: one just found, or found more often."""
     kept: list[Track] = []
-    for track in sorted(tracks, key=lambda track: -track.hits):
+    for track in sorted(tracks, key=lambda track: (track.misses > 0, -track.hits)):
         if all(iou(track.box, other.box) < MATCH_IOU for other in kept):
             kept.append(track)
     return sorted(kept, key=lambda track: track.id)
@@ -241,6 +257,12 @@ def between(one: Box, other: Box, share: float) -> Box:
 def inside(box: Box, grey: np.ndarray) -> bool:
     """Whether the middle of the box is in the picture."""
     return 0 <= box.x + box.width / 2 < grey.shape[1] and 0 <= box.y + box.height / 2 < grey.shape[0]
+
+
+def wholly_inside(box: Box, grey: np.ndarray) -> bool:
+    """Whether a face is so far from the edges that it did not leave the picture."""
+    room = LEAVES * box.height
+    return room <= box.x <= grey.shape[1] - box.width - room and box.y + box.height < grey.shape[0] - room
 
 
 def patch_of(grey: np.ndarray, box: Box) -> np.ndarray:

@@ -12,8 +12,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from events.event_detector import time_ms
-from transport.frame import Box, Frame
+from transport.frame import Box, Frame, time_ms
 from transport.pixels import Pixels
 
 MARGIN = 0.3  # of the box, on each side: hair and ears tell who it is, too

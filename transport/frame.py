@@ -51,7 +51,8 @@ class Prediction(Struct, frozen=True):
 class Face(Struct, frozen=True):
     """A face that was found. `box` bounds the face as an annotator would draw it: forehead to chin.
 
-    `track` is the same number in all frames of a stream in which the face could be followed; None: it was not.
+    `track` is the number of a person: the same in all frames of a stream in which the face is followed, and when it is
+    back after it was hidden for up to 2 s. None: it was not followed.
     """
 
     box: Box
@@ -121,6 +122,11 @@ class Frame:
 
     def __repr__(self) -> str:
         return f"Frame({self.stream} #{self.seq}, {self.width}x{self.height}, {len(self.faces)} faces)"
+
+
+def time_ms(frame: Frame) -> float:
+    """The time of a picture: its place in a film, else when it was captured."""
+    return frame.captured_ns / 1e6 if frame.live or frame.media_ms is None else frame.media_ms
 
 
 @dataclass(frozen=True, slots=True)

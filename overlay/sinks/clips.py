@@ -14,13 +14,12 @@ import numpy as np
 
 from configs.errors import InputError
 from events.event import Event, unix_s
-from events.event_detector import time_ms
 from overlay.recorder import Recorder
 from overlay.sinks.sink import Sink
 from overlay.target import free_name, writing
 from recordings.retention import Keep, prune, stamped
 from transport.cores import give_way
-from transport.frame import Frame
+from transport.frame import Frame, time_ms
 from transport.pixels import Pixels
 
 log = logging.getLogger("overlay")

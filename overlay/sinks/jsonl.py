@@ -22,7 +22,7 @@ class JsonlSink(Sink):
     `corrupt` is there, and true, where the decoder marks the picture as damaged: then nothing was looked for in it.
     `faces` is empty when no face was found, which is not the same as no mask; `label` is null for a face that
     was not classified yet, `unsure` for one whose answers do not agree. `box` is [x, y, width, height] in pixels of
-    the frame. `track` is the same number while a face is followed, null where nothing is; `label_age_ms` tells how
+    the frame. `track` is the number of a person, null where nothing is followed; `label_age_ms` tells how
     old the newest answer is that the label rests on. What was written since `began` is the run's own, and
     stays: of an earlier life of the stage, or of a stream of that name before, whose `seq` began at 0, too.
     `shared`: other processes of the run write lines of other streams into the file.

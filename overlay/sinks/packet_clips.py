@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from events.event import unix_s
-from events.event_detector import time_ms
 from overlay.sinks.clips import LONGEST
 from overlay.target import free_name
 from recordings.packet_file import SOUND, VIDEO, PacketFile, Parcel, Tracks
 from recordings.retention import Keep, prune, stamped
 from transport.cores import give_way
-from transport.frame import Frame
+from transport.frame import Frame, time_ms
 
 if TYPE_CHECKING:
     from av import Packet

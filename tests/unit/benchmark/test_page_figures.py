@@ -65,7 +65,7 @@ def answers(monkeypatch):
 def test_each_figure_stands_beside_its_command(answers):
     text = table([(one.words, one, answers[one.words]) for one in COMMANDS])
     head, empty, *rows = text.splitlines()
-    assert " cores" in head
+    assert " core" in head
     assert "python 3." in head
     assert (empty, rows[:2]) == ("", ["| what | figure | command |", "|---|---|---|"])
     for row in (

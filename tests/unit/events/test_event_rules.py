@@ -49,6 +49,45 @@ def test_flicker_and_doubt_are_no_decisions():
     assert len(happened(frames)) == 1
 
 
+def test_who_was_hidden_for_two_seconds_and_wears_what_he_wore_is_no_second_event():
+    """Nor if nothing is said of him, or nothing sure, for the first pictures after it."""
+    nobody, back = 20 * [[]], [Face(Box(30, 40, 20, 20), None, 1)]
+    frames = 10 * [[person(1, "mask")]] + nobody + 2 * [back] + 3 * [[person(1, "unsure")]] + 30 * [[person(1, "mask")]]
+    assert happened(frames) == [("decision", 1, "mask", 0.5)]
+    frames = 10 * [[person(1, "mask")]] + nobody + 10 * [[person(1, "no_mask")]]
+    assert happened(frames) == [("decision", 1, "mask", 0.5), ("decision", 1, "no_mask", 3.5)]
+
+
+def test_a_label_that_was_not_certain_yet_does_not_become_so_while_its_person_is_hidden():
+    frames = 3 * [[person(1, "mask")]] + 10 * [[]] + 10 * [[person(1, "mask")]]
+    assert happened(frames) == [("decision", 1, "mask", 1.8)]
+
+
+def test_a_rule_tells_of_a_person_once_though_he_was_hidden(tmp_path):
+    rules = rules_of(tmp_path, "rules: [{name: bare, kind: label, label: no_mask, for: 1s, cool_down: 100ms}]")
+    bare, back, nobody = [person(1, "no_mask")], [Face(Box(30, 40, 20, 20), None, 1)], 20 * [[]]
+    hidden = 15 * [bare] + nobody + 2 * [back] + 2 * [[person(1, "unsure")]] + 30 * [bare]
+    assert only(happened(hidden, rules), "bare") == [("bare", 1, "no_mask", 1.0)]
+    masked_meanwhile = 15 * [bare] + nobody + 5 * [[person(1, "mask")]] + 15 * [bare]
+    assert only(happened(masked_meanwhile, rules), "bare") == [("bare", 1, "no_mask", 1.0), ("bare", 1, "no_mask", 5.0)]
+    not_seen_for_so_long = 4 * [bare] + nobody + 6 * [bare]
+    assert only(happened(not_seen_for_so_long, rules), "bare") == []
+
+
+def test_who_is_hidden_is_not_there_and_who_crosses_a_line_behind_a_pillar_crosses_it_once(tmp_path):
+    rules = rules_of(
+        tmp_path,
+        """rules:
+  - {name: crowd, kind: people, more_than: 1, for: 1s, cool_down: 100ms}
+  - {name: door, kind: line, line: [0.5, 1, 0.5, 0], cool_down: 100ms}
+""",
+    )
+    hidden = 4 * [[person(1, "mask", 40), person(2, "mask", 90)]] + 20 * [[person(2, "mask", 90)]]
+    found = happened([*hidden, *(3 * [[person(1, "mask", 60), person(2, "mask", 90)]])], rules)
+    assert only(found, "crowd") == []
+    assert only(found, "door") == [("door", 1, "mask", 2.4)]
+
+
 def test_a_face_that_is_not_followed_is_no_person():
     assert happened(20 * [[Face(Box(1, 1, 9, 9), Prediction("mask", 0.9, {}))]]) == []
 

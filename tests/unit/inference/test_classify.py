@@ -15,6 +15,7 @@ from configs.schema import ClassifyConfig
 from inference.backends.backend import Backend
 from inference.checkpoint import ModelInfo
 from inference.classify import MOST_BESIDE, PersonStates, classify
+from inference.hidden import LONGEST_MS
 from inference.preprocess import Preprocessing
 from transport.frame import Box, Face, Frame
 from transport.stage import StageContext
@@ -156,18 +157,21 @@ COLOURS = st.sampled_from([RED, BLUE, (110, 0, 130), (128, 0, 128)])  # certain,
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.lists(st.tuples(COLOURS, COLOURS, COLOURS, st.booleans()), min_size=1, max_size=40),
+    st.lists(st.tuples(COLOURS, COLOURS, COLOURS, st.booleans(), st.booleans()), min_size=1, max_size=40),
     st.lists(st.integers(1, 40), min_size=1),
     st.sampled_from([0.0, 100.0, 300.0, 600.0]),
     st.integers(1, 8),
 )
 def test_predictions_of_a_film_do_not_depend_on_how_many_frames_wait(film, sizes, refresh_ms, max_batch):
-    """Nor do their bits: two streams, three followed persons and one who is not, and damaged pictures."""
+    """Nor do their bits: two streams, three followed persons, one of them hidden now and then, one who is not followed,
+    and damaged pictures.
+    """
     frames = []
-    for seq, (*colours, corrupt) in enumerate(film):
+    for seq, (*colours, corrupt, hidden) in enumerate(film):
         frame = replace(followed(seq, *colours), corrupt=corrupt)
         first, second, third = frame.faces
-        frames.append(replace(frame, faces=(first, second, replace_fields(third, track=None))))
+        others = (second, replace_fields(third, track=None))
+        frames.append(replace(frame, faces=others if hidden else (first, *others)))
         frames.append(replace(frame, stream="yard", faces=(third,)))
     config = ClassifyConfig(refresh_ms=refresh_ms)
     alone = predictions(frames, RedOrBlue(), config, [1])
@@ -213,6 +217,42 @@ def test_a_track_of_another_number_is_another_person():
         other = replace(frame, faces=(Face(frame.faces[0].box, track=7),))
         [out] = persons.predicted([other])
     assert labels_of(out) == ["blue"]
+
+
+def test_who_was_hidden_is_asked_about_at_once_and_keeps_no_label_that_is_not_true_any_more():
+    """The mask was taken off behind the pillar."""
+    backend = RedOrBlue()
+    with ThreadPoolExecutor(1) as beside:
+        persons = PersonStates(backend, ClassifyConfig(refresh_ms=600), beside)
+        for seq in range(20):
+            list(persons.predicted([followed(seq, RED)]))
+        passes = len(backend.passes)
+        list(persons.predicted([followed(seq) for seq in range(20, 70)]))
+        [back] = persons.predicted([followed(70, BLUE)])
+    assert len(backend.passes) == passes + 1
+    assert labels_of(back) == ["blue"]
+
+
+def test_a_live_face_that_is_back_has_no_label_until_it_is_asked_about_anew():
+    with ThreadPoolExecutor(1) as beside:
+        persons = PersonStates(RedOrBlue(), ClassifyConfig(), beside)
+        for seq in range(3):
+            list(persons.predicted([followed(seq, RED, live=True)]))
+            beside.submit(lambda: None).result()
+        list(persons.predicted([followed(3, live=True)]))
+        [back] = persons.predicted([followed(4, RED, live=True)])
+        beside.submit(lambda: None).result()
+        [later] = persons.predicted([followed(5, RED, live=True)])
+    assert back.faces[0].prediction is None
+    assert labels_of(later) == ["red"]
+
+
+def test_of_who_was_hidden_for_longer_than_a_number_is_kept_nothing_is_left():
+    with ThreadPoolExecutor(1) as beside:
+        persons = PersonStates(RedOrBlue(), ClassifyConfig(), beside)
+        list(persons.predicted([followed(0, RED)]))
+        list(persons.predicted([followed(seq) for seq in range(1, int(LONGEST_MS / 40) + 2)]))
+    assert persons._followed == {"door": {}}
 
 
 def test_a_live_frame_does_not_wait_for_its_answer():

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from inference import track as module
-from inference.track import Track, Tracker, flow
+from inference import optical_flow as module
+from inference.optical_flow import flow
+from inference.track import Track, Tracker
 from transport.frame import Box, iou
 
 

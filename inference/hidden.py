@@ -1,0 +1,107 @@
+"""Faces that cannot be seen for a moment: who is back within about two seconds keeps the number.
+
+What is remembered is where a face was, where it went, and its look (inference/look.py). After that time all of it is
+forgotten, and who comes then is somebody new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from inference.course import Course
+from inference.look import Look, Looks
+from transport.frame import Box
+
+LONGEST_MS = 2900.0  # 2 s hidden; it is lost before it is covered, and found again after it is not
+MOST = 16  # are remembered of a stream; of more the oldest are forgotten
+LIKE = 0.62  # least similarity of who comes where he is expected
+FAR_LIKE = 0.08  # and so much more at the edge of where he may be (Course.miss 1),
+FARTHER_LIKE = 0.2  # and beyond it: he may have begun to walk, or have been seen too short to know how fast,
+FARTHEST = 2.0  # up to here, and not sooner than this after he was lost:
+SOON_MS = 300.0
+UNCLEAR = 0.25  # so little less may be the same person, still covered in part
+COMES_IN_LIKE = 0.15  # and so much more at the edge of the picture: most who are seen there come in
+EDGE = 0.2  # heights of a face from it
+NEAR = 1.5  # heights of a face: who was hidden nearer to there may be back as anywhere
+ANOTHER = -1.0
+EXPECTED = 0.5  # of Course.miss: nearer to where it is expected than to the edge of where it may be
+LARGER = 1.8  # or smaller by this a face may be when it is back
+
+
+class Hidden(NamedTuple):
+    """A face that was lost at a time, ms. It is `expected` if it was sure to be one and has not left the picture."""
+
+    id: int
+    looks: Looks
+    course: Course
+    since_ms: float
+    expected: bool
+
+
+class Back(NamedTuple):
+    """What a new face is: the hidden one `known`, somebody new, or `unclear`, which of both."""
+
+    known: Hidden | None = None
+    unclear: bool = False
+
+
+class HiddenFaces:
+    """The faces of one stream that were lost a short while ago."""
+
+    def __init__(self) -> None:
+        self._faces: list[Hidden] = []
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    @property
+    def expected(self) -> bool:
+        """Whether somebody may come back at any moment."""
+        return any(face.expected for face in self._faces)
+
+    def add(self, face: Hidden) -> None:
+        """Remember a face that was lost."""
+        self._faces = [*self._faces, face][-MOST:]
+
+    def clear(self) -> None:
+        """Another scene has begun: nobody of the last one comes back."""
+        self._faces = []
+
+    def forget(self, now_ms: float) -> None:
+        """Forget those who have been hidden for too long, or until a time that is yet to come: a film began anew."""
+        self._faces = [face for face in self._faces if 0 <= now_ms - face.since_ms <= LONGEST_MS]
+
+    def returned(self, now_ms: float, boxes: Sequence[Box], looks: Sequence[Look], width: int) -> list[Back]:
+        """For each new face who it was before it was hidden, in pictures so many px wide; it is hidden no more."""
+        self.forget(now_ms)
+        fits = [
+            (fit_of(face, now_ms, box, look, width), -place, face.id, face)
+            for face in self._faces
+            for place, (box, look) in enumerate(zip(boxes, looks, strict=True))
+        ]
+        back = [Back()] * len(boxes)
+        taken: set[int] = set()
+        for fit, place, number, face in sorted(fits, key=lambda one: one[:3], reverse=True):
+            if back[-place].known is not None or number in taken or fit <= -UNCLEAR:
+                continue
+            if fit > 0:
+                back[-place] = Back(face)
+                taken.add(number)
+            elif face.course.miss(now_ms, boxes[-place]) <= 1:
+                back[-place] = Back(unclear=True)
+        self._faces = [face for face in self._faces if face.id not in taken]
+        return back
+
+
+def fit_of(face: Hidden, now_ms: float, box: Box, look: Look, width: int) -> float:
+    """How well a new face fits one that is hidden; 0 and less: it is another one."""
+    grown, miss = box.height / face.course.height, face.course.miss(now_ms, box)
+    if miss > (FARTHEST if now_ms - face.since_ms >= SOON_MS else 1.0):
+        return ANOTHER
+    if not 1 / LARGER <= grown <= LARGER:  # where it is expected it may be something on it, or a part of it
+        return -UNCLEAR / 2 if miss <= EXPECTED else ANOTHER
+    needed = LIKE + FAR_LIKE * miss + FARTHER_LIKE * max(0.0, miss - 1)
+    if min(box.x, width - box.x - box.width) < EDGE * box.height and face.course.apart(box) > NEAR:
+        needed += COMES_IN_LIKE
+    return face.looks.similarity(look) - needed
