@@ -188,7 +188,7 @@ def print_scores(scores: dict[str, TrackScores]) -> None:
     """One line for each scene."""
     from rich.table import Table
 
-    columns = ("persons", "IDF1", "HOTA", "recall", "switches", "interrupted", "counted twice", "shared", "nobody's")
+    columns = ("persons", "IDF1", "HOTA", "recall", "switches", "gaps", "twice", "shared", "false")
     table = Table("scene", *columns, title="numbers of persons", title_justify="left")
     for name, one in scores.items():
         table.add_row(
@@ -200,7 +200,11 @@ def print_scores(scores: dict[str, TrackScores]) -> None:
             *map(str, (one.shared, one.false_persons)),
         )
     console().print(table)
-    print(f"persons who were hidden for more than {PROMISED_MS / 1000:g} s count anew")
+    print(
+        f"persons: who was hidden for more than {PROMISED_MS / 1000:g} s may count anew; gaps: a box is missing while the "
+        "person can be seen; twice: numbers beyond the first of a person; shared: numbers of several persons; false: "
+        "numbers of nobody"
+    )
 
 
 if __name__ == "__main__":
