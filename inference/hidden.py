@@ -13,20 +13,21 @@ from inference.course import Course
 from inference.look import Look, Looks
 from transport.frame import Box
 
-LONGEST_MS = 2900.0  # 2 s hidden; it is lost before it is covered, and found again after it is not
-MOST = 16  # are remembered of a stream; of more the oldest are forgotten
-LIKE = 0.62  # least similarity of who comes where he is expected
-FAR_LIKE = 0.08  # and so much more at the edge of where he may be (Course.miss 1),
-FARTHER_LIKE = 0.2  # and beyond it: he may have begun to walk, or have been seen too short to know how fast,
-FARTHEST = 2.0  # up to here, and not sooner than this after he was lost:
-SOON_MS = 300.0
-UNCLEAR = 0.25  # so little less may be the same person, still covered in part
-COMES_IN_LIKE = 0.15  # and so much more at the edge of the picture: most who are seen there come in
-EDGE = 0.2  # heights of a face from it
-NEAR = 1.5  # heights of a face: who was hidden nearer to there may be back as anywhere
-ANOTHER = -1.0
-EXPECTED = 0.5  # of Course.miss: nearer to where it is expected than to the edge of where it may be
+LONGEST_MS = 2900.0  # 2 s hidden; a face is lost before it is covered, and found again after it is not
+MOST = 16  # faces of a stream are remembered; of more the oldest are forgotten
+LIKE = 0.68  # least similarity of a face where one is expected to come back
+FAR_LIKE = 0.08  # and so much more at the edge of where it may be (Course.miss 1),
+FARTHER_LIKE = 0.2  # and beyond: who has just begun to walk, or was seen too short to know how fast,
+FARTHEST = 2.0  # up to here,
+SOON_MS = 300.0  # and not sooner than this after it was lost: nobody is so fast
+COMES_IN_LIKE = 0.15  # and so much more at the edge of the picture: most who are seen there come in,
+EDGE = 0.2  # heights of a face from it,
+NEAR = 1.5  # but not of who was hidden at most so many heights from there
+UNCLEAR, NEARLY = 0.25, 0.1  # so little less may be the same person, still covered in part
+UNCLEAR_MS, NEARLY_MS = 250.0, 600.0  # for so long a face waits then for its number
+EXPECTED = 0.3  # of Course.miss: who appears so near to where one is expected waits as well
 LARGER = 1.8  # or smaller by this a face may be when it is back
+ANOTHER = -1.0
 
 
 class Hidden(NamedTuple):
@@ -40,10 +41,10 @@ class Hidden(NamedTuple):
 
 
 class Back(NamedTuple):
-    """What a new face is: the hidden one `known`, somebody new, or `unclear`, which of both."""
+    """What a new face is: the hidden one `known`, or somebody new; where that is unclear it waits so long, ms."""
 
     known: Hidden | None = None
-    unclear: bool = False
+    waits_ms: float = 0.0
 
 
 class HiddenFaces:
@@ -83,13 +84,13 @@ class HiddenFaces:
         back = [Back()] * len(boxes)
         taken: set[int] = set()
         for fit, place, number, face in sorted(fits, key=lambda one: one[:3], reverse=True):
-            if back[-place].known is not None or number in taken or fit <= -UNCLEAR:
+            if any(back[-place]) or number in taken or fit <= -UNCLEAR:
                 continue
             if fit > 0:
                 back[-place] = Back(face)
                 taken.add(number)
             elif face.course.miss(now_ms, boxes[-place]) <= 1:
-                back[-place] = Back(unclear=True)
+                back[-place] = Back(waits_ms=NEARLY_MS if fit > -NEARLY else UNCLEAR_MS)
         self._faces = [face for face in self._faces if face.id not in taken]
         return back
 
@@ -99,9 +100,10 @@ def fit_of(face: Hidden, now_ms: float, box: Box, look: Look, width: int) -> flo
     grown, miss = box.height / face.course.height, face.course.miss(now_ms, box)
     if miss > (FARTHEST if now_ms - face.since_ms >= SOON_MS else 1.0):
         return ANOTHER
-    if not 1 / LARGER <= grown <= LARGER:  # where it is expected it may be something on it, or a part of it
-        return -UNCLEAR / 2 if miss <= EXPECTED else ANOTHER
+    least = -UNCLEAR + 0.01 if miss <= EXPECTED else ANOTHER
+    if not 1 / LARGER <= grown <= LARGER:  # it may be something on the face, or a part of it
+        return least
     needed = LIKE + FAR_LIKE * miss + FARTHER_LIKE * max(0.0, miss - 1)
     if min(box.x, width - box.x - box.width) < EDGE * box.height and face.course.apart(box) > NEAR:
         needed += COMES_IN_LIKE
-    return face.looks.similarity(look) - needed
+    return max(face.looks.similarity(look) - needed, least)

@@ -18,14 +18,14 @@ from transport.frame import Box, iou
 LEAST_SIMILARITY = 0.5  # correlation with the face as it was found; what is below is something else by now
 SURE_SIMILARITY = 0.7  # the same where its points cannot be followed; a mask put on in the demo leaves .80
 MATCH_IOU = 0.3  # of a box that was found with the track that it belongs to; both move between two searches
-UNLIKE = 0.25  # similarity to the face that is followed there below which a box is of another one
+UNLIKE = 0.45  # similarity to the face that is followed there below which a box is of another one
 CUT_SIZE, CUT_CHANGE, CUT_SHARE = (32, 24), 15, 0.4  # so many cells of a picture change by more grey levels at a cut
 LEAVES = 0.25  # heights of a face from the edge of the picture, where it may leave it
 BESIDE_IOU = 0.02  # of another face with what is around a face
 PATCH_PX = 20
 LEAST_TRUST = 0.3  # in where a search saw a known face, against where it was followed to: Haar's boxes jump
 LOOK_EVERY_MS = 500.0  # a look of a face is kept; one takes 60 us
-UNCLEAR_MS = 250.0  # for so long a face has no number while it may be one that was hidden
+UNLIKE_MS = 250.0  # for so long it waits for its number: it may be the same one, with a hand before the face
 MOST_MISSES = 12  # searches in a row that may miss a face that was found often and is followed well
 
 
@@ -163,14 +163,13 @@ class Tracker:
         back = (
             self.hidden.returned(self._now_ms, boxes, looks, self._before.shape[1]) if looks else [Back()] * len(boxes)
         )
-        unclear = self._unclear if only_back else []
+        unclear: list[tuple[Box, float]] = []
         for place, (box, who) in enumerate(zip(boxes, back, strict=True)):
-            if who.known is None and only_back:
-                continue
-            if (who.unclear or (who.known is None and place >= len(new))) and (
-                since_ms := self._unclear_since(box)
-            ) is not None:
+            waits_ms = 0.0 if who.known else max(who.waits_ms, UNLIKE_MS if place >= len(new) else 0.0)
+            since_ms = min((at_ms for other, at_ms in self._unclear if near(box, other)), default=self._now_ms)
+            if waits_ms:
                 unclear.append((box, since_ms))
+            if 0 <= self._now_ms - since_ms < waits_ms or (only_back and who.known is None):
                 continue
             track = Track(self._next_id, box, patch_of(self._before, box))
             if who.known is not None:
@@ -183,11 +182,6 @@ class Tracker:
                 track.course.add(self._now_ms, box)
             self.tracks.append(track)
         self._unclear = unclear
-
-    def _unclear_since(self, box: Box) -> float | None:
-        """Since when it is unclear who a face is, ms; None: for long enough."""
-        since_ms = min((at_ms for other, at_ms in self._unclear if near(box, other)), default=self._now_ms)
-        return since_ms if 0 <= self._now_ms - since_ms < UNCLEAR_MS else None
 
     def _hide(self, known: Iterable[Track]) -> None:
         """Remember those of the tracks that are followed no more."""
