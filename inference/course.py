@@ -12,7 +12,7 @@ KEPT_MS = 1000.0  # behind the newest
 UNCERTAIN_MS = 250.0  # the newest places are not believed: what comes in front of a face pulls its box along
 FASTEST = 4.0  # heights of a face in a second; who seems to be faster was not followed well
 REACH = 0.4  # heights of the face from where it is expected; at once
-REACH_PER_S = 1.0  # and with each second more
+REACH_PER_S = 1.5  # and with each second more
 LONGER = 1.3  # of the way that is expected: who is hidden may have walked faster
 
 

@@ -201,9 +201,8 @@ def print_scores(scores: dict[str, TrackScores]) -> None:
         )
     console().print(table)
     print(
-        f"persons: who was hidden for more than {PROMISED_MS / 1000:g} s may count anew; gaps: a box is missing while the "
-        "person can be seen; twice: numbers beyond the first of a person; shared: numbers of several persons; false: "
-        "numbers of nobody"
+        f"persons: who was hidden for more than {PROMISED_MS / 1000:g} s may count anew; gaps: without a box "
+        "while seen; twice: numbers beyond the first of a person; shared: numbers of several persons; false: of nobody"
     )
 
 

@@ -32,7 +32,7 @@ def test_a_face_is_like_itself_and_unlike_others():
 def test_half_a_face_in_a_narrow_box_is_like_the_whole_one(covered):
     hidden = 40 * covered
     half = look_at(seen(1, covered=covered), Box(60 + hidden, 50, 40 - hidden, 50))
-    assert similarity(look_at(seen(1), BOX), half) > 0.62
+    assert similarity(look_at(seen(1), BOX), half) > 0.66
     assert similarity(look_at(seen(4), BOX), half) < 0.5
 
 
@@ -61,7 +61,7 @@ def walked(speed):
 def test_who_walked_is_expected_ahead_where_he_stopped_and_where_he_was():
     course = walked(60)
     assert all(course.miss(3000, Box(x, 60, 40, 50)) < 0.1 for x in (150, 200, 280))
-    assert course.miss(3000, Box(280, 60, 40, 50)) < 1 < course.miss(3000, Box(500, 60, 40, 50))
+    assert course.miss(3000, Box(280, 60, 40, 50)) < 1 < course.miss(3000, Box(560, 60, 40, 50))
     assert course.miss(1000, Box(280, 60, 40, 50)) > 1  # so soon nobody gets so far
 
 
