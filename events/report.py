@@ -16,7 +16,7 @@ OTHER = ("#ff9f40", "#b77bff", "#35c9d6")
 LIMITS = (
     "Faces that are not seen are not counted. What each detector sees stands in the table below; it is not the same "
     "share of masked, bare and wrongly masked faces, so the counts here are off by that.",
-    "A face that was lost and found again counts twice.",
+    "Who is hidden for longer than 2 s counts twice.",
     "The model is wrong for some faces, and says “wrong mask” too readily; accuracy and recall by class "
     "stand in its card, beside what it was measured on.",
 )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from events.decisions import Decisions
-from events.event_detector import time_ms
 from share.persons import PREFIX
-from transport.frame import Frame
+from transport.frame import Frame, time_ms
 
 
 class Tally:

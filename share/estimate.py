@@ -22,7 +22,8 @@ NEW_CAMERA = 60.0
 """A camera differs from the mean of all as if its own rates of errors had been drawn by so many faces of each class.
 
 The four groups that were measured (two sources, each in photos/val and in scenes/) differ by no more than chance: their
-likelihood is highest without any difference, and 50 (320 px wide) to 170 (1280 px) is the least that 95 % of it leaves.
+likelihood is highest without any difference, and 50 (320 px wide) to 170 (1280 px) is the least that 95 % of it leaves
+(with the classifier of 26 November; not measured again with its successor).
 But what ships has learnt from other pictures of the same two sources. Trained without a source, the classifier knows
 .89 to .98 of its well-worn masks (three sources, MODEL_CARD.md), as 26 would have it. 60 lies between the two.
 """

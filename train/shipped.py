@@ -84,6 +84,8 @@ def shipped(
     """Train the shipped model on all training faces, and calibrate it on the validation split."""
     if start is None and (weights is None or thing_weights is None):
         raise InputError("give --weights and --thing-weights to begin with published ones, or --start to learn further")
+    if start is not None and (weights is not None or thing_weights is not None):
+        raise InputError("--start takes the place of --weights and --thing-weights: give either")
     require_torch("training")
     import torch
 
