@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import signal
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -130,32 +127,3 @@ def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
     weights = np.zeros(classes, np.float32)
     weights[present] = len(labels) / (present.sum() * counts[present])
     return weights
-
-
-def load(batches: Batches, workers: int) -> Iterable[tuple[np.ndarray, np.ndarray]]:
-    """The batches in their order, made here or ahead of time by `workers` processes."""
-    if workers == 0:
-        return (batches[step] for step in range(len(batches)))
-    import torch
-    from torch.utils.data import DataLoader
-
-    # forked, so that all share the pictures; numpy arrays come through a pipe, tensors would need room in /dev/shm,
-    # of which many containers have only 64 MB
-    return DataLoader(
-        batches,  # type: ignore[arg-type]  # anything with a length and items will do
-        batch_size=None,
-        collate_fn=as_it_is,  # type: ignore[arg-type]  # without a batch size it gets one item, not a list
-        num_workers=workers,
-        multiprocessing_context="fork",
-        worker_init_fn=die_with_parent,
-        generator=torch.Generator(),  # else it draws from the generator that dropout uses, and the losses differ
-    )
-
-
-def die_with_parent(worker: int) -> None:
-    """Let the kernel kill a worker whose training dies: with its batch half in the pipe it would wait for ever."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def as_it_is(batch: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    return batch

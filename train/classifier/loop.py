@@ -13,12 +13,13 @@ from configs.errors import InputError
 from inference.backends.backend import softmax
 from inference.networks import training_mode
 from inference.preprocess import Preprocessing, normalise
-from train.classifier.batches import Batches, TrainingFaces, class_weights, load, steps_of
+from train.classifier.batches import Batches, TrainingFaces, class_weights, steps_of
 from train.classifier.training import EpochResult, Recipe, Training
 from train.score.metrics import Scores, best_calibration, score
 from train.score.operating_points import operating_points
 from train.session.process_group import ProcessGroup
 from train.session.schedule import warm_up_then_cosine
+from train.session.workers import in_order
 
 if TYPE_CHECKING:
     import torch
@@ -97,7 +98,7 @@ def run_epoch(
     share = rate_share(recipe, recipe.epochs * steps_of(len(faces.labels), recipe.batch_size))
     training_mode(training.network)
     total, right, seen, batch_total = 0.0, 0.0, 0, 0
-    for step, (pixels, drawn) in enumerate(load(batches, workers)):
+    for step, (pixels, drawn) in enumerate(in_order(batches, workers, device.type == "cuda")):
         for param_group in training.optimizer.param_groups:
             param_group["lr"] = recipe.learning_rate * share(training.steps)
         whole = len(batches.batches[step])  # of all processes

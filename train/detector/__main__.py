@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,12 +20,15 @@ from configs.whole_file import write_bytes
 from inference.backends.torch_backend import torch_device
 from inference.detectors.maskface_file import MULTIPLE, DetectorInfo, save_detector
 from inference.networks import require_torch
+from train.data.boxes import Detections
 from train.data.photo_set import PhotoSet, TrainingPhoto, read_face_crops, read_photo_set
 from train.session.name import claimed_name, how_to_go_on
 from train.session.overview import device_name, learning_share, print_overview
 from train.session.process_group import set_up_process
 from train.session.progress import training_progress
 from train.session.state import load_state, save_state
+from train.session.workers import in_order
+from transport.cores import usable_cores
 
 if TYPE_CHECKING:
     from train.detector.training import DetectorEpoch, DetectorTraining
@@ -34,7 +38,7 @@ log = logging.getLogger("train")
 
 ALLOWED_FALSE = 0.36  # boxes on the background of each validation photograph, at the score that is shipped as threshold
 START_STEPS = 8  # of views, by which the norms of an exported file are made again
-NOT_OF_THE_TRAINING = {"photos", "device", "resume", "overwrite", "output", "epochs", "as_json"}
+NOT_OF_THE_TRAINING = {"photos", "device", "number_workers", "resume", "overwrite", "output", "epochs", "as_json"}
 """Options that may be others when a run is resumed (the photographs are compared)."""
 
 
@@ -76,6 +80,9 @@ def train_detector_command(
     ] = None,
     validate_every: Annotated[int, typer.Option(min=1, help="Epochs between two validations.")] = 10,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")] = "cpu",
+    number_workers: Annotated[
+        int, typer.Option("--number-workers", "--number_workers", min=0, help="Processes that draw views ahead.")
+    ] = 0,
     amp: Annotated[bool, typer.Option(help="Convolutions in bfloat16 while training.")] = True,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same training on the same CPU.")] = 0,
     resume: Annotated[
@@ -111,27 +118,34 @@ def train_detector_command(
     state = output.with_suffix(".state")
     set_up_process()
     with claimed_name(state, (output,), resume, overwrite):
+        from train.detector.batches import Batches
+        from train.detector.matches import match
         from train.detector.start import load_start
-        from train.detector.training import DetectorEpoch, DetectorTraining, mistaken, validate
+        from train.detector.training import DetectorEpoch, DetectorTraining, find_all, mistaken
         from train.detector.views import Views
         from train.synthesis.things import read_things
 
         target = torch_device(device)
+        workers = min(number_workers, usable_cores())  # more would only wait for each other
         train, val = read_photo_set(photos / "train"), read_photo_set(photos / "val")
         filled = [crop for folder in crops or () for crop in read_face_crops(folder)]
         if landmark_model is not None:
-            ask_yunet(train, filled, landmark_model)
+            ask_yunet(train, filled, landmark_model, workers)
         steps = max(1, len(train.photos) // batch_size)
         views = Views(train.photos, train.classes, size, filled, read_things(things) if things else ())
         start = None
         if weights is not None:
-            start = load_start(weights, views.batches(batch_size, START_STEPS, (seed, 0)))
+            start = load_start(weights, in_order(Batches(views, batch_size, START_STEPS, seed, 0, 0), 0))
         training = DetectorTraining(target, epochs * steps, learning_rate, seed, amp, start)
         fingerprint = f"{train.fingerprint} {val.fingerprint}"
         if resume:
             load_state(state, training, settings, fingerprint)
+
+        def found_in(photos: PhotoSet) -> list[Detections]:
+            return find_all(training.ema_model, photos.photos, target, workers)
+
         if training.history:
-            views.mistaken = mistaken(training.ema_model, train.photos, target)
+            views.mistaken = mistaken(train.photos, found_in(train))
         kept = len(training.history)
         announce(photos, {"train": train, "val": val}, views, training, weights, output)
         try:
@@ -142,10 +156,14 @@ def train_detector_command(
 
                 for epoch in range(len(training.history) + 1, epochs + 1):
                     started = time.monotonic()
-                    losses = training.run_epoch(views.batches(batch_size, steps, (seed, epoch)), on_step)
+                    if epoch == kept + 1:  # workers have what was mistaken for a face when they began
+                        last = min(epochs, -(-epoch // validate_every) * validate_every)
+                        ahead = Batches(views, batch_size, steps, seed, epoch, last)
+                        batches = in_order(ahead, workers, target.type == "cuda")
+                    losses = training.run_epoch(islice(batches, steps), on_step)
                     scores = None
                     if epoch % validate_every == 0 or epoch == epochs:
-                        matches = validate(training.ema_model, val.photos, target)
+                        matches = match(val.photos, found_in(val))
                         scores = matches.scores_at(matches.score_for(ALLOWED_FALSE), val.classes)
                     training.history.append(DetectorEpoch(epoch, *losses, scores))
                     progress.print(epoch_line(training.history[-1], epochs, time.monotonic() - started))
@@ -155,7 +173,8 @@ def train_detector_command(
                         save_detector(output, training.ema_model, DetectorInfo(score=round(scores.score, 3)))
                     save_state(state, training, settings, fingerprint)
                     kept = epoch
-                    views.mistaken = mistaken(training.ema_model, train.photos, target)
+                    if epoch < epochs:
+                        views.mistaken = mistaken(train.photos, found_in(train))
         except KeyboardInterrupt:
             raise Stopped(how_to_go_on(state, kept, epochs)) from None
         history = output.with_suffix(".history.json")
@@ -205,11 +224,12 @@ def check_options(output: Path, size: int) -> None:
         raise InputError(f"--output {output}: cannot be written: {there} is no folder that you may write to")
 
 
-def ask_yunet(photos: PhotoSet, crops: Sequence[TrainingPhoto], model: Path) -> None:
+def ask_yunet(photos: PhotoSet, crops: Sequence[TrainingPhoto], model: Path, workers: int) -> None:
     """Mark what may be a face and is not annotated; find landmarks where there is a class of bare faces."""
     from train.detector.unannotated import CROPS_SEARCHED_PX, find_landmarks, mark_unannotated
 
-    places = mark_unannotated(photos.photos, model) + mark_unannotated(crops, model, CROPS_SEARCHED_PX)
+    places = mark_unannotated(photos.photos, model, workers=workers)
+    places += mark_unannotated(crops, model, CROPS_SEARCHED_PX, workers)
     log.info("may be faces that nobody annotated: %s", counted(places, "place"))
     if "no_mask" in photos.classes:
         log.info("masks will be drawn on %s", counted(find_landmarks(photos, model), "bare face"))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from inference.boxes import iou
 
 if TYPE_CHECKING:
     import torch
 
-    from train.detector.views import View
+    from train.detector.batches import Batch
 
 CENTRE = 2.5  # strides from the middle of a face within which a place may stand for it
 MOST_PLACES = 10  # that stand for one face
@@ -22,17 +19,12 @@ BOX_WEIGHT = 2.0  # of the loss of the boxes beside that of the scores
 
 
 class Targets:
-    """The faces of a batch, padded to the same number G: `boxes` (B, G, 4), `real` (B, G), `unsure` (B, U, 4)."""
+    """The faces of a batch on a device: `boxes` (B, G, 4), `real` (B, G) where they are some, `unsure` (B, U, 4)."""
 
-    def __init__(self, views: Sequence[View], device: torch.device) -> None:
+    def __init__(self, batch: Batch, device: torch.device) -> None:
         import torch
 
-        def padded(groups: list[np.ndarray]) -> torch.Tensor:
-            most = max(1, *(len(group) for group in groups))
-            return torch.from_numpy(np.stack([np.pad(group, ((0, most - len(group)), (0, 0))) for group in groups]))
-
-        self.boxes = padded([view.boxes for view in views]).to(device)
-        self.unsure = padded([view.unsure for view in views]).to(device)
+        self.boxes, self.unsure = (torch.from_numpy(part).to(device) for part in (batch.boxes, batch.unsure))
         self.real = (self.boxes[..., 2:] > self.boxes[..., :2]).all(dim=-1)
 
 

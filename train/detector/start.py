@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from configs.errors import InputError
 from inference.detectors.maskface_file import load_detector
@@ -16,12 +14,12 @@ from train.session.exported_weights import exported_weights
 if TYPE_CHECKING:
     import torch
 
-    from train.detector.views import View
+    from train.detector.batches import Batch
 
 PREFIX = "network."  # of the names in an exported file
 
 
-def load_start(path: Path, batches: Iterable[Sequence[View]]) -> MaskFace:
+def load_start(path: Path, batches: Iterable[Batch]) -> MaskFace:
     """The network of a checkpoint, .pth, or of an exported file, .onnx, ready to go on learning.
 
     An exported file has no batch norms: they were folded into the convolutions. New ones are put behind these that
@@ -57,7 +55,7 @@ def put_in(network: MaskFace, weights: dict[str, torch.Tensor]) -> dict[Conv, to
     return biases
 
 
-def put_norms_behind(network: MaskFace, biases: dict[Conv, torch.Tensor], batches: Iterable[Sequence[View]]) -> None:
+def put_norms_behind(network: MaskFace, biases: dict[Conv, torch.Tensor], batches: Iterable[Batch]) -> None:
     """Give each norm the mean and the variance of what the views make, and let it put both on again."""
     import torch
 
@@ -77,9 +75,8 @@ def put_norms_behind(network: MaskFace, biases: dict[Conv, torch.Tensor], batche
             part.norm.running_var.fill_(1 - part.norm.eps)  # type: ignore[union-attr]
             part.norm.bias.copy_(bias)
         hooks = [counted(part) for part in biases]
-        for views in batches:
-            pictures = torch.from_numpy(np.stack([view.image for view in views]))
-            network(pictures.permute(0, 3, 1, 2).float())
+        for batch in batches:
+            network(torch.from_numpy(batch.pictures).permute(0, 3, 1, 2).float())
         for hook in hooks:
             hook.remove()
         for part, bias in biases.items():

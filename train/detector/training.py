@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -19,10 +19,11 @@ from inference.detectors.scales import find_at_all_scales
 from inference.networks.maskface_net import MaskFace, places
 from train.data.boxes import Detections
 from train.data.photo_set import TrainingPhoto
+from train.detector.batches import Batch
 from train.detector.loss import Targets, detection_loss
-from train.detector.matches import LEAST_SCORE, DetectorScores, Matches, match
-from train.detector.views import View
+from train.detector.matches import LEAST_SCORE, DetectorScores
 from train.session.schedule import ema_decay, update_ema, warm_up_then_cosine
+from train.session.workers import in_order
 
 if TYPE_CHECKING:
     import torch
@@ -82,32 +83,30 @@ class DetectorTraining:
         validated = [one for one in self.history if one.val is not None]
         return max(validated, key=lambda one: one.val.average_precision if one.val else 0.0, default=None)
 
-    def run_epoch(
-        self, batches: Iterator[Sequence[View]], on_step: Callable[[int, float, float], None]
-    ) -> tuple[float, float]:
+    def run_epoch(self, batches: Iterable[Batch], on_step: Callable[[int, float, float], None]) -> tuple[float, float]:
         """Learn from the batches; mean losses of scores and boxes. Raises InputError if training diverges."""
         self.network.train()
         losses = []
-        for views in batches:
-            losses.append(self.step(views))
+        for batch in batches:
+            losses.append(self.step(batch))
             if not math.isfinite(sum(losses[-1])):
                 raise InputError(f"training diverged: --learning-rate {self.learning_rate:g} is too large")
-            on_step(len(views), *np.mean(losses[-50:], axis=0).tolist())
+            on_step(len(batch.pictures), *np.mean(losses[-50:], axis=0).tolist())
         score_loss, box_loss = np.mean(losses, axis=0).tolist()
         return score_loss, box_loss
 
-    def step(self, views: Sequence[View]) -> tuple[float, float]:
+    def step(self, batch: Batch) -> tuple[float, float]:
         import torch
 
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * self.share(self.steps)
-        pictures = torch.from_numpy(np.stack([view.image for view in views])).to(self.device)
+        pictures = torch.from_numpy(batch.pictures).to(self.device)
         height, width = pictures.shape[1:3]
         middles, strides = (part.to(self.device) for part in places(height, width))
         # (B, H, W, 3) seen as (B, 3, H, W) is channels last already
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             logits, boxes = self.network(pictures.permute(0, 3, 1, 2).float())
-        targets = Targets(views, self.device)
+        targets = Targets(batch, self.device)
         score_loss, box_loss = detection_loss(logits, boxes, (middles, strides), targets)
         self.optimizer.zero_grad()
         (score_loss + box_loss).backward()
@@ -135,17 +134,35 @@ class DetectorTraining:
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-def validate(network: MaskFace, photos: Sequence[TrainingPhoto], device: torch.device) -> Matches:
-    """What the network finds in the photographs, and what of that is right."""
-    return match(photos, [find(network, photo.image, device) for photo in photos])
+class Finds:
+    """What the network finds in the photographs: `finds[number]`."""
+
+    def __init__(self, network: MaskFace, photos: Sequence[TrainingPhoto], device: torch.device) -> None:
+        self.network, self.photos, self.device = network, photos, device
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __getitem__(self, number: int) -> Detections:
+        return find(self.network, self.photos[number].image, self.device)
 
 
-def mistaken(network: MaskFace, photos: Sequence[TrainingPhoto], device: torch.device) -> list[tuple[int, np.ndarray]]:
-    """Places that the network takes for faces and that are none: number of the photograph, and box (4,) px."""
+def find_all(
+    network: MaskFace, photos: Sequence[TrainingPhoto], device: torch.device, workers: int = 0
+) -> list[Detections]:
+    """The faces of each photograph. Workers search on the CPU: a GPU waits for one small picture after the other."""
+    import torch
+
+    if workers:
+        network, device = copy.deepcopy(network).cpu(), torch.device("cpu")
+    return list(in_order(Finds(network, photos, device), workers))
+
+
+def mistaken(photos: Sequence[TrainingPhoto], found: Sequence[Detections]) -> list[tuple[int, np.ndarray]]:
+    """Places that were taken for faces and are none: number of the photograph, and box (4,) px."""
     places: list[tuple[int, np.ndarray]] = []
-    for number, photo in enumerate(photos):
-        found = find(network, photo.image, device)
-        likely = found.boxes[found.scores >= MISTAKEN_SCORE]
+    for number, (photo, one) in enumerate(zip(photos, found, strict=True)):
+        likely = one.boxes[one.scores >= MISTAKEN_SCORE]
         known = np.concatenate([photo.boxes, photo.unsure])
         shared = intersection(likely[:, None], known[None]) / area(likely).clip(min=1)[:, None]
         places += [(number, box) for box in likely[shared.max(axis=1, initial=0) < ELSEWHERE]]

@@ -12,6 +12,7 @@ from inference.boxes import intersection, pairwise_iou
 from inference.preprocess import CROP_MARGIN, crop_box
 from train.data.boxes import longest_sides
 from train.data.photo_set import PhotoSet, TrainingPhoto
+from train.session.workers import in_order
 from train.synthesis.landmarks import LandmarkFinder
 from transport.frame import Box
 
@@ -23,16 +24,32 @@ MOSTLY_INSIDE = 0.6  # share of a find within an annotated face: a part of it
 PAINTED_PX = 32  # smaller faces are too coarse to be given a mask
 
 
-def mark_unannotated(photos: Sequence[TrainingPhoto], model: Path, searched_px: int = SEARCHED_PX) -> int:
-    """Make `unsure` what YuNet calls a face and no annotator did; gives the number of such places."""
-    finder = LandmarkFinder(model)
-    finder.detector.setScoreThreshold(SURE_ENOUGH)
-    for photo in photos:
-        found = find_faces(finder, photo.image, searched_px)
+class Unannotated:
+    """What YuNet calls a face and no annotator did, in each of the photographs: boxes (N, 4) float32 px."""
+
+    def __init__(self, photos: Sequence[TrainingPhoto], model: Path, searched_px: int) -> None:
+        self.photos, self.searched_px = photos, searched_px
+        self.finder = LandmarkFinder(model)
+        self.finder.detector.setScoreThreshold(SURE_ENOUGH)
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        photo = self.photos[number]
+        found = find_faces(self.finder, photo.image, self.searched_px)
         same = pairwise_iou(found, photo.boxes).max(axis=1, initial=0) > SAME_FACE_IOU
         covered = intersection(found[:, None], photo.boxes[None]).max(axis=1, initial=0)
         part = covered > MOSTLY_INSIDE * np.maximum((found[:, 2:] - found[:, :2]).prod(axis=1), 1e-9)
-        photo.unsure = found[~same & ~part]
+        return found[~same & ~part]
+
+
+def mark_unannotated(
+    photos: Sequence[TrainingPhoto], model: Path, searched_px: int = SEARCHED_PX, workers: int = 0
+) -> int:
+    """Make `unsure` what YuNet calls a face and no annotator did; gives the number of such places."""
+    for photo, unsure in zip(photos, in_order(Unannotated(photos, model, searched_px), workers), strict=True):
+        photo.unsure = unsure
     return sum(len(photo.unsure) for photo in photos)
 
 

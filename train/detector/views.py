@@ -5,7 +5,7 @@ Beside the photographs there may be crops that a face fills, and things that are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -72,12 +72,6 @@ class Views:
         shares = np.array([CLASS_SHARES.get(name, 1 / len(classes)) for name in classes])
         chances = shares[labels] / np.bincount(labels, minlength=len(classes))[labels]
         self._faces, self._chances = np.array(faces), chances / chances.sum()
-
-    def batches(self, batch_size: int, steps: int, seed: tuple[int, ...]) -> Iterator[list[View]]:
-        """`steps` batches of views; the same seed draws the same."""
-        rng = np.random.default_rng(seed)
-        for _ in range(steps):
-            yield [self.draw(rng) for _ in range(batch_size)]
 
     def draw(self, rng: np.random.Generator) -> View:
         """One view: a window on a photograph, or a mosaic of such windows."""

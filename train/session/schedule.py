@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import compress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,10 +38,13 @@ def update_ema(ema_model: nn.Module, network: nn.Module, decay: float) -> None:
     Integers, as the batches that batch norm has counted, are copied.
     """
     import torch
+    from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+    averages, currents = list(ema_model.state_dict().values()), list(network.state_dict().values())
+    floating = [one.is_floating_point() for one in averages]
     with torch.no_grad():
-        for average, current in zip(ema_model.state_dict().values(), network.state_dict().values(), strict=True):
-            if average.is_floating_point():
-                average.lerp_(current, 1 - decay)
-            else:
+        # all at once: one by one they are some hundred launches a step on a GPU
+        get_ema_multi_avg_fn(decay)(list(compress(averages, floating)), list(compress(currents, floating)), 0)
+        for average, current, floats in zip(averages, currents, floating, strict=True):
+            if not floats:
                 average.copy_(current)

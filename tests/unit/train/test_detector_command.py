@@ -84,20 +84,20 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(photos, tmp_path, monkeyp
     class Killed(Exception):
         pass
 
-    validate = detector_training.validate
+    find_all = detector_training.find_all
 
     def killed_in_epoch_2(network, *others):
-        if (tmp_path / "broken.pth").exists():
+        if (tmp_path / "broken.state").exists():
             raise Killed
-        return validate(network, *others)
+        return find_all(network, *others)
 
-    monkeypatch.setattr(detector_training, "validate", killed_in_epoch_2)
+    monkeypatch.setattr(detector_training, "find_all", killed_in_epoch_2)
     with pytest.raises(Killed):
         run(photos, *SMALL, "--epochs", 3, "-o", tmp_path / "broken.pth")
-    monkeypatch.setattr(detector_training, "validate", validate)
+    monkeypatch.setattr(detector_training, "find_all", find_all)
     other = refusal_of(photos, *SMALL, "--epochs", 3, "-o", tmp_path / "broken.pth", "--resume", "--seed", 1)
     assert "--seed 0, not 1" in other
-    run(photos, *SMALL, "--epochs", 3, "-o", tmp_path / "broken.pth", "--resume")
+    run(photos, *SMALL, "--epochs", 3, "-o", tmp_path / "broken.pth", "--resume", "--number-workers", 1)
     whole, broken = (json.loads((tmp_path / f"{name}.history.json").read_text()) for name in ("whole", "broken"))
     assert whole == broken
     assert not (tmp_path / "broken.state").exists()

@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch")
 
 from inference.networks.maskface_net import places  # noqa: E402
 from train.data.boxes import no_boxes  # noqa: E402
+from train.detector.batches import batch_of  # noqa: E402
 from train.detector.loss import Targets, assign, detection_loss, eiou_loss  # noqa: E402
 from train.detector.views import View  # noqa: E402
 
@@ -19,7 +20,7 @@ def targets_of(*groups, unsure=()):
     image = np.zeros((SIZE, SIZE, 3), np.uint8)
     boxes = [np.array(group, np.float32).reshape(-1, 4) for group in groups]
     doubtful = np.array(unsure, np.float32).reshape(-1, 4) if len(unsure) else no_boxes()
-    return Targets([View(image, group, doubtful) for group in boxes], torch.device("cpu"))
+    return Targets(batch_of([View(image, group, doubtful) for group in boxes]), torch.device("cpu"))
 
 
 def guesses(pictures):

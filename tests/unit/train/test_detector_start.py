@@ -10,6 +10,7 @@ from configs.schema import DetectConfig  # noqa: E402
 from inference.detectors import open_detector  # noqa: E402
 from inference.detectors.maskface import SHIPPED_DETECTOR  # noqa: E402
 from inference.networks.maskface_net import MaskFace  # noqa: E402
+from train.detector.batches import batch_of  # noqa: E402
 from train.detector.start import load_start  # noqa: E402
 from train.detector.views import View  # noqa: E402
 
@@ -19,11 +20,11 @@ def batches():
     rng = np.random.default_rng(0)
     nothing = np.zeros((0, 4), np.float32)
     views = [View(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8), nothing, nothing) for _ in range(8)]
-    return [views, views[::-1]]
+    return [batch_of(views), batch_of(views[::-1])]
 
 
-def answers(network, views):
-    pictures = torch.from_numpy(np.stack([view.image for view in views])).permute(0, 3, 1, 2).float()
+def answers(network, batch):
+    pictures = torch.from_numpy(batch.pictures).permute(0, 3, 1, 2).float()
     with torch.no_grad():
         logits, boxes = network(pictures)
     return logits.sigmoid().numpy(), boxes.numpy()
@@ -33,8 +34,8 @@ def test_an_exported_file_says_the_same_with_its_norms_made_again(batches):
     network = load_start(SHIPPED_DETECTOR, batches)
     scores, boxes = answers(network, batches[0])
     opened = open_detector(DetectConfig(detector="maskface"))
-    for view, own_boxes, own_scores in zip(batches[0], boxes, scores, strict=True):
-        corners, sure = opened._network(view.image)
+    for picture, own_boxes, own_scores in zip(batches[0].pictures, boxes, scores, strict=True):
+        corners, sure = opened._network(picture)
         np.testing.assert_allclose(own_scores, sure, atol=1e-4)
         np.testing.assert_allclose(own_boxes, corners, atol=0.05)
 

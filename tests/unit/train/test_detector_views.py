@@ -6,8 +6,10 @@ import pytest
 from inference.boxes import iou
 from train.data.boxes import longest_sides, no_boxes
 from train.data.photo_set import TrainingPhoto
+from train.detector.batches import Batches
 from train.detector.views import CLASS_SHARES, COUNTED_PX, Views, clipped, mirrored, painted, turned, window
 from train.detector.views import View as DrawnView
+from train.session.workers import in_order
 
 FACE = np.array([120, 60, 180, 140], np.float32)
 
@@ -63,15 +65,18 @@ def test_a_face_that_got_too_small_is_neither_face_nor_background():
     assert view.unsure.tolist() == [boxes[0].tolist()]
 
 
-def test_the_same_seed_draws_the_same_views_and_another_one_others():
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_same_seed_draws_the_same_views_and_another_one_others(workers):
     views = Views([photo_of(FACE), photo_of((20, 20, 60, 70))], ["mask"], 64)
-    first, second, other = (
-        np.stack([view.image for batch in views.batches(2, 3, seed) for view in batch])
-        for seed in ((0, 1), (0, 1), (0, 2))
-    )
-    assert first.shape == (6, 64, 64, 3)
-    assert (first == second).all()
-    assert (first != other).any()
+
+    def drawn(seed, first, last):
+        return np.stack([batch.pictures for batch in in_order(Batches(views, 2, 3, seed, first, last), workers)])
+
+    both, second, other = drawn(0, 1, 2), drawn(0, 2, 2), drawn(1, 2, 2)
+    assert both.shape == (6, 2, 64, 64, 3)
+    assert (both[3:] == second).all()
+    assert (both[:3] != second).any()
+    assert (second != other).any()
 
 
 def test_a_rare_class_is_drawn_as_often_as_its_share_says():

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from train.classifier.batches import Batches, TrainingFaces, class_weights, epoch_order, load
+from train.classifier.batches import Batches, TrainingFaces, class_weights, epoch_order
+from train.session.workers import in_order
 
 FRONTAL = np.float32([(70, 80), (130, 80), (100, 115), (80, 145), (120, 145)])  # eyes, nose, corners of the mouth
 
@@ -46,14 +47,14 @@ def test_each_epoch_has_another_order_and_unshuffled_ones_have_that_of_the_files
 
 
 def test_seed_and_epoch_decide_how_a_face_is_varied(faces):
-    first, again, other = (list(load(batches_of(faces, shuffled=False, epoch=e), 0)) for e in (1, 1, 2))
+    first, again, other = (list(in_order(batches_of(faces, shuffled=False, epoch=e), 0)) for e in (1, 1, 2))
     assert same(first, again)
     assert not same(first, other)
 
 
 def test_workers_change_nothing(faces):
     pytest.importorskip("torch")
-    assert same(list(load(batches_of(faces), 2)), list(load(batches_of(faces), 0)))
+    assert same(list(in_order(batches_of(faces), 2)), list(in_order(batches_of(faces), 0)))
 
 
 def test_processes_share_the_batches_of_one(faces):
