@@ -66,7 +66,7 @@ def flat_out(clip: Clip, folder: Path, options: Sequence[str], limit_s: float, s
     """
     arguments = [*["--source", str(clip.path)] * films, "--loop", "--sink", "null", *options]
     with Program(folder, arguments) as program:
-        program.until_first_frames(WARM_UP_FRAMES * films)
+        program.until_first_frames(WARM_UP_FRAMES, films)
         windows: list[float] = []
         whole_film = clip.pictures * films
         samples, counts = [program.sample()], [program.frames_shown()]
@@ -108,7 +108,7 @@ def live(
     streams = len(sources)
     words = [word for source in sources for word in ("--source", source)]
     with Program(folder, [*words, "--sink", "null", *options]) as program:
-        program.until_first_frames(REALTIME_WARM_UP_FRAMES * streams)
+        program.until_first_frames(REALTIME_WARM_UP_FRAMES, streams)
         first = program.sample()
         program.wait(seconds)
         last = program.sample()

@@ -16,6 +16,7 @@ import psutil
 from msgspec import Struct
 
 from benchmark.score import SaidFrame, read_lines
+from benchmark.shown import ShownFrames
 from configs.errors import Failure
 from transport.stage import row_of
 
@@ -66,6 +67,7 @@ class Program:
                 env=environment,
                 process_group=0 if own_group else None,
             )
+        self._shown = ShownFrames(self._lines)
         self._stages: dict[int, tuple[str, psutil.Process]] = {}
 
     def __enter__(self) -> Program:
@@ -91,15 +93,17 @@ class Program:
         """What it has said on standard error."""
         return self._err.read_text(errors="replace")
 
-    def until_first_frames(self, count: int) -> None:
-        """Wait until that many frames were shown. Raises Failure with the program's own words if it ends before."""
+    def until_first_frames(self, count: int, streams: int = 1) -> None:
+        """Wait until each of the streams has shown that many frames: of 64 the last one comes seconds after the first.
+
+        Raises Failure with the program's own words if it ends before.
+        """
         deadline = time.monotonic() + START_TIMEOUT_S
-        while self.frames_shown() < count:
+        while self._shown.of_each(streams) < count:
             self.check_alive()
             if time.monotonic() > deadline:
-                raise Failure(
-                    f"the pipeline showed no {count} frames within {START_TIMEOUT_S:g} s: {self._last_words()}"
-                )
+                of_each = f"{count} frames" if streams == 1 else f"{count} frames of each of {streams} streams"
+                raise Failure(f"the pipeline showed no {of_each} within {START_TIMEOUT_S:g} s: {self._last_words()}")
             time.sleep(POLL_S)
 
     def wait(self, seconds: float) -> None:
@@ -111,7 +115,7 @@ class Program:
 
     def frames_shown(self) -> int:
         """How many lines it has written."""
-        return self._lines.read_bytes().count(b"\n") if self._lines.exists() else 0
+        return self._shown.count()
 
     def sample(self) -> Sample:
         """Where it stands now."""
