@@ -138,7 +138,11 @@ class PersonStates:
         known, at_ms, sightings = self._followed.setdefault(frame.stream, {}), time_ms(frame), []
         for face in frame.faces:
             followed = face.track is not None
-            person = known.setdefault(face.track, PersonState()) if face.track is not None else PersonState()
+            person = known.get(face.track) if face.track is not None else None
+            if person is None:
+                person = PersonState()
+                if face.track is not None:
+                    known[face.track] = person
             waits = not (frame.live and followed)
             usable = not frame.corrupt
             sightings.append(Sighting(face, person, frame.pixels, at_ms, waits, usable, back=person.hidden))

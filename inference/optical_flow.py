@@ -95,7 +95,7 @@ def moved(rectangles: np.ndarray, steps: np.ndarray, points: np.ndarray, errors:
     followed = good.sum(axis=1) >= SMALLEST_POINTS
     followed &= spread <= 0.1 * widths  # else they go their own ways: an edge, or something in front of the face
     followed &= sizes[:, 0] >= SMALLEST_PX
-    boxes = np.hstack([corners, sizes]).tolist()
+    boxes = np.concatenate([corners, sizes], axis=1).tolist()
     return [Box(*box) if is_followed else None for box, is_followed in zip(boxes, followed.tolist(), strict=True)]
 
 
@@ -110,7 +110,8 @@ def masked_median(values: np.ndarray, good: np.ndarray) -> np.ndarray:
     >>> masked_median(np.array([[5.0, 1.0, 9.0, 2.0]]), np.array([[True, True, False, True]]))
     array([2.])
     """
-    ordered = np.sort(np.where(good, values, np.inf), axis=1)
+    ordered = np.where(good, values, np.inf)
+    ordered.sort(axis=1)
     counts, rows = good.sum(axis=1), np.arange(len(values))
     low = ordered[rows, np.maximum(counts - 1, 0) // 2]
     high = ordered[rows, np.minimum(counts // 2, values.shape[1] - 1)]
