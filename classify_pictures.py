@@ -6,12 +6,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from msgspec.structs import replace as replace_fields
+from msgspec.structs import replace
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
@@ -73,7 +72,7 @@ def classify_command(
         return
     check_sinks(options.overlay.sinks, map(str, paths))
     threads = options.classify.threads or usable_cores()  # no other process needs them here
-    model_options = replace_fields(options.classify, threads=threads)
+    model_options = replace(options.classify, threads=threads)
     with Claims(options.overlay.sinks) as claims:
         claims.take(STREAM)
         classify_pictures(paths, model_options, detecting(options), options.overlay, whole, output)

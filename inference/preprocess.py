@@ -88,7 +88,8 @@ def normalise(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """(N, 3, size, size) float32 RGB from resized crops (N, size, size, 3) uint8 BGR."""
     mean = np.array(preprocessing.mean, np.float32)
     std = np.array(preprocessing.std, np.float32)
-    faces = pixels[..., ::-1].astype(np.float32)
-    faces *= 1 / (255 * std)
-    faces -= mean / std
-    return np.ascontiguousarray(faces.transpose(0, 3, 1, 2))
+    # colour by colour: with the three beside each other in memory all steps are slow, 160 us instead of 24 at 112 px
+    faces = pixels.transpose(0, 3, 1, 2)[:, ::-1].astype(np.float32, order="C")
+    faces *= (1 / (255 * std))[:, None, None]
+    faces -= (mean / std)[:, None, None]
+    return faces

@@ -270,7 +270,7 @@ def patch_of(grey: np.ndarray, box: Box) -> np.ndarray:
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     ).astype(np.float32)
-    patch -= patch.mean()
+    patch -= np.add.reduce(patch, axis=None) / patch.size  # 1.2 us, numpy's mean 4.4
     return patch / max(math.sqrt(np.vdot(patch, patch) / patch.size), 1.0)  # 0.7 us, numpy's std 9.6
 
 

@@ -6,11 +6,11 @@ Detect passes on no picture before faces that it found late are hidden in it, to
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Literal
 
 import cv2
 import numpy as np
+from msgspec.structs import replace
 
 from transport.frame import Box, Frame, time_ms
 from transport.pixels import Pixels

@@ -104,8 +104,9 @@ class Show:
     def __call__(self, frame: Frame) -> None:
         age_ms = (time.monotonic_ns() - frame.captured_ns) / 1e6
         fps = self._rates.setdefault(frame.stream, FrameRate()).count(time.monotonic())
-        corner = corner_text(frame.stream, fps, age_ms) if self._corner else ""
-        drawn = Drawn(frame, corner) if any(sink.wants_pixels for sink in self._sinks) else None
+        drawn = None
+        if any(sink.wants_pixels for sink in self._sinks):
+            drawn = Drawn(frame, corner_text(frame.stream, fps, age_ms) if self._corner else "")
         self.outages.saw(frame.stream, frame.live)
         for sink in self._sinks:
             if sink.wants_frames:

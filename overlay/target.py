@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Container, Iterator
+from functools import lru_cache
 from itertools import count, takewhile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from recordings.retention import is_frameless
 from transport.stage import EVER, RunStart
 
 
+@lru_cache(maxsize=256)  # asked twice for each frame
 def target(template: str, stream: str) -> Path:
     """Where the frames of a stream go: `{stream}` in the template is replaced by the stream's name.
 

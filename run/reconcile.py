@@ -103,11 +103,12 @@ class Reconciler:
                 process.done = True
             elif self._is_due(process, phase):
                 self.start(process)
-        elif process.pid and not process.alive:
-            process.gone_s = process.gone_s or time.monotonic()
-            if time.monotonic() - process.gone_s >= _LAST_WORDS_S:
-                self._ended(process, phase)
-        elif process.alive and (why := process.overdue(self._run)):
+        elif not process.alive:
+            if process.pid:
+                process.gone_s = process.gone_s or time.monotonic()
+                if time.monotonic() - process.gone_s >= _LAST_WORDS_S:
+                    self._ended(process, phase)
+        elif why := process.overdue(self._run):
             self._say(process.name, f"{why}: killed")
             process.kill()
             process.wait(1)

@@ -18,4 +18,5 @@ GIVEN, RECORDED, NOT_RECORDED = range(23, 26)  # by the last stage (transport/re
 COUNTS = 26
 AGES = COUNTS + len(OUTCOMES)
 SKIPPED = AGES + AGE_BUCKETS  # pictures of the source that were not to be looked at: no frames, and not captured
-HEADER = SKIPPED + 1  # how many numbers it has; behind them those of the slots
+AWAITED = SKIPPED + 1  # 1 while capture waits for word of frames that end: only then it is sent
+HEADER = AWAITED + 1  # how many numbers it has; behind them those of the slots

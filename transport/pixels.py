@@ -6,6 +6,7 @@ picture to search in, all of it where something is drawn. The conversion is FFmp
 
 from __future__ import annotations
 
+import math
 import threading
 from functools import cache
 
@@ -45,7 +46,7 @@ def shape_of(height: int, width: int, colours: Colours | None) -> tuple[int, ...
 
 def bytes_of(height: int, width: int, colours: Colours | None) -> int:
     """The room that a picture needs."""
-    size = int(np.prod(shape_of(height, width, colours)))
+    size = math.prod(shape_of(height, width, colours))
     return size if colours is None else size + _BEHIND
 
 

@@ -238,11 +238,13 @@ class Post:
         assert frame.slot is not None
         self._trace.ended(frame, at.OUTCOMES[outcome], age_ns)
         station.end(frame.slot, outcome, max(0, age_ns), len(frame.faces))
-        self._tell_home(station)
+        if station.is_awaited:
+            self._tell_home(station)
 
     def _home(self, station: Station, slot: int) -> None:
         station.send_home(slot)
-        self._tell_home(station)
+        if station.is_awaited:
+            self._tell_home(station)
 
     def _tell_home(self, station: Station) -> None:
         self._sent_home.add(station.stream)

@@ -96,6 +96,11 @@ class Station:
         """Give a frame whose way has ended back to capture."""
         publish(self.pool.words, slot, word(DONE))
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether capture waits for word of frames that have ended. Asked when that is marked: see Tickets.collect."""
+        return bool(self.pool.head[at.AWAITED])
+
     def offers(self) -> list[int]:
         """The slots that were given to the next stage and that it has not taken, in order of seq."""
         offered = word(self._place + 1)

@@ -232,11 +232,20 @@ class Tickets:
         self._trace.stopped()
 
     def collect(self, timeout_s: float, awaited: bool = True) -> None:
-        """Take home what has ended: wait for word of it if it is awaited, else until woken or out of time."""
+        """Take home what has ended: wait for word of it if it is awaited, else until woken or out of time.
+
+        Who ends a frame marks it first, and then looks whether word of it is awaited; here it is the other way round.
+        So either it is seen here, or told of.
+        """
+        pool = self._pool
+        if awaited:
+            pool.head[at.AWAITED] = 1
+            timeout_s = 0.0 if _DONE in pool.words.tolist() else timeout_s
         for message in self._receive(timeout_s, awaited):
             if isinstance(message, Pause):
                 self.paused = message.paused
-        pool = self._pool
+        if awaited:
+            pool.head[at.AWAITED] = 0
         words = pool.words.tolist()
         if _DONE in words:
             for slot in [slot for slot, word in enumerate(words) if word == _DONE]:

@@ -8,11 +8,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from typing import Literal
 
 import numpy as np
+from msgspec.structs import replace
 
 from configs.errors import InputError
 from configs.plural import counted

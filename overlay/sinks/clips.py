@@ -6,11 +6,12 @@ import logging
 import queue
 import threading
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
+from msgspec.structs import replace
 
 from configs.errors import InputError
 from events.event import Event, unix_s

@@ -15,6 +15,7 @@ import msgspec
 from transport.stage import EVER, RunStart
 
 LOOK_S = 1.0  # how often it is looked whether the file was deleted, or moved by a log rotation
+_ALONE = contextlib.nullcontext()
 _TAIL = 1 << 20  # a line is shorter than that
 
 
@@ -35,7 +36,7 @@ class Lines:
         """Add a line, which ends in a newline; all of it or, where OSError is raised, nothing."""
         if time.monotonic() - self._looked_s > LOOK_S:
             self._look()
-        with _locked(self._file, self._shared):
+        with _locked(self._file, True) if self._shared else _ALONE:
             before = os.fstat(self._file)
             is_file = stat.S_ISREG(before.st_mode)
             if self._shared and is_file:

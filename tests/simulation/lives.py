@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 from simulation.memory import Death, OncePool, Watched, WatchedNotes
 from simulation.records import LAST, LOST, Process, Stream, faces_of

@@ -1,14 +1,13 @@
 """The classify stage: each face gets its own answer, faces share passes, and frames keep their order."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import cycle
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace as replace_fields
+from msgspec.structs import replace
 
 from configs.errors import InputError
 from configs.schema import ClassifyConfig
@@ -170,13 +169,13 @@ def test_predictions_of_a_film_do_not_depend_on_how_many_frames_wait(film, sizes
     for seq, (*colours, corrupt, hidden) in enumerate(film):
         frame = replace(followed(seq, *colours), corrupt=corrupt)
         first, second, third = frame.faces
-        others = (second, replace_fields(third, track=None))
+        others = (second, replace(third, track=None))
         frames.append(replace(frame, faces=others if hidden else (first, *others)))
         frames.append(replace(frame, stream="yard", faces=(third,)))
     config = ClassifyConfig(refresh_ms=refresh_ms)
     alone = predictions(frames, RedOrBlue(), config, [1])
     for of_sizes in ([3], [17], [len(frames)], sizes):
-        shared = predictions(frames, RedOrBlue(), replace_fields(config, max_batch=max_batch), of_sizes)
+        shared = predictions(frames, RedOrBlue(), replace(config, max_batch=max_batch), of_sizes)
         assert shared == alone
 
 
@@ -287,7 +286,7 @@ def test_a_new_face_does_not_wait_behind_all_the_others():
 def test_a_stream_that_comes_again_after_its_end_has_other_people(ended, asked):
     context = StageContext()
     person = replace(frame_of(0, RED), media_ms=0.0)
-    person = replace(person, faces=(replace_fields(person.faces[0], track=1),))
+    person = replace(person, faces=(replace(person.faces[0], track=1),))
 
     def batches():
         yield [person]

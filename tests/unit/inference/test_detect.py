@@ -1,11 +1,11 @@
 """The detect stage attaches faces, frame by frame, in order."""
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from in_turn import InTurn
+from msgspec.structs import replace
 
 from capture.demo import DemoScene
 from configs.known_misses import known_misses

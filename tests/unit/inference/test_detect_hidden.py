@@ -1,11 +1,11 @@
 """With privacy, detect also finds what may be a face, and keeps pictures until they are searched for them."""
 
 import time
-from dataclasses import replace
 from itertools import chain, islice
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from test_detect import film
 
 from capture.demo import DemoScene

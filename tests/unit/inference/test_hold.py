@@ -1,10 +1,9 @@
 """With privacy no picture goes on before its stream was searched behind it, and what is found late is hidden in it."""
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from inference import hold
 from inference.detectors.detector import shrink

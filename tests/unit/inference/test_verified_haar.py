@@ -1,5 +1,6 @@
 """Haar with its verifier finds the faces of the demo in every state, says no to its background, boxes them alike."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from inference.detectors import open_detector
 from inference.detectors.detector import shrink
 from inference.detectors.haar import load_cascade
 from inference.detectors.maskface import MaskfaceDetector
-from inference.detectors.verified_haar import short_cascade, squares_on
+from inference.detectors.verified_haar import PART_PX, STEP, short_cascade, squares_on
 from inference.detectors.verifier import (
     BOX_HEIGHT,
     BOX_WIDTH,
@@ -54,6 +55,20 @@ def test_the_first_stages_alone_hit_more(scene):
     whole = load_cascade("haarcascade_frontalface_alt2.xml")
     counts = [len(cascade.detectMultiScale(grey, 1.25, 0)) for cascade in (whole, short_cascade(20), short_cascade(7))]
     assert 0 < counts[0] == counts[1] < counts[2] / 2
+
+
+@pytest.mark.parametrize("side", [60, 90, 140])
+def test_size_by_size_the_cascade_hits_what_it_hits_at_all_sizes_at_once(scene, side):
+    """In parts of all kinds, most of them hit; the range is that of the sizes, and half a step to each side."""
+    picture, detector = scene.picture(340), open_detector(DetectConfig())
+    cascade, hits = short_cascade(7), []
+    for y in range(0, 480 - side, 60):
+        for x in range(0, 640 - side, 60):
+            part = cv2.resize(picture[y : y + side, x : x + side], (PART_PX, PART_PX))
+            grey = cv2.cvtColor(part, cv2.COLOR_BGR2GRAY)
+            hits.append(len(cascade.detectMultiScale(grey, STEP, 0, minSize=(24, 24), maxSize=(44, 44))) > 0)
+            assert detector._hits(part) == hits[-1]
+    assert 0 < sum(hits) < len(hits)
 
 
 def test_boxes_are_in_pixels_of_the_picture_that_was_given(scene):

@@ -1,9 +1,8 @@
 """Faces are hidden where they are, and where they were a moment ago."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from overlay.privacy import PrivacyMask, hide
 from transport.frame import Box, Face, Frame

@@ -3,12 +3,12 @@
 import errno
 import os
 import time
-from dataclasses import replace
 from functools import partial
 
 import av
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from configs.errors import InputError
 from events.event import Event

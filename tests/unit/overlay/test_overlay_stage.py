@@ -1,10 +1,10 @@
 """The overlay stage: what happens to each frame, and to the sinks when something goes wrong."""
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import overlay.stage
 from configs.errors import InputError

@@ -70,6 +70,20 @@ def test_a_frame_that_two_lives_died_with_is_lost_and_no_other(run, caplog):
     assert run.homes["door"] == [encode(Return("door"))] * len(run.homes["door"]) != []
 
 
+@pytest.mark.parametrize("is_awaited", [True, False])
+def test_capture_is_told_of_frames_that_end_while_it_waits_and_else_finds_them_itself(run, is_awaited):
+    [frame] = run.capture(1)
+    last = run.life(last=True)
+    [frame] = last.gather()
+    run.homes["door"].clear()
+    run.pool.head[at.AWAITED] = is_awaited
+    last.pass_on(Ended(frame, "shown"))
+    last.send_home()
+    assert run.homes["door"] == [encode(Return("door"))] * is_awaited
+    run.tickets.collect(0)
+    assert run.tickets.in_flight == 0
+
+
 def test_tries_begin_anew_at_the_next_stage(run):
     run.capture(1)
     run.life().gather()

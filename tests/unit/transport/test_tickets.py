@@ -248,6 +248,24 @@ def test_tickets_are_awaited_only_where_none_is_free(tickets, wire):
         tickets.fly(tickets.number(tickets.room(4, 6), 1000))
 
 
+def test_it_stands_in_the_header_that_word_of_ended_frames_is_awaited(tickets, wire, pool, monkeypatch):
+    """Only while it is: before a lazy wait and behind each wait nobody is to tell of them."""
+    seen = []
+    monkeypatch.setattr(tickets, "_receive", lambda timeout_s, awaited: seen.append(pool.head[at.AWAITED]) or ())
+    for awaited in (True, False):
+        tickets.collect(0.1, awaited)
+        assert (seen.pop(), pool.head[at.AWAITED]) == (awaited, 0)
+
+
+def test_no_word_is_awaited_of_what_has_ended_before_the_wait(tickets, wire, pool):
+    """Who ended it found that nobody waits, and said nothing: a real wait would last until the next frame ends."""
+    frame = capture_one(tickets)
+    ended(wire, pool, frame)
+    wire.back.clear()
+    tickets.collect(0.1)
+    assert (tickets.in_flight, wire.stopped) == (0, False)
+
+
 def test_a_source_is_paused_and_goes_on(tickets, wire):
     for paused in (True, False):
         wire.back.append(Pause("s", paused))
