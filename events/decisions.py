@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from transport.frame import UNSURE, Face, Frame
@@ -32,14 +33,27 @@ class Decision:
 
 
 class Decisions:
-    """The persons of one stream. Times are of the pictures, ms."""
+    """The persons of one stream. Times are of the pictures, ms.
 
-    def __init__(self) -> None:
-        self._persons: dict[int, _Person] = {}
+    `decided` is what an earlier life had decided, by track: it is not decided anew of who is still there.
+    """
+
+    def __init__(self, decided: Mapping[int, str] | None = None) -> None:
+        self._persons = {track: _Person(decided=label) for track, label in (decided or {}).items()}
+        self._is_new_life = bool(decided)
+
+    @property
+    def decided(self) -> dict[int, str]:
+        """What is decided of each person who may still be there, by track."""
+        return {track: person.decided for track, person in self._persons.items() if person.decided is not None}
 
     def see(self, frame: Frame, now_ms: float) -> list[Decision]:
         """Take in a frame; the decisions that it made certain."""
         decisions = []
+        if self._is_new_life:
+            self._is_new_life = False
+            for person in self._persons.values():
+                person.seen_ms = now_ms
         for face in frame.faces:
             if face.track is None or face.prediction is None:
                 continue

@@ -21,14 +21,17 @@ class Course:
 
     def __init__(self) -> None:
         self._places: deque[tuple[float, float, float, float]] = deque()  # ms, middle, height
+        self._found_ms = -math.inf
 
-    def add(self, at_ms: float, box: Box) -> None:
-        """Take in where it is now."""
+    def add(self, at_ms: float, box: Box, found: bool = False) -> None:
+        """Take in where it is now: it was followed there, or a search has found it there."""
         places = self._places
+        if found:
+            self._found_ms = at_ms
         if places and 0 <= at_ms - places[-1][0] < EVERY_MS:
             return
         places.append((at_ms, box.x + box.width / 2, box.y + box.height / 2, box.height))
-        while at_ms - places[0][0] > KEPT_MS:
+        while min(at_ms, self._found_ms) - places[0][0] > KEPT_MS:
             places.popleft()
 
     def miss(self, at_ms: float, box: Box) -> float:
@@ -58,9 +61,9 @@ class Course:
         return self._certain()[-1][3]
 
     def _certain(self) -> list[tuple[float, float, float, float]]:
-        """The places without the newest; at least one."""
-        newest_ms = self._places[-1][0]
-        return [one for one in self._places if newest_ms - one[0] >= UNCERTAIN_MS] or [self._places[0]]
+        """The places without the newest and those since it was last found; at least one."""
+        until_ms = min(self._places[-1][0] - UNCERTAIN_MS, self._found_ms)
+        return [one for one in self._places if one[0] <= until_ms] or [self._places[0]]
 
     def _speed(self, certain: list[tuple[float, float, float, float]]) -> tuple[float, float]:
         """px/s."""

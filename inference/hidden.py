@@ -22,6 +22,7 @@ FARTHEST = 2.0  # up to here,
 SOON_MS = 300.0  # and not sooner than this after it was lost: nobody is so fast
 COMES_IN_LIKE = 0.15  # and so much more at the edge of the picture: most who are seen there come in,
 EDGE = 0.2  # heights of a face from it,
+CROWDED_LIKE = 0.05  # and so much more where another one who is hidden may come back, too
 NEAR = 1.5  # but not of who was hidden at most so many heights from there
 UNCLEAR, NEARLY = 0.25, 0.1  # so little less may be the same person, still covered in part
 UNCLEAR_MS, NEARLY_MS = 250.0, 600.0  # for so long a face waits then for its number
@@ -77,7 +78,7 @@ class HiddenFaces:
         """For each new face who it was before it was hidden, in pictures so many px wide; it is hidden no more."""
         self.forget(now_ms)
         fits = [
-            (fit_of(face, now_ms, box, look, width), -place, face.id, face)
+            (fit_of(face, now_ms, box, look, width, self._is_crowded(now_ms, box)), -place, face.id, face)
             for face in self._faces
             for place, (box, look) in enumerate(zip(boxes, looks, strict=True))
         ]
@@ -94,8 +95,12 @@ class HiddenFaces:
         self._faces = [face for face in self._faces if face.id not in taken]
         return back
 
+    def _is_crowded(self, now_ms: float, box: Box) -> bool:
+        """Whether several of the hidden may be there: half of a face is easily like another one."""
+        return sum(face.course.miss(now_ms, box) <= 1 for face in self._faces) > 1
 
-def fit_of(face: Hidden, now_ms: float, box: Box, look: Look, width: int) -> float:
+
+def fit_of(face: Hidden, now_ms: float, box: Box, look: Look, width: int, crowded: bool) -> float:
     """How well a new face fits one that is hidden; 0 and less: it is another one."""
     grown, miss = box.height / face.course.height, face.course.miss(now_ms, box)
     if miss > (FARTHEST if now_ms - face.since_ms >= SOON_MS else 1.0):
@@ -106,4 +111,6 @@ def fit_of(face: Hidden, now_ms: float, box: Box, look: Look, width: int) -> flo
     needed = LIKE + FAR_LIKE * miss + FARTHER_LIKE * max(0.0, miss - 1)
     if min(box.x, width - box.x - box.width) < EDGE * box.height and face.course.apart(box) > NEAR:
         needed += COMES_IN_LIKE
+    if crowded:
+        needed += CROWDED_LIKE
     return max(face.looks.similarity(look) - needed, least)

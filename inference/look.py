@@ -58,6 +58,7 @@ class Looks:
 
     def __init__(self) -> None:
         self._looks: list[Look] = []
+        self._before: list[Look] = []
         self._unproven: Look | None = None
 
     def __bool__(self) -> bool:
@@ -66,13 +67,17 @@ class Looks:
     def add(self, look: Look) -> None:
         """Take in the newest look."""
         same = [place for place, one in enumerate(self._looks) if in_place(one, look) >= THE_SAME]
+        self._before = self._looks
         seen_again = self._unproven is not None and in_place(self._unproven, look) >= THE_SAME
         if len(self._looks) >= FREE and not same and not seen_again:
             self._unproven = look
             return
-        if same:
-            self._looks.pop(same[0])
-        self._looks, self._unproven = [*self._looks, look][-KEPT:], None
+        kept = [one for place, one in enumerate(self._looks) if place not in same[:1]]
+        self._looks, self._unproven = [*kept, look][-KEPT:], None
+
+    def doubt_newest(self) -> None:
+        """Forget the newest look: what it shows was in front of the face."""
+        self._looks = self._before or self._looks
 
     @property
     def are_some(self) -> bool:
@@ -81,7 +86,12 @@ class Looks:
 
     def similarity(self, look: Look) -> float:
         """To the one that is most like it."""
-        return max(similarity(one, look) for one in self._looks)
+        looks = [*self._looks, *(one for one in self._before if all(one is not other for other in self._looks))]
+        return max(similarity(one, look) for one in looks)
+
+    def sure_similarity(self, look: Look) -> float:
+        """To the one that is most like it, without the newest: what comes in front of a face is in that already."""
+        return max(similarity(one, look) for one in self._before or self._looks)
 
 
 def look_at(bgr: np.ndarray, box: Box) -> Look:

@@ -13,12 +13,15 @@ from inference.course import Course
 from inference.hidden import Back, Hidden, HiddenFaces
 from inference.look import Looks, look_at
 from inference.optical_flow import flow
+from inference.waiting import Waiting, waiting
 from transport.frame import Box, iou
 
 LEAST_SIMILARITY = 0.5  # correlation with the face as it was found; what is below is something else by now
 SURE_SIMILARITY = 0.7  # the same where its points cannot be followed; a mask put on in the demo leaves .80
 MATCH_IOU = 0.3  # of a box that was found with the track that it belongs to; both move between two searches
-UNLIKE = 0.45  # similarity to the face that is followed there below which a box is of another one
+UNLIKE = 0.45  # similarity to the face that is followed there below which a box is of another one,
+FARTHER_UNLIKE = 0.3  # and so much more at the edge of where that face may be (Course.miss 1)
+COVERED = 0.6  # the same where a search has missed the face; of those that could be seen 1 in 70 was below
 CUT_SIZE, CUT_CHANGE, CUT_SHARE = (32, 24), 15, 0.4  # so many cells of a picture change by more grey levels at a cut
 LEAVES = 0.25  # heights of a face from the edge of the picture, where it may leave it
 BESIDE_IOU = 0.02  # of another face with what is around a face
@@ -33,9 +36,8 @@ MOST_MISSES = 12  # searches in a row that may miss a face that was found often 
 class Track:
     """One face on its way through the pictures of a stream. `box` is in px of the grey pictures that are followed.
 
-    `hits` counts the searches that found it, `misses` those in a row since then that did not. `looks` are those
-    of searches that found it; `is_back` says that it was hidden in between,
-    `looked_ms` when the newest was kept.
+    `hits` counts the searches that found it, `misses` those in a row since then that did not. `looks` are those of
+    searches that found it, the newest of `looked_ms`; `is_back` says that it was hidden in between.
     """
 
     id: int
@@ -73,7 +75,7 @@ class Tracker:
         self._colours: np.ndarray | None = None
         self._now_ms = 0.0
         self._next_id = first_id
-        self._unclear: list[tuple[Box, float]] = []  # faces that may be one that was hidden, and since when, ms
+        self._waiting: list[Waiting] = []
 
     def follow(self, grey: np.ndarray, colours: np.ndarray | None = None, now_ms: float = 0.0) -> bool:
         """Move all tracks to the next picture and drop those that are lost. Returns True if one was lost.
@@ -126,11 +128,13 @@ class Tracker:
                 continue
             missed.remove(known)
             known.box, known.patch = moved, patch
+            known.course.add(self._now_ms, moved, found=True)
             if not extra:
                 known.hits, known.misses = known.hits + 1, 0
                 self._remember(known, box, boxes)
         taken = [track.box for track in self.tracks if all(track is not one for one in missed)]
         new, unlike = ([box for box in some if not same_face(box, taken)] for some in (new, unlike))
+        self._leave_covered(missed)
         self._begin(new, unlike, only_back)
         if not extra:
             for track in missed:
@@ -140,7 +144,29 @@ class Tracker:
         self._hide(known_before)
 
     def _is_like(self, track: Track, box: Box) -> bool:
-        return self._colours is None or track.looks.similarity(look_at(self._colours, box)) >= UNLIKE
+        """Whether a box may be of a face that is followed; the farther it is from there, the more it must look so."""
+        if self._colours is None:
+            return True
+        needed = UNLIKE + FARTHER_UNLIKE * track.course.miss(self._now_ms, box)
+        return track.looks.sure_similarity(look_at(self._colours, box)) >= needed
+
+    def _leave_covered(self, missed: list[Track]) -> None:
+        """Hide those of the missed tracks whose boxes are on something else by now, which is in front of them.
+
+        Their points went over to it. Else the number is still there, and nobody's, when the one who has it comes back.
+        """
+        covered = [track for track in missed if self._is_covered(track)]
+        for track in covered:
+            track.looks.doubt_newest()
+            missed.remove(track)
+            self.tracks.remove(track)
+        self._hide(covered)
+
+    def _is_covered(self, track: Track) -> bool:
+        """Whether something else is in the place of a face that a search has missed."""
+        if self._colours is None or not track.looks:
+            return False
+        return track.looks.sure_similarity(look_at(self._colours, track.box)) < COVERED
 
     def _remember(self, track: Track, box: Box, boxes: Sequence[Box]) -> None:
         """Keep a look of a face that was found, now and then and where it is alone."""
@@ -163,14 +189,15 @@ class Tracker:
         back = (
             self.hidden.returned(self._now_ms, boxes, looks, self._before.shape[1]) if looks else [Back()] * len(boxes)
         )
-        unclear: list[tuple[Box, float]] = []
+        still_waiting: list[Waiting] = []
         for place, (box, who) in enumerate(zip(boxes, back, strict=True)):
-            waits_ms = 0.0 if who.known else max(who.waits_ms, UNLIKE_MS if place >= len(new) else 0.0)
-            since_ms = min((at_ms for other, at_ms in self._unclear if near(box, other)), default=self._now_ms)
-            if waits_ms:
-                unclear.append((box, since_ms))
-            if 0 <= self._now_ms - since_ms < waits_ms or (only_back and who.known is None):
-                continue
+            if who.known is None:
+                waits_ms = max(who.waits_ms, UNLIKE_MS if place >= len(new) else 0.0)
+                waits = waiting(self._waiting, box, self._now_ms, waits_ms)
+                if waits.waits_ms:
+                    still_waiting.append(waits)
+                if only_back or not waits.is_over(self._now_ms):
+                    continue
             track = Track(self._next_id, box, patch_of(self._before, box))
             if who.known is not None:
                 track.id, track.looks, track.course = who.known[:3]
@@ -179,9 +206,9 @@ class Tracker:
                 self._next_id += 1
             if looks:
                 track.looks.add(looks[place])
-                track.course.add(self._now_ms, box)
+                track.course.add(self._now_ms, box, found=True)
             self.tracks.append(track)
-        self._unclear = unclear
+        self._waiting = still_waiting
 
     def _hide(self, known: Iterable[Track]) -> None:
         """Remember those of the tracks that are followed no more."""
@@ -215,12 +242,6 @@ def is_alone(box: Box, own: Box, others: Sequence[Box]) -> bool:
     """Whether no other face is beside a face or in front of it, where its look would show that one."""
     around = Box(box.x + (box.width - box.height) / 2, box.y, box.height, box.height)
     return all(other is own or iou(around, other) < BESIDE_IOU for other in others)
-
-
-def near(box: Box, other: Box) -> bool:
-    """Whether a box may be that of the same face a search later."""
-    apart = math.hypot(box.x + box.width / 2 - other.x - other.width / 2, box.y - other.y)
-    return apart <= max(box.height, other.height)
 
 
 def same_face(box: Box, others: Sequence[Box]) -> bool:

@@ -42,7 +42,8 @@ def overlay(config: OverlayConfig, batches: Batches, context: StageContext) -> I
         context.facts["sinks"] = ", ".join(map(redact, config.sinks or default_sinks()))
         log.info("showing in %s", context.facts["sinks"])
         privacy = None if config.privacy == "none" else PrivacyMask(config.privacy)
-        away, tally = AwayMonitor(), Tally(context.counts)
+        file = context.folder / f"persons-{context.process}.json" if context.process else None
+        away, tally = AwayMonitor(), Tally(context.counts, context.counted, file)
         shown = stale = 0
         for batch in batches:
             for stream in context.ended:

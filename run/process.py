@@ -80,7 +80,13 @@ class Process:
         self.started_s = self.heard_s = time.monotonic()
         self._child = self._launch(self.name, bool(self.spec.stream), self.spec.modules)
         assert self._child.stdin is not None
-        spec = msgspec.structs.replace(self.spec, restarts=self.restarts, parent=os.getpid(), life=next(_LIVES))
+        spec = msgspec.structs.replace(
+            self.spec,
+            restarts=self.restarts,
+            counted=dict(self._earlier.counts),
+            parent=os.getpid(),
+            life=next(_LIVES),
+        )
         try:
             self._child.stdin.write(msgspec.json.encode(spec))
             self._child.stdin.close()

@@ -6,7 +6,9 @@ import contextlib
 import itertools
 import json
 import logging
+import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +32,7 @@ from train.score.track_scores import PROMISED_MS, Picture, TrackScores, score_tr
 from train.synthesis.actors import Actor, photographed_actors, portrait_actors, rooms
 from train.synthesis.person_scene import SIZE, PersonScene
 from train.synthesis.person_scenes import FACE_PX, alone, scenes
-from transport.frame import Face, Frame, iou, time_ms
+from transport.frame import Frame, iou, time_ms
 from transport.pixels import Pixels
 from transport.stage import StageContext
 
@@ -63,14 +65,19 @@ def evaluate_tracks(
     seeds: Annotated[int, typer.Option(min=1, help="How often all scenes are generated, with other persons.")] = 1,
     first_seed: Annotated[int, typer.Option(min=0, help="The first of these seeds.")] = 0,
     fps: Annotated[float, typer.Option(min=1, max=60, help="Pictures a second of generated scenes.")] = 25.0,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Play all in real time, as a camera sends it: searches run beside the pictures."),
+    ] = False,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Any detect option: detect.key=value.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")] = False,
 ) -> None:
     """Whether each person keeps one number: IDF1, HOTA, switches, persons counted twice.
 
-    Detection and tracking are the detect stage's, as on a film. Generated scenes have persons who cross, are hidden for
-    half a second, one and two, leave and come back. A face counts while half of it can be seen, and a box is on it
-    where they overlap by 0.5 (IoU). Who was hidden for more than 2 s may have a new number.
+    Detection and tracking are the detect stage's, as on a film, or with --live as on a camera: what comes while it is
+    busy is left out then, and figures depend on how busy the machine is. Generated scenes have persons who cross, are
+    hidden for half a second, one and two, leave and come back. A face counts while half of it can be seen, and a box is
+    on it where they overlap by 0.5 (IoU). Who was hidden for more than 2 s may have a new number.
 
     A truth file has a list for each picture: {"frames": [[{"label": "mask", "bbox": [x, y, width, height], "person":
     1, "visible": 0.8}, ...], ...]}. Without `person` a face that overlaps one of the picture before is the same person.
@@ -88,26 +95,27 @@ def evaluate_tracks(
     played: dict[str, list[list[Picture]]] = {}
     if films:
         for film in films:
-            played.setdefault(str(film), []).append(play_film(film, config))
+            played.setdefault(str(film), []).append(play_film(film, config, live))
     else:
         for scene in generated(photos, config, range(first_seed, first_seed + seeds), fps):
-            played.setdefault(scene.name, []).append(play_scene(scene, config))
+            played.setdefault(scene.name, []).append(play_scene(scene, config, live))
     scores = {name: score_tracks(runs) for name, runs in played.items()}
     if len(scores) > 1:
         scores[ALL] = score_tracks(run for runs in played.values() for run in runs)
     print_scores(scores)
     if as_json:
         facts = {"seeds": [first_seed, seeds], "fps": fps, "photos": str(photos or "")} if not films else {}
-        print(json.dumps({"scenes": msgspec.to_builtins(scores)} | facts))
+        print(json.dumps({"scenes": msgspec.to_builtins(scores), "live": live} | facts))
 
 
-def play_film(path: Path, config: DetectConfig) -> list[Picture]:
+def play_film(path: Path, config: DetectConfig, live: bool = False) -> list[Picture]:
     """A film as the detect stage sees it, beside its truth. Raises InputError where one of them cannot be used."""
     if not path.is_file():
         raise InputError(f"{path}: no such film")
-    found = play(frames_of(path), config)
-    truth = read_truth(path.with_suffix(".json"), len(found), path)
-    return [Picture(at_ms, faces, seen) for (at_ms, seen), faces in zip(found, truth, strict=True)]
+    frames = list(frames_of(path)) if live else frames_of(path)
+    found = play(frames, config, live)
+    truth = read_truth(path.with_suffix(".json"), len(frames) if isinstance(frames, list) else len(found), path)
+    return [Picture(time_ms(frame), truth[frame.seq], frame.faces) for frame in found]
 
 
 def frames_of(path: Path) -> Iterator[Frame]:
@@ -126,7 +134,7 @@ def frames_of(path: Path) -> Iterator[Frame]:
             )
 
 
-def play_scene(scene: PersonScene, config: DetectConfig) -> list[Picture]:
+def play_scene(scene: PersonScene, config: DetectConfig, live: bool = False) -> list[Picture]:
     """A generated scene as the detect stage sees it, beside its truth."""
     truth = []
 
@@ -135,15 +143,26 @@ def play_scene(scene: PersonScene, config: DetectConfig) -> list[Picture]:
             truth.append(faces)
             yield Frame(scene.name, seq, 0, Pixels(image), media_ms=1000 * seq / scene.fps)
 
-    found = play(frames(), config)
-    return [Picture(at_ms, faces, seen) for (at_ms, seen), faces in zip(found, truth, strict=True)]
+    found = play(list(frames()) if live else frames(), config, live)  # made before: that takes time, too
+    return [Picture(time_ms(frame), truth[frame.seq], frame.faces) for frame in found]
 
 
-def play(frames: Iterator[Frame], config: DetectConfig) -> list[tuple[float, tuple[Face, ...]]]:
-    """Frames through the detect stage, as many at once as in a run: the time of each, ms, and its faces."""
-    batches = iter(lambda: list(itertools.islice(frames, TOGETHER)), [])
-    out = (frame for frame in detect(config, batches, StageContext()) if isinstance(frame, Frame))
-    return [(time_ms(frame), frame.faces) for frame in out]
+def play(frames: Iterable[Frame], config: DetectConfig, live: bool = False) -> list[Frame]:
+    """Frames through the detect stage: of a film as many at once as in a run, of a camera when they are due."""
+    films = iter(frames)
+    batches = as_they_come(films) if live else iter(lambda: list(itertools.islice(films, TOGETHER)), [])
+    return [frame for frame in detect(config, batches, StageContext()) if isinstance(frame, Frame)]
+
+
+def as_they_come(frames: Iterable[Frame]) -> Iterator[list[Frame]]:
+    """Each frame when it is due, as of a camera; one that is late is left out, because the next one is there."""
+    began_ns = time.monotonic_ns()
+    for frame, after in itertools.pairwise([*frames, None]):
+        assert frame is not None
+        due_ns = began_ns + round(1e6 * time_ms(frame))
+        time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+        if after is None or time.monotonic_ns() < began_ns + round(1e6 * time_ms(after)):
+            yield [replace(frame, captured_ns=due_ns, live=True)]
 
 
 def generated(photos: Path | None, config: DetectConfig, seeds: Iterable[int], fps: float) -> Iterator[PersonScene]:

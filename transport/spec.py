@@ -40,9 +40,10 @@ class Spec(msgspec.Struct, frozen=True):
     are those of the next row's processes; none: the last stage, or an `aside`. `showing` are the processes of the last
     stage. `streams` are all of the run, those of other lanes, too.
 
-    `life` is the number of this life of the process; none is used twice in a run. `place` is where frames are that
-    this stage has (transport/slot.py). `added`: a source that came while the run went on. `first` is the stream that
-    the run began with first. `modules` are imported before the process is forked, for all that come after it, too.
+    `life` is the number of this life of the process; none is used twice in a run. `place` is where frames are that this
+    stage has (transport/slot.py). `added`: a source that came while the run went on. `first` is the stream that the run
+    began with first. `counted` is what its earlier lives have counted, as far as it was heard. `modules` are imported
+    before the process is forked, for all that come after it, too.
     """
 
     process: str
@@ -62,6 +63,7 @@ class Spec(msgspec.Struct, frozen=True):
     batch: int = 1
     wait_ms: float = 0.0
     restarts: int = 0
+    counted: dict[str, int] = {}
     parent: int = 0
     aside: bool = False
     added: bool = False

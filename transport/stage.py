@@ -45,9 +45,10 @@ class StageContext:
     `restarts` counts how often this process died before in this run: above 0, what it finds of the run is an earlier
     life's.
     `facts` is filled by the function before it asks for its first batch (`model`, `provider`, ...);
-    it is printed when the stage is ready and stands in the run's JSON. `counts` is what it counts of its own work
-    while it runs (`searched`, `classified`); it stands there, too, added up over the lives of the process. `gauges`,
-    of a process beside the frames, are numbers of right now. `says` is what it says of itself right now.
+    it is printed when the stage is ready and stands in the run's JSON. `counts` is what it counts of its own work while
+    it runs (`searched`, `classified`); it stands there, too, added up over the lives of the process. `counted` is what
+    is known of the counts of its earlier lives. `gauges`, of a process beside the frames, are numbers of right now.
+    `says` is what it says of itself right now.
     `process` is its own name, `processes` how many its stage has: each stream is with one of them for life. `showing`
     are the names of the processes of the last stage.
     `streams` is how many streams the run had when this process was started, those of other lanes, too. `first` is the
@@ -69,6 +70,7 @@ class StageContext:
     restarts: int = 0
     facts: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    counted: dict[str, int] = field(default_factory=dict)
     says: dict[str, str] = field(default_factory=dict)
     gauges: dict[str, int] = field(default_factory=dict)
     process: str = ""

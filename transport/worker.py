@@ -81,6 +81,7 @@ class Worker:
         self.stopping = threading.Event()
         self.stage = StageContext(
             restarts=spec.restarts,
+            counted=spec.counted,
             streams=len(spec.streams),
             first=spec.first,
             began=spec.began,

@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import av
+import cv2
 
+from capture.demo import DemoScene
 from transport.stage import RunStart
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +24,7 @@ import numpy as np
 from configs.schema import OverlayConfig
 from overlay.stage import overlay
 from transport.frame import Frame
+from capture.demo import DemoScene
 from transport.stage import RunStart, StageContext
 
 first, unix_s, monotonic_s, *sinks = sys.argv[1:]
@@ -77,3 +80,20 @@ def test_what_was_shown_before_the_kill_is_kept_and_the_next_life_goes_on(tmp_pa
     assert seqs_in_video(tmp_path / "out.2.mp4") == list(range(30))  # a part begins at 0
     assert seqs_in_lines(lines) == list(range(60))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.2.mp4", "out.jsonl", "out.mp4"]
+
+
+def test_who_is_seen_before_and_after_the_kill_is_counted_once(maskstream, tmp_path: Path):
+    """Three persons, seen all the while; the overlay dies twice after it has counted them."""
+    path, scene = tmp_path / "demo.avi", DemoScene()
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (640, 480))
+    for index in range(325, 450):
+        writer.write(scene.picture(index))
+    writer.release()
+    run = maskstream("--source", path, "--realtime", "--sink", "jsonl:o.jsonl", "--json")
+    for count, lines in ((1, 50), (2, 90)):
+        run.until(lambda lines=lines: len(run.lines()) > lines)
+        os.kill(run.stage("overlay"), signal.SIGKILL)
+        run.until(lambda count=count: run.stderr.count("overlay: ready") == count + 1)
+    assert run.wait() == 0, run.stderr
+    tracks = {face["track"] for line in run.lines() for face in line["faces"]}
+    assert len(tracks) == sum(run.report["persons"].values()) == 3

@@ -46,6 +46,18 @@ def test_a_head_that_passes_in_front_becomes_no_look_of_the_face_behind():
     assert looks.similarity(look_at(seen(3), BOX)) > 0.9
 
 
+def test_the_newest_look_is_not_sure_and_can_be_forgotten():
+    """What comes in front of a face is in it already, when it takes the place of the one before."""
+    looks = Looks()
+    whole, half = look_at(seen(1), BOX), look_at(seen(1, covered=0.4), BOX)
+    looks.add(whole)
+    assert looks.sure_similarity(whole) > 0.98  # of a single one nothing better is known
+    looks.add(half)
+    assert looks.similarity(half) > 0.98
+    looks.doubt_newest()
+    assert looks.similarity(half) == looks.sure_similarity(half) == similarity(whole, half) < 0.95
+
+
 def test_a_box_outside_the_picture_has_a_look_too():
     assert np.isfinite(similarity(look_at(seen(1), Box(-60, -70, 40, 50)), look_at(seen(1), Box(190, 150, 40, 50))))
 
@@ -54,7 +66,7 @@ def walked(speed):
     """The course of a face of 40 x 50 px that went so many px a second for a second."""
     course = Course()
     for ms in range(0, 1001, 40):
-        course.add(ms, Box(100 + speed * ms / 1000, 60, 40, 50))
+        course.add(ms, Box(100 + speed * ms / 1000, 60, 40, 50), found=True)
     return course
 
 
@@ -69,4 +81,13 @@ def test_the_room_for_who_stood_grows_with_time():
     course = walked(0)
     far = Box(170, 60, 40, 50)
     assert course.miss(1200, far) > 1 > course.miss(3000, far)
+    assert course.height == 50
+
+
+def test_where_a_box_went_since_the_face_was_last_found_is_not_believed():
+    """It stayed behind on the edge of a pillar, while the one who walked went on behind it."""
+    course = walked(60)
+    for ms in range(1040, 2001, 40):
+        course.add(ms, Box(160, 60, 20, 30))
+    assert course.miss(3000, Box(280, 60, 40, 50)) < 0.1
     assert course.height == 50

@@ -47,3 +47,32 @@ def test_a_stream_of_the_same_name_that_comes_later_has_other_people():
             tally.see(frame(begin_s + step / 5, {1: "mask"}))
         tally.forget("door")
     assert persons_in([counts]) == {"mask": 2}
+
+
+def life(file, heard, *frames):
+    """One life of an overlay; `heard` is what the supervisor has heard of the lives before. Gives its own counts."""
+    counts = {}
+    tally = Tally(counts, heard, file)
+    for one in frames:
+        tally.see(one)
+    return counts
+
+
+def test_who_is_seen_before_and_after_the_overlays_death_counts_once(tmp_path):
+    """Whether or not its last words were heard; whose label changes after it is counted as that one."""
+    first = [frame(s / 5, {1: "mask", 2: "mask"}) for s in range(8)]
+    later = [frame(10 + s / 5, {1: "mask", 2: "no_mask", 3: "mask"}) for s in range(8)]
+    for is_heard in (True, False):
+        file = tmp_path / f"{is_heard}.json"
+        counts = life(file, {}, *first)
+        heard = counts if is_heard else {}
+        assert persons_in([heard, life(file, heard, *later)]) == {"mask": 2, "no_mask": 1}
+
+
+def test_who_comes_after_the_overlays_death_counts_though_nobody_is_left(tmp_path):
+    """Numbers are not forgotten by the time of a film that was away, but 5 s after."""
+    file = tmp_path / "persons.json"
+    heard = life(file, {}, *(frame(s / 5, {1: "mask"}) for s in range(8)))
+    after = life(file, heard, *(frame(100 + s / 5, {2: "mask"}) for s in range(40)))
+    assert persons_in([heard, after]) == {"mask": 2}
+    assert b'"2"' in file.read_bytes()
