@@ -8,7 +8,6 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ import cv2
 import msgspec
 import numpy as np
 import typer
+from msgspec.structs import replace
 
 from capture.film_truth import read_truth
 from capture.kinds.film import Film

@@ -1,11 +1,11 @@
 """A new face may wait up to 0.6 s for its number and box: with privacy it is hidden meanwhile, in each picture."""
 
 import time
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from configs.schema import DetectConfig
 from inference import track
