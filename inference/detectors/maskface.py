@@ -48,9 +48,13 @@ class MaskfaceDetector(Detector):
 
     def scored(self, picture: Shrunken, least: float) -> list[tuple[Box, float]]:
         picture = stretched(picture)
-        corners, scores = find_at_all_scales(picture.bgr, self._network, least, self._info.nms_iou)
-        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+        boxes, scores = self.places(picture, least, self._info.nms_iou)
         return self.of_allowed_size(boxes, scores, picture)
+
+    def places(self, picture: Shrunken, least: float, most_iou: float) -> tuple[np.ndarray, np.ndarray]:
+        """Boxes (N, 4), x, y, width, height, and scores (N,) in a picture whose greys are spread already."""
+        corners, scores = find_at_all_scales(picture.bgr, self._network, least, most_iou)
+        return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1), scores
 
     def _network(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Corners (N, 4) and scores (N,) of all candidates in a picture (H, W, 3) uint8 BGR."""

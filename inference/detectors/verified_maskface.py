@@ -9,11 +9,12 @@ import numpy as np
 from configs.schema import DetectConfig
 from inference.detectors.detector import Shrunken, stretched
 from inference.detectors.maskface import MaskfaceDetector
-from inference.detectors.scales import find_at_all_scales
 from inference.detectors.verifier import VERIFIER, Verifier, windows_on
 from transport.frame import Box
 
 SECOND_WEIGHT = 0.2  # of the second look's log-odds beside those of the first
+LARGE_PX, LARGE_ODDS = 64, 0.7  # longer side of a place as searched from which on its odds are so much less: of boxes
+# that are as sure more large ones are wrong
 LEAST_AGAIN = 0.1  # of a second look: below it is 1 face in 200, and half of what is none (247 photographs)
 MOST_ODDS = float(np.exp(4.0))  # of a second look: beyond that it is no surer
 
@@ -40,10 +41,10 @@ class VerifiedMaskfaceDetector(MaskfaceDetector):
     def likely(self, picture: Shrunken, least: float) -> tuple[np.ndarray, np.ndarray]:
         """Boxes (N, 4), x, y, width, height, and scores (N,) in a picture whose greys are spread already."""
         worth = odds(least) / MOST_ODDS**SECOND_WEIGHT  # of a first look; the second can make it no surer than that
-        corners, scores = find_at_all_scales(picture.bgr, self._network, worth / (1 + worth), self._info.nms_iou)
-        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+        boxes, scores = self.places(picture, worth / (1 + worth), self._info.nms_iou)
         again, _ = self._verifier.look(picture.bgr, windows_on(boxes), both_ways=True)
         both = odds(scores) * odds(again).clip(1 / MOST_ODDS, MOST_ODDS) ** SECOND_WEIGHT
+        both *= np.where(boxes[:, 2:].max(axis=1, initial=0) >= LARGE_PX, LARGE_ODDS, 1.0)
         scores = np.where(again >= LEAST_AGAIN, both / (1 + both), 0.0)
         return boxes[scores >= least], scores[scores >= least]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +13,9 @@ import numpy as np
 from configs.errors import InputError
 from train.data.boxes import no_boxes
 from train.data.held_back import read_held_back
-from train.data.photos import read_annotations, read_photos
+from train.data.photos import Photo, read_annotations, read_photos
 from train.data.pictures import read_picture
+from transport.frame import Box
 
 
 @dataclass(slots=True)
@@ -73,6 +74,24 @@ def read_face_crops(folder: Path) -> list[TrainingPhoto]:
 
     Raises InputError, with the culprit in it, for a folder or a file that is something else.
     """
+    label = np.zeros(1, np.int64)
+    return [
+        TrainingPhoto(row["file"], read_picture(folder / row["file"]), corners[None], label)
+        for row, corners in rows_of_crops(folder)
+    ]
+
+
+def read_labelled_crops(folder: Path, classes: Sequence[str]) -> Iterator[Photo]:
+    """The same as photographs with one face, one after the other; their labels stand in a column `label`."""
+    for row, (x0, y0, x1, y1) in rows_of_crops(folder):
+        if row.get("label") not in classes:
+            raise InputError(f"{folder / 'manifest.csv'}: {row['file']}: its label is none of {', '.join(classes)}")
+        box = Box(float(x0), float(y0), float(x1 - x0), float(y1 - y0))
+        yield Photo(row["file"], read_picture(folder / row["file"]), ((box, row["label"]),))
+
+
+def rows_of_crops(folder: Path) -> list[tuple[dict[str, str], np.ndarray]]:
+    """The lines of manifest.csv that may be learnt from, and the corners (4,) float32 px of their faces."""
     path = folder / "manifest.csv"
     try:
         with path.open(encoding="utf-8", newline="") as lines:
@@ -85,12 +104,8 @@ def read_face_crops(folder: Path) -> list[TrainingPhoto]:
     for row, box in zip(rows, boxes, strict=True):
         if not (box[2:] > box[:2]).all():
             raise InputError(f"{path}: {row['file']}: its face has no size")
-    held_back, label = set[tuple[str, str]]().union(*read_held_back().values()), np.zeros(1, np.int64)
-    return [
-        TrainingPhoto(row["file"], read_picture(folder / row["file"]), box[None], label)
-        for row, box in zip(rows, boxes, strict=True)
-        if Path(row["file"]).parts[-2:] not in held_back
-    ]
+    held_back = set[tuple[str, str]]().union(*read_held_back().values())
+    return [(row, box) for row, box in zip(rows, boxes, strict=True) if Path(row["file"]).parts[-2:] not in held_back]
 
 
 def corners_of(row: Mapping[str, str]) -> tuple[float, float, float, float]:

@@ -1,11 +1,11 @@
-"""The verifiers' networks, of a few thousand weights; they see a small window. Their augmentation."""
+"""The verifier's network, of some thousand weights, which sees a small window, and its augmentation."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-FIRST_WIDTHS, SECOND_WIDTHS = (16, 32, 48), (24, 56, 96)  # channels: of 7 and of 23 thousand weights
+WIDTHS = (24, 56, 96)  # channels: of 23 thousand weights
 
 
 class VerifierNetwork(nn.Module):
@@ -15,7 +15,7 @@ class VerifierNetwork(nn.Module):
     left, so that eyes above and mouth below weigh differently.
     """
 
-    def __init__(self, side_px: int, widths: tuple[int, int, int]) -> None:
+    def __init__(self, side_px: int, widths: tuple[int, int, int] = WIDTHS) -> None:
         super().__init__()
         self.side_px = side_px
         first, second, third = widths

@@ -1,31 +1,35 @@
-"""What a verifier learns from: windows on the hits of a short Haar cascade in annotated photographs."""
+"""What a verifier learns from: windows on the places where maskface sees something in annotated pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-import msgspec
 import numpy as np
 
 from configs.schema import DetectConfig
 from inference.boxes import corners, pairwise_iou
 from inference.detectors import open_detector
-from inference.detectors.verified_haar import short_cascade
-from inference.detectors.verifier import BOX_HEIGHT, BOX_WIDTH, LOWER, WINDOW, Verifier, cut, moves_to, windows_on
-from train.data.photos import Photo, read_photos
+from inference.detectors.detector import Shrunken, stretched
+from inference.detectors.maskface import MaskfaceDetector
+from inference.detectors.verifier import cut, moves_to, windows_on
+from train.data.photos import Photo
+from transport.frame import Box
 
 LABELS = ("mask", "no_mask", "wrong_mask")
 NO_FACE = -1
-ROOM = 44 / 32
-LEAST_SQUARE_PX = 24
-FACE_IOU, NO_FACE_IOU = 0.35, 0.2  # of the box in the square with the annotated one; between them nothing is learnt
+ROOM = 44 / 32  # side of the windows that are kept, in sides of those that the network sees: they can be turned, moved
+LEAST_SCORE = 0.02  # of a place; what is no face and gets more is what a verifier is for
+MOST_IOU = 0.7  # of two places: several on one face are several windows of it
+LEAST_PX = 14  # shorter side of a place
+FACE_IOU, NO_FACE_IOU = 0.4, 0.25  # of a place with an annotated face; between them nothing is learnt
 KNOWN_IOU = 0.3  # a face that YuNet finds is one of the annotated ones
-MOST_A_FACE, MOST_BESIDE, MOST_ELSEWHERE = 12, 40, 120  # windows of a picture; half faces are mistaken most easily
-FACTORS, STEPS = (0.4, 1.1), (1.15, 1.3)  # sizes of pictures, steps of the search
-SMALL_PHOTO_PX = 240  # is not made smaller
-MOST_PX = 4096
+MOST_A_FACE, MOST_BESIDE, MOST_ELSEWHERE = 6, 25, 40  # windows of a picture; half faces are mistaken most easily
+PHOTOS_PX, PHOTOS_SCALE = (240, 900), 1.2  # longer side of a photograph as it is searched, and its largest scale
+CROPS_PX = (24, 160)  # longer side of the face of a crop
+YUNET_PX = 4096  # pictures are not made smaller for YuNet
 
 
 class Windows(NamedTuple):
@@ -36,93 +40,94 @@ class Windows(NamedTuple):
     moves: np.ndarray
 
 
-class WindowSource(NamedTuple):
-    """Which windows a verifier will see: all hits of the cascade's first `stages`, or those that `first` accepts.
-
-    `side_px` is the side of the network's input.
-    """
-
-    stages: int
-    side_px: int
-    first: Verifier | None
-
-    @property
-    def roomy_px(self) -> int:
-        """Side of the windows that are kept: larger than what the network sees, which can be turned and moved then."""
-        return round(ROOM * self.side_px)
-
-
-def gather(folder: Path, source: WindowSource, rounds: int, seed: int, unsure_by: Path) -> Windows:
-    """The windows of all photographs, each in several sizes.
+class WindowSource:
+    """Finds the windows of pictures, in other sizes each time.
 
     What YuNet (its file is `unsure_by`) takes for a face that nobody has annotated is left out.
     """
-    rng = np.random.default_rng(seed)
-    cascade = short_cascade(source.stages)
-    yunet = open_detector(DetectConfig(detector="yunet", model=str(unsure_by), width=MOST_PX, score=0.3))
-    found = []
-    for photo in read_photos(folder):
-        unsure = np.array([msgspec.to_builtins(box) for box in yunet.find_rectangles(photo.image)]).reshape(-1, 4)
-        found += [windows_in(photo, unsure, cascade, source, rng) for _ in range(rounds)]
-    return Windows(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+    def __init__(self, maskface: Path | None, unsure_by: Path, side_px: int, seed: int) -> None:
+        self.maskface = MaskfaceDetector(DetectConfig(detector="maskface", model=str(maskface or "")))
+        self.yunet = open_detector(DetectConfig(detector="yunet", model=str(unsure_by), width=YUNET_PX, score=0.3))
+        self.roomy_px = round(ROOM * side_px)
+        self.rng = np.random.default_rng(seed)
+
+    def of_photos(self, photos: Iterable[Photo], rounds: int) -> list[Windows]:
+        """Those of photographs, each searched so many times."""
+        found = []
+        for photo in photos:
+            longest, unsure = max(photo.image.shape[:2]), self.unsure_in(photo)
+            largest = min(PHOTOS_SCALE, PHOTOS_PX[1] / longest)
+            for _ in range(rounds):
+                found.append(
+                    self.windows_in(photo, unsure, self.between(min(PHOTOS_PX[0] / longest, largest), largest))
+                )
+        return found
+
+    def of_crops(self, crops: Iterable[Photo]) -> list[Windows]:
+        """Those of crops that one face fills, each searched once."""
+        found = []
+        for crop in crops:
+            [(face, _)] = crop.faces
+            longest = max(face.width, face.height)
+            scale = self.between(CROPS_PX[0] / longest, max(CROPS_PX[1] / longest, 1.0))
+            found.append(self.windows_in(crop, self.unsure_in(crop), scale))
+        return found
+
+    def between(self, least: float, most: float) -> float:
+        """A scale in that range, their logarithms alike likely."""
+        return float(np.exp(self.rng.uniform(np.log(least), np.log(most))))
+
+    def unsure_in(self, photo: Photo) -> np.ndarray:
+        """Boxes (N, 4) of what YuNet takes for faces and nobody has annotated."""
+        unsure = sides_of(self.yunet.find_rectangles(photo.image))
+        known = sides_of([box for box, _ in photo.faces])
+        return unsure[pairwise_iou(corners(unsure), corners(known)).max(axis=1, initial=0.0) < KNOWN_IOU]
+
+    def windows_in(self, photo: Photo, unsure: np.ndarray, scale: float) -> Windows:
+        """The windows that a verifier will see in a picture scaled so, mirrored or not, and what is in them."""
+        faces, unsure = scale * sides_of([box for box, _ in photo.faces]), scale * unsure
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        image = cv2.resize(photo.image, None, fx=scale, fy=scale, interpolation=how)
+        if self.rng.random() < 0.5:
+            image = np.ascontiguousarray(image[:, ::-1])
+            faces, unsure = mirrored(faces, image.shape[1]), mirrored(unsure, image.shape[1])
+        picture = stretched(Shrunken(image, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), 1.0))
+        places, _ = self.maskface.places(picture, LEAST_SCORE, MOST_IOU)
+        places = places[places[:, 2:].min(axis=1, initial=np.inf) >= LEAST_PX]
+        overlap = pairwise_iou(corners(places), corners(faces))
+        face = overlap.argmax(axis=1) if len(faces) else np.zeros(len(places), int)
+        best = overlap.max(axis=1, initial=0.0)
+        chosen = [self.some((face == one) & (best >= FACE_IOU), MOST_A_FACE) for one in range(len(faces))]
+        elsewhere = best < NO_FACE_IOU
+        elsewhere &= pairwise_iou(corners(places), corners(unsure)).max(axis=1, initial=0.0) < 0.1
+        chosen.append(self.some(elsewhere & (best > 0.03), MOST_BESIDE))
+        chosen.append(self.some(elsewhere, MOST_ELSEWHERE))
+        kept = np.unique(np.concatenate(chosen))
+        is_face = best[kept] >= FACE_IOU
+        windows = windows_on(places[kept])
+        labels = np.full(len(kept), NO_FACE, np.int8)
+        moves = np.zeros((len(kept), 4), np.float32)
+        if is_face.any():
+            labels[is_face] = np.array([LABELS.index(label) for _, label in photo.faces])[face[kept][is_face]]
+            moves[is_face] = moves_to(windows[is_face], faces[face[kept][is_face]])
+        return Windows(cut(picture.bgr, windows * (1, 1, ROOM), self.roomy_px), labels, moves)
+
+    def some(self, wanted: np.ndarray, most: int) -> np.ndarray:
+        """Numbers of `most` of those that are wanted (N,), drawn at random."""
+        return self.rng.permutation(np.flatnonzero(wanted))[:most]
 
 
-def windows_in(
-    photo: Photo, unsure: np.ndarray, cascade: cv2.CascadeClassifier, source: WindowSource, rng: np.random.Generator
-) -> Windows:
-    """The windows that a verifier will see in a photograph of some other size, and what is in them.
-
-    Hits on parts of `unsure` faces (N, 4) that are not annotated are left out.
-    """
-    faces = np.array([msgspec.to_builtins(box) for box, _ in photo.faces], float).reshape(-1, 4)
-    labels = np.array([LABELS.index(label) for _, label in photo.faces] or [NO_FACE])
-    unsure = unsure[pairwise_iou(corners(unsure), corners(faces)).max(axis=1, initial=0.0) < KNOWN_IOU]
-    factor = rng.uniform(*FACTORS) if min(photo.image.shape[:2]) > SMALL_PHOTO_PX else 1.0
-    image = cv2.resize(photo.image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    hits = cascade.detectMultiScale(grey, rng.uniform(*STEPS), 0, minSize=(LEAST_SQUARE_PX, LEAST_SQUARE_PX))
-    squares = np.asarray(hits, float).reshape(-1, 4)
-    if source.first is None:
-        windows, boxes = windows_of(squares), boxes_in(squares)
-    else:
-        boxes, _ = likely(source.first, image, windows_of(squares))
-        windows = windows_on(boxes)
-    edges = corners(boxes)
-    overlap = pairwise_iou(edges, corners(faces) * factor)
-    face = overlap.argmax(axis=1) if len(faces) else np.zeros(len(boxes), int)
-    best = overlap.max(axis=1, initial=0.0)
-    chosen = [some(rng, (face == one) & (best >= FACE_IOU), MOST_A_FACE) for one in range(len(faces))]
-    elsewhere = (best < NO_FACE_IOU) & (pairwise_iou(edges, corners(unsure) * factor).max(axis=1, initial=0.0) < 0.1)
-    chosen.append(some(rng, elsewhere & (best > 0.03), MOST_BESIDE))
-    chosen.append(some(rng, elsewhere, MOST_ELSEWHERE))
-    kept = np.unique(np.concatenate(chosen))
-    is_face = best[kept] >= FACE_IOU
-    windows = windows[kept]
-    moves = np.zeros((len(kept), 4), np.float32)
-    moves[is_face] = moves_to(windows[is_face], faces[face[kept][is_face]] * factor)
-    pixels = cut(image, windows * (1, 1, ROOM), source.roomy_px)
-    return Windows(pixels, np.where(is_face, labels[face[kept]], NO_FACE).astype(np.int8), moves)
+def together(parts: Iterable[Windows]) -> Windows:
+    """All of them as one."""
+    return Windows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def likely(verifier: Verifier, image_bgr: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (N, 4) and scores (N,) in those windows (M, 3) of a picture in which the verifier sees a face, perhaps."""
-    scores, boxes = verifier.look(image_bgr, windows)
-    high = scores >= verifier.info.score
-    return boxes[high], scores[high]
+def sides_of(boxes: Iterable[Box]) -> np.ndarray:
+    """Boxes as (N, 4): x, y, width, height px."""
+    return np.array([(box.x, box.y, box.width, box.height) for box in boxes], float).reshape(-1, 4)
 
 
-def windows_of(squares: np.ndarray) -> np.ndarray:
-    """Centre x, y and side (N, 3) float64 of the windows on squares (N, 4), x, y, side, side."""
-    sides = squares[:, 2].astype(np.float64)
-    return np.stack([squares[:, 0] + sides / 2, squares[:, 1] + (0.5 + LOWER) * sides, WINDOW * sides], axis=1)
-
-
-def some(rng: np.random.Generator, wanted: np.ndarray, most: int) -> np.ndarray:
-    """Places of `most` of those that are wanted (N,), drawn at random."""
-    return rng.permutation(np.flatnonzero(wanted))[:most]
-
-
-def boxes_in(squares: np.ndarray) -> np.ndarray:
-    """Annotators' boxes (N, 4) as they mostly lie in alt2's squares (N, 4)."""
-    sizes = squares[:, 2:3] * (BOX_WIDTH, BOX_HEIGHT)
-    return np.concatenate([windows_of(squares)[:, :2] - sizes / 2, sizes], axis=1)
+def mirrored(boxes: np.ndarray, width: int) -> np.ndarray:
+    """Boxes (N, 4), x, y, width, height, in the mirror image of a picture so wide."""
+    return np.stack([width - boxes[:, 0] - boxes[:, 2], *boxes[:, 1:].T], axis=1)

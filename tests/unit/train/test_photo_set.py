@@ -8,7 +8,8 @@ import pytest
 
 from configs.errors import InputError
 from train.data.held_back import read_held_back
-from train.data.photo_set import read_face_crops, read_photo_set
+from train.data.photo_set import read_face_crops, read_labelled_crops, read_photo_set
+from transport.frame import Box
 
 COCO = {
     "images": [{"id": 7, "file_name": "a.png"}],
@@ -99,6 +100,16 @@ def test_crops_without_a_table_of_their_faces_are_refused(folder, table, line):
         (folder / "manifest.csv").write_text(table)
     with pytest.raises(InputError, match=line):
         read_face_crops(folder)
+
+
+def test_labelled_crops_are_photographs_of_one_face_and_other_labels_are_refused(folder):
+    (folder / "manifest.csv").write_text("file,label,face_box\nimages/a.png,mask,4 5 14 17\n")
+    [crop] = read_labelled_crops(folder, ["mask", "no_mask"])
+    assert crop.faces == ((Box(4, 5, 10, 12), "mask"),)
+    for table in ("file,label,face_box\nimages/a.png,scarf,4 5 14 17\n", "file,face_box\nimages/a.png,4 5 14 17\n"):
+        (folder / "manifest.csv").write_text(table)
+        with pytest.raises(InputError, match=r"images/a\.png: its label is none of mask, no_mask"):
+            list(read_labelled_crops(folder, ["mask", "no_mask"]))
 
 
 def test_crops_that_are_scored_or_copies_of_such_are_not_learnt_from(folder):
