@@ -10,6 +10,7 @@ from transport.frame import Box
 EVERY_MS = 60.0  # between two places that are kept
 KEPT_MS = 1000.0  # behind the newest
 UNCERTAIN_MS = 250.0  # the newest places are not believed: what comes in front of a face pulls its box along
+SPARSE_MS = 125.0  # but those that are so far apart: searches found them, and 250 ms may be all that is known
 FASTEST = 4.0  # heights of a face in a second; who seems to be faster was not followed well
 REACH = 0.4  # heights of the face from where it is expected; at once
 REACH_PER_S = 1.5  # and with each second more
@@ -61,9 +62,14 @@ class Course:
         return self._certain()[-1][3]
 
     def _certain(self) -> list[tuple[float, float, float, float]]:
-        """The places without the newest and those since it was last found; at least one."""
-        until_ms = min(self._places[-1][0] - UNCERTAIN_MS, self._found_ms)
+        """The places without the newest, where they are not sparse, and without those since it was last found."""
+        until_ms = min(self._places[-1][0] - (0.0 if self._is_sparse else UNCERTAIN_MS), self._found_ms)
         return [one for one in self._places if one[0] <= until_ms] or [self._places[0]]
+
+    @property
+    def _is_sparse(self) -> bool:
+        """Whether pictures come rarely: at 5 a second who walked by fast had no speed, and was new each time."""
+        return len(self._places) > 1 and self._places[-1][0] - self._places[-2][0] >= SPARSE_MS
 
     def _speed(self, certain: list[tuple[float, float, float, float]]) -> tuple[float, float]:
         """px/s."""

@@ -91,3 +91,16 @@ def test_where_a_box_went_since_the_face_was_last_found_is_not_believed():
         course.add(ms, Box(160, 60, 20, 30))
     assert course.miss(3000, Box(280, 60, 40, 50)) < 0.1
     assert course.height == 50
+
+
+def test_at_five_pictures_a_second_two_finds_tell_where_somebody_walks():
+    """Without the last 250 ms nothing was known of the speed, and who walked by fast got a new number each time."""
+    course = Course()
+    for ms, x in ((0, 100), (200, 140)):
+        course.add(ms, Box(x, 60, 40, 50), found=True)
+    assert course.miss(400, Box(180, 60, 40, 50)) < 0.3
+    assert course.miss(400, Box(60, 60, 40, 50)) > 1
+    quick = Course()
+    for ms in range(0, 201, 40):
+        quick.add(ms, Box(100 + 0.2 * ms, 60, 40, 50), found=True)
+    assert quick.miss(400, Box(180, 60, 40, 50)) > 1  # what is followed may have been pulled along
