@@ -13,6 +13,7 @@ from inference.detectors.detector import shrink
 from inference.detectors.haar import load_cascade
 from inference.detectors.maskface import MaskfaceDetector
 from inference.detectors.verified_haar import PART_PX, STEP, short_cascade, squares_on
+from inference.detectors.verified_maskface import LARGE_ODDS, LARGE_PX
 from inference.detectors.verifier import (
     BOX_HEIGHT,
     BOX_WIDTH,
@@ -182,3 +183,14 @@ def test_looking_both_ways_a_verifier_says_the_same_of_the_mirror_image(scene):
     assert np.abs(found - mirrored).max() < 0.03 * face.width
     one_way, _ = verifier.look(picture, windows)
     assert (np.abs(one_way - scores) > 1e-4).any()
+
+
+def test_of_places_that_are_as_sure_a_large_one_counts_less(monkeypatch):
+    detector = open_detector(DetectConfig(detector="maskface"))
+    sides = np.array([LARGE_PX - 1, LARGE_PX], float)
+    boxes = np.stack([np.zeros(2), np.zeros(2), sides - 5, sides], axis=1)
+    monkeypatch.setattr(detector, "places", lambda *_: (boxes, np.array([0.6, 0.6])))
+    monkeypatch.setattr(detector._verifier, "look", lambda *_, **__: (np.array([0.5, 0.5]), boxes))
+    _, (small, large) = detector.likely(shrink(np.zeros((200, 200, 3), np.uint8), 200), 0.05)
+    assert small == pytest.approx(0.6)
+    assert large / (1 - large) == pytest.approx(LARGE_ODDS * 1.5)
