@@ -98,7 +98,7 @@ def run_epoch(
     share = rate_share(recipe, recipe.epochs * steps_of(len(faces.labels), recipe.batch_size))
     training_mode(training.network)
     total, right, seen, batch_total = 0.0, 0.0, 0, 0
-    for step, (pixels, drawn) in enumerate(in_order(batches, workers, device.type == "cuda")):
+    for step, (pixels, drawn) in enumerate(in_order(batches, workers)):
         for param_group in training.optimizer.param_groups:
             param_group["lr"] = recipe.learning_rate * share(training.steps)
         whole = len(batches.batches[step])  # of all processes
