@@ -65,7 +65,9 @@ class Process:
         self.deaths: deque[float] = deque()  # after how much work
         self.deaths_unready = 0
         self.restart_at_s: float | None = None
-        self.started_s = self.heard_s = 0.0
+        self.started_s = 0.0
+        self._heard_s = 0.0  # when it gave its newest sign of life
+        self._unready_s = self._silent_s = self._busy_s = 0.0  # as long as its supervisor has listened meanwhile
         self.beat = Beat(self.name, 0, 0, 0, 0, 0)  # the newest of this life
         self.closed_s = 0.0  # when this life was asked to finish; 0: not yet
         self.gone_s = 0.0  # when it was seen that this life has ended; 0: not yet
@@ -77,7 +79,8 @@ class Process:
         """Start a life. Call from the main thread: a worker dies with the thread that started it."""
         self._bury()
         self.ready, self.closed_s, self.gone_s, self.restart_at_s, self.refusal = False, 0.0, 0.0, None, ""
-        self.started_s = self.heard_s = time.monotonic()
+        self.started_s = self._heard_s = time.monotonic()
+        self._unready_s = self._silent_s = self._busy_s = 0.0
         self._child = self._launch(self.name, bool(self.spec.stream), self.spec.modules)
         assert self._child.stdin is not None
         spec = msgspec.structs.replace(
@@ -154,22 +157,35 @@ class Process:
         says = self.beat.says
         return says.get("waiting") == "0" and int(says.get("looked_ns", "0")) > then_ns
 
-    def heard(self) -> None:
-        """Note down a sign of life."""
+    def heard(self, beat: Beat | None = None) -> None:
+        """Note down a sign of life; a beat says what it does."""
         now_s = time.monotonic()
         if self.ready:
-            self.worked_s += min(now_s - self.heard_s, _SIGNS_S)
-        self.heard_s = now_s
+            self.worked_s += min(now_s - self._heard_s, _SIGNS_S)
+        self._heard_s, self._silent_s = now_s, 0.0
+        if beat is not None:
+            if beat.busy_since_ns != self.beat.busy_since_ns:
+                self._busy_s = 0.0
+            self.beat = beat
+
+    def listened(self, passed_s: float) -> None:
+        """So much time has passed, and all has been heard that was said until now.
+
+        By the clock a supervisor that took 10 s to start 32 captures had killed those that lived: 6 s had passed since
+        it had read a sign of life of them, while all they had said was waiting.
+        """
+        self._unready_s += passed_s
+        self._silent_s += passed_s
+        self._busy_s += passed_s
 
     def overdue(self, run: RunConfig) -> str:
         """What of the time that `run` allows a living process this one has exceeded; empty: nothing."""
-        now_s, busy_since_ns = time.monotonic(), self.beat.busy_since_ns
         if not self.ready:
-            late = now_s - self.started_s > run.start_timeout_s
+            late = self._unready_s > run.start_timeout_s
             return f"was not ready after {run.start_timeout_s:g} s" if late else ""
-        if now_s - self.heard_s > run.heartbeat_timeout_s:
+        if self._silent_s > run.heartbeat_timeout_s:
             return f"gave no sign of life for {run.heartbeat_timeout_s:g} s"
-        if busy_since_ns and now_s - busy_since_ns / 1e9 > run.hang_timeout_s:
+        if self.beat.busy_since_ns and self._busy_s > run.hang_timeout_s:
             return f"was stuck in one piece of work for {run.hang_timeout_s:g} s"
         return ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from run.process import Launch, Process, Say, Work
@@ -57,11 +56,6 @@ class Processes:
     def starting(self, since_s: float) -> int:
         """How many captures have been started since then (time.monotonic()) and are not ready yet."""
         return sum(process.started_s > since_s and not process.ready and not process.done for process in self.captures)
-
-    def forgive(self) -> None:
-        """Wait anew for a sign of life of each."""
-        for process in self.by_name.values():
-            process.heard_s = time.monotonic()
 
     def work(self) -> dict[str, tuple[list[Process], Work]]:
         """What each process of a stage has done, and the captures together."""

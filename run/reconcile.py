@@ -18,6 +18,8 @@ from transport.cores import usable_cores
 # So many captures start at once: each is ready soon after it was started, however many there are. One that is not
 # ready for so long, because its camera does not answer, holds up no other.
 _AT_ONCE_FOR_EACH_CORE, _STARTING_S = 2, 5.0
+_STARTS_S = 0.2  # of a round: meanwhile nobody is heard, no Ctrl-C neither. 32 starts took 10 s on a slow kernel
+_LONGEST_ROUND_S = 1.0  # beyond that we were stopped (Ctrl-Z) or starved, and so perhaps was everyone
 _LAST_WORDS_S = 0.1  # what a process said before its end may still be on its way
 _END_S = 8.0  # for a removed stream's capture to end in; the page's answer waits for 10
 
@@ -54,10 +56,10 @@ class Reconciler:
         if isinstance(message, Refused):
             process.refusal = message.reason
         elif message.pid == process.pid:  # not the last words of an earlier life
-            process.heard()
             if isinstance(message, Beat):
-                process.beat = message
+                process.heard(message)
             else:
+                process.heard()
                 self._became_ready(process, message)
 
     def _became_ready(self, process: Process, message: Ready) -> None:
@@ -66,13 +68,13 @@ class Reconciler:
         self._say(process.name, f"ready (pid {message.pid}{'; ' if facts else ''}{facts})")
 
     def round(self, phase: Phase) -> None:
-        """One step for each process, then for each stream."""
+        """One step for each process, then for each stream. All that the processes said has been heard before."""
         now_s = time.monotonic()
-        if now_s - self._round_s > 1:  # we were stopped (Ctrl-Z) or starved, and so perhaps was everyone
-            self._processes.forgive()
+        passed_s = min(now_s - self._round_s, _LONGEST_ROUND_S)
         self._round_s = now_s
         self._may_start = self._at_once - self._processes.starting(now_s - _STARTING_S)
         for process in list(self._processes.by_name.values()):
+            process.listened(passed_s)
             self._watch(process, phase)
         for stream in list(self._streams.names):
             self._bring(stream)
@@ -117,8 +119,10 @@ class Reconciler:
         """Whether a process that does not live is to be started now."""
         if process.restart_at_s is not None:
             return time.monotonic() >= process.restart_at_s
+        if phase != Phase.RUNNING or self._may_start <= 0 or time.monotonic() - self._round_s > _STARTS_S:
+            return False
         self._may_start -= 1
-        return phase == Phase.RUNNING and self._may_start >= 0
+        return True
 
     def _may_end(self, process: Process, phase: Phase) -> bool:
         """Whether nobody misses a process that is gone: the work of a capture is done, or nobody wants it any more."""

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from run.shard import Shard
 
 _ROUND_S = 0.05
+_LISTEN_S = 1.0  # longer at most where messages come without an end
 _TELL_S = 0.5
 _DRAIN_S = 1.5  # after Ctrl-C: time for the frames under way, then the sinks are closed without them
 _KILL_S = 2.6  # after Ctrl-C: whoever still runs is killed, so that all is gone within 3 s
@@ -213,15 +214,20 @@ class Supervisor:
     def _listen(self) -> None:
         """Take in what comes until the next round. What is no message of this run is said and ignored.
 
-        A round after each message looked after each of 200 processes 400 times a second.
+        A round after each message looked after each of 200 processes 400 times a second. What waits when a round is
+        due is heard before it: who has said something is not silent.
         """
         until_s = time.monotonic() + _ROUND_S
-        while (left_s := until_s - time.monotonic()) > 0.001:  # the least that it waits for
-            message = self._control.receive(left_s, on_junk=self._ignore)
+        while time.monotonic() < until_s + _LISTEN_S:
+            left_s = until_s - time.monotonic()
+            waits = left_s > 0.001  # the least that it waits for
+            message = self._control.receive(left_s if waits else 0, on_junk=self._ignore)
+            if message is None and not waits:
+                return
             if isinstance(message, Beat | Ready | Refused):
                 self._reconciler.hear(message)
                 if isinstance(message, Ready):
-                    return  # others may have waited for it to be started
+                    until_s = time.monotonic()  # others may have waited for it to be started
             elif isinstance(message, Command):
                 self._changes.take(self, message)
             elif message is not None:

@@ -3,9 +3,11 @@
 import msgspec
 import pytest
 
+from configs.schema import RunConfig
 from run import process as module
 from run.child import worker_interpreter
 from run.process import Process
+from transport.codec import Beat
 from transport.spec import Spec
 
 MAX_RESTARTS = 3
@@ -33,7 +35,8 @@ def process():
 def live(detect, clock, starting_s, working_s, sign_s=0.5):
     """A life of it: it starts for so long, then gives signs of life for so long."""
     clock.now_s += starting_s
-    detect.ready, detect.heard_s, detect.deaths_unready = True, clock.now_s, 0
+    detect.heard()
+    detect.ready, detect.deaths_unready = True, 0
     for _ in range(round(working_s / sign_s)):
         clock.now_s += sign_s
         detect.heard()
@@ -64,3 +67,41 @@ def test_while_the_machine_was_suspended_nothing_worked(clock):
 def test_one_that_never_becomes_ready_is_given_up_sooner(clock):
     detect = process()
     assert [detect.died(MAX_RESTARTS) is None for _ in range(3)] == [False, False, True]
+
+
+def silence(detect, seconds):
+    """Its supervisor listens for so long, ten times a second, and hears nothing."""
+    for _ in range(10 * seconds):
+        detect.listened(0.1)
+    return detect.overdue(RunConfig(start_timeout_s=30, heartbeat_timeout_s=6, hang_timeout_s=10))
+
+
+def beating(busy_since_ns):
+    return Beat("detect", 7, busy_since_ns, 0, 0, 0)
+
+
+def test_one_is_silent_for_as_long_as_its_supervisor_has_listened(clock):
+    detect = process()
+    detect.ready = True
+    assert silence(detect, 5) == ""
+    clock.now_s += 3600  # the machine slept, or the supervisor was busy
+    assert silence(detect, 0) == ""
+    detect.heard(beating(0))
+    assert silence(detect, 5) == ""
+    assert silence(detect, 2) == "gave no sign of life for 6 s"
+
+
+def test_one_is_stuck_where_it_says_so_for_too_long(clock):
+    detect = process()
+    detect.ready = True
+    for since_ns in (5, 6, 6):  # another piece of work, and that for 10 s
+        detect.heard(beating(since_ns))
+        assert silence(detect, 5) == ""
+    detect.heard(beating(6))
+    assert silence(detect, 1) == "was stuck in one piece of work for 10 s"
+    detect.heard(beating(0))
+    assert silence(detect, 0) == ""
+
+
+def test_one_is_late_if_it_is_not_ready_in_time(clock):
+    assert (silence(process(), 29), silence(process(), 31)) == ("", "was not ready after 30 s")

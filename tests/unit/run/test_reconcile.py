@@ -20,6 +20,7 @@ class Process:
         self.pid, self.exit_code, self.lives, self.restarts, self.started_s = 7, 1, 1, 0, 1.0
         self.alive = self.ready = True
         self.done, self.refusal, self.restart_at_s, self.closed_s, self.gone_s = False, "", None, 0.0, 1.0
+        self.heard_for = []
         self.late, self.deaths, self.asked, self.room = "", [], 0, True
 
     def start(self):
@@ -36,6 +37,9 @@ class Process:
         self.alive = False
 
     def wait(self, timeout_s): ...
+
+    def listened(self, passed_s):
+        self.heard_for.append(passed_s)
 
     def overdue(self, run):
         return self.late
@@ -200,10 +204,36 @@ def test_after_an_upgrade_on_disk_a_capture_is_not_started_again_and_a_stage_end
 
 
 def test_words_of_a_process_that_is_gone_or_was_another_life_are_not_heard(run):
-    run.detect.heard = lambda: None
+    heard = []
+    run.detect.heard = heard.append
     run.reconciler.hear(Beat("capture-hall", 7, 0, 0, 0, 0))
     run.reconciler.hear(Refused("capture-hall", "no"))
     run.reconciler.hear(Ready("detect", 6, {"model": "old"}))
     assert not hasattr(run.detect, "facts")
     run.reconciler.hear(beat := Beat("detect", 7, 0, 1, 1, 1))
-    assert run.detect.beat is beat
+    assert heard == [beat]
+
+
+def test_slow_starts_are_spread_over_rounds_and_count_as_no_ones_silence(monkeypatch):
+    """32 of them took 10 s in one round on a slow kernel: Ctrl-C was not heard, and those that lived were killed."""
+    clock = SimpleNamespace(now_s=100.0)
+    monkeypatch.setattr("run.reconcile.time", SimpleNamespace(monotonic=lambda: clock.now_s))
+    waiting = [Process(f"capture-{number}", f"{number}") for number in range(8)]
+    for process in waiting:
+        process.alive = process.ready = False
+        process.pid = process.started_s = process.lives = 0
+
+        def start(process=process):
+            clock.now_s += 0.15
+            process.started_s, process.lives, process.alive = clock.now_s, 1, True
+
+        process.start = start
+    detect = Process("detect")
+    streams = Streams(*(process.spec.stream for process in waiting))
+    reconciler = Reconciler(RunConfig(cores=4), streams, Processes(*waiting, detect), lambda name, line: None)
+    for started in (2, 4, 6, 8):
+        reconciler.round(Phase.RUNNING)
+        assert sum(process.lives for process in waiting) == started
+    clock.now_s += 3600  # the machine slept
+    reconciler.round(Phase.RUNNING)
+    assert detect.heard_for == pytest.approx([0, 0.3, 0.3, 0.3, 1.0], abs=0.001)
