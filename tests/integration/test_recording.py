@@ -13,7 +13,7 @@ from test_privacy import faces_in
 
 from capture.sources import open_source
 from configs.schema import SourceConfig
-from overlay.sinks.beside import LEAST
+from overlay.sinks.stream_queue import LEAST
 
 
 def frames_in(path) -> int:

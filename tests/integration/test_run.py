@@ -14,7 +14,7 @@ import cv2
 import psutil
 import pytest
 
-from overlay.sinks.beside import LEAST
+from overlay.sinks.stream_queue import LEAST
 
 STAGES = ("capture-clip", "detect", "classify", "overlay")
 

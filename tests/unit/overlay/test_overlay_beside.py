@@ -16,12 +16,13 @@ from configs.schema import OverlayConfig
 from events.event import Event
 from overlay import encoders
 from overlay.recorder import Recorder
-from overlay.sinks import beside, outages
-from overlay.sinks.beside import LEAST, MOST, Beside
+from overlay.sinks import beside, outages, stream_queue
+from overlay.sinks.beside import Beside
 from overlay.sinks.clips import ClipsSink
 from overlay.sinks.outages import Outages
 from overlay.sinks.segments import Keep
 from overlay.sinks.sink import Sink
+from overlay.sinks.stream_queue import LEAST, MOST
 from overlay.sinks.video import VideoSink
 from overlay.target import Targets
 from transport.frame import Frame
@@ -83,7 +84,7 @@ def test_a_live_recording_that_cannot_keep_up_leaves_frames_out_says_so_once_and
     assert show.count.counts == (100, 0, 99 - MOST)
     assert show.texts() == ["the recording cannot keep up: frames are left out of it"]
     gate.open.set()
-    monkeypatch.setattr(beside, "LAST_S", 60.0)
+    monkeypatch.setattr(stream_queue, "LAST_S", 60.0)
     show.outages.finish(show.sink, "door")
     assert gate.seen == list(range(MOST + 1))
     assert show.count.counts == (100, 1 + MOST, 99 - MOST)
@@ -155,7 +156,7 @@ def test_no_other_stream_waits_while_one_that_has_ended_is_finished(monkeypatch)
 
 
 def test_what_waits_is_bounded_in_bytes(monkeypatch):
-    monkeypatch.setattr(beside, "WAITING_BYTES", 5 * IMAGE.nbytes)
+    monkeypatch.setattr(stream_queue, "WAITING_BYTES", 5 * IMAGE.nbytes)
     gate = Gate()
     show = Showing(gate)
     show(0)
@@ -173,8 +174,8 @@ def test_what_waits_is_bounded_in_bytes(monkeypatch):
 
 
 def test_of_a_camera_that_ends_what_waits_is_let_go_in_time_and_counted(monkeypatch, caplog):
-    monkeypatch.setattr(beside, "LAST_S", 0.02)
-    monkeypatch.setattr(beside, "FINISH_S", 0.02)
+    monkeypatch.setattr(stream_queue, "LAST_S", 0.02)
+    monkeypatch.setattr(stream_queue, "FINISH_S", 0.02)
     gate = Gate()
     show = Showing(gate)
     show(0)
@@ -206,7 +207,7 @@ def test_what_a_camera_loses_on_a_full_disk_is_told_once_and_it_goes_on_in_a_par
     fails_at(monkeypatch, 10, 20)
     monkeypatch.setattr(outages, "FIRST_S", 0.0)
     for limit in ("MOST", "WAITING_BYTES", "LAST_S"):
-        monkeypatch.setattr(beside, limit, 1e9)
+        monkeypatch.setattr(stream_queue, limit, 1e9)
     show = Showing(VideoSink(Targets(str(tmp_path / "door.mp4"))))
     seq = 0
     while not any("records again" in text for text in show.texts()):
@@ -253,7 +254,7 @@ def test_a_bug_of_the_sink_is_raised_in_the_stages_own_thread():
 
 
 def test_clips_are_cut_where_their_events_were_however_far_behind_the_thread_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(beside, "MOST", 1000)
+    monkeypatch.setattr(stream_queue, "MOST", 1000)
     show = Showing(ClipsSink(str(tmp_path), before_s=1.0, after_s=1.0, keep=Keep()), accounts=False)
     for seq in range(100):
         show(seq, live=False)
