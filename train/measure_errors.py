@@ -88,7 +88,7 @@ def group_of(sightings: Sequence[Sighting], classes: Sequence[str]) -> Group:
             j = one.partners[i]
             faces[one.labels[i]][MISSED if j is None else one.said[j]] += 1
         for j in large(one, one.false):
-            (unannotated if j in one.agreed else false)[one.said[j]] += 1
+            (unannotated if j in one.unannotated else false)[one.said[j]] += 1
     return Group(
         photographs=len(sightings),
         faces={label: dict(sorted(said.items())) for label, said in faces.items()},

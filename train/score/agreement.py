@@ -18,6 +18,7 @@ from inference.detectors.detector import Detector
 from train.score.sightings import MATCH_IOU, Sighting, search
 from transport.frame import iou
 
+LISTED = "So are those on faces in the background of photos/val and scenes/ that were found by looking."
 ASKED_PX = 1280  # how wide the others search, whatever the width of the one that is scored: what they can see
 
 
@@ -51,7 +52,8 @@ def in_words(asked: Sequence[Detector]) -> str:
     """Who answers, for a page."""
     names = [detector.config.detector for detector in asked]
     if not names:
-        return "No other detector was asked whether false boxes are faces that nobody annotated."
+        return f"No other detector was asked whether false boxes are faces that nobody annotated. {LISTED}"
     who = f"{' and '.join(names)} {'see' if len(names) > 1 else 'sees'}"
     only = "" if len(names) > 1 else " Only one other detector was asked: give YuNet's file (--yunet) for a second."
-    return f"A false box that {who}, too, is taken for a face that nobody annotated; it stays a false box above.{only}"
+    taken = f"A false box that {who}, too, is taken for a face that nobody annotated; it stays a false box above."
+    return f"{taken}{only} {LISTED}"

@@ -69,7 +69,7 @@ class Album:
         for place in sighting.false:
             box = sighting.found[place]
             if min(box.width, box.height) >= self._least_px and len(self.false) < MOST_TILES:
-                what = "unannotated" if place in sighting.agreed else "false"
+                what = "unannotated" if place in sighting.unannotated else "false"
                 self.false.append(Tile(image, box, RED, f"{what}, {sighting.said[place]}"))
 
 

@@ -44,7 +44,7 @@ def tables_of(scores: dict[str, Any], classes: Sequence[str]) -> list[Table]:
             ["of these probably faces that nobody annotated", str(scores["unannotated_40"])],
             ["and false", str(scores["false_boxes_40"] - scores["unannotated_40"])],
         ]
-        if scores["asked"]
+        if scores["asked"] or scores["listed_40"]
         else []
     )
     rest = [

@@ -12,6 +12,7 @@ from msgspec import structs
 from inference.backends.backend import Backend
 from inference.detectors.detector import Detector, scaled, shrink
 from inference.preprocess import crop_face, prepare
+from train.data.background_faces import read_background_faces
 from train.data.photos import Photo
 from transport.frame import Box, iou
 
@@ -25,8 +26,9 @@ class Sighting:
     """One photograph: its N annotated faces, the M boxes that were found, in px.
 
     `partners[i]` is the box that found face i; each box finds one face at most. `said` are the labels of the boxes'
-    crops, `said_annotated` those of the crops around the annotated faces. `ms` is the CPU time of the search. `agreed`
-    are the false boxes that two other detectors see, too: faces that nobody annotated (train/score/agreement.py).
+    crops, `said_annotated` those of the crops around the annotated faces. `ms` is the CPU time of the search. Of the
+    false boxes `agreed` are those that two other detectors see, too (train/score/agreement.py), `listed` those on
+    faces that somebody saw there (train/data/background_faces.py).
     """
 
     name: str
@@ -39,11 +41,17 @@ class Sighting:
     said_annotated: tuple[str, ...]
     ms: float
     agreed: tuple[int, ...] = ()
+    listed: tuple[int, ...] = ()
 
     @property
     def false(self) -> list[int]:
         """The boxes that have found no annotated face."""
         return [place for place in range(len(self.found)) if place not in self.partners]
+
+    @property
+    def unannotated(self) -> list[int]:
+        """Of these, those on faces that nobody annotated."""
+        return sorted({*self.agreed, *self.listed})
 
 
 def sight(photo: Photo, detector: Detector, classifier: Backend | None, least_px: float | None = None) -> Sighting:
@@ -58,16 +66,22 @@ def sight(photo: Photo, detector: Detector, classifier: Backend | None, least_px
     ms = 1000 * (time.process_time() - began_s)
     faces, labels = tuple(box for box, _ in photo.faces), tuple(label for _, label in photo.faces)
     said = say(photo.image, [*boxes, *faces], classifier)
+    partners, background = partners_of(faces, boxes), read_background_faces().get(photo.name, ())
     return Sighting(
         name=photo.name,
         faces=faces,
         labels=labels,
         found=tuple(boxes),
         scores=tuple(scores),
-        partners=partners_of(faces, boxes),
+        partners=partners,
         said=said[: len(boxes)],
         said_annotated=said[len(boxes) :],
         ms=ms,
+        listed=tuple(
+            j
+            for j, box in enumerate(boxes)
+            if j not in partners and any(iou(box, face) >= MATCH_IOU for face in background)
+        ),
     )
 
 

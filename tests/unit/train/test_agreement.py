@@ -6,10 +6,12 @@ from test_detector_scores import CLASSES, FAR, NEAR, WALL, sighting
 
 from configs.schema import DetectConfig
 from inference.detectors.detector import Detection
+from train.data.background_faces import read_background_faces
+from train.data.photos import Photo
 from train.measure_errors import group_of
 from train.score.agreement import agreed, in_words, others
 from train.score.detector_scores import scores_of
-from train.score.sightings import by_source
+from train.score.sightings import by_source, sight
 from transport.frame import Box
 
 PICTURE = np.zeros((900, 900, 3), np.uint8)
@@ -59,3 +61,22 @@ def test_errors_are_counted_by_source_and_faces_that_count():
     group = group_of([one], CLASSES)
     assert group.faces == {"mask": {"wrong_mask": 1}, "no_mask": {"missed": 1}, "wrong_mask": {}}
     assert (group.false, group.unannotated) == ({"mask": 1}, {})
+
+
+def test_a_face_that_was_found_by_looking_is_neither_found_nor_false():
+    [(name, (face, *_)), *_] = read_background_faces().items()
+    photo = Photo(name, PICTURE, ((NEAR, "mask"),))
+    one = sight(photo, Sees(NEAR, face, WALL), None)
+    assert (one.false, one.listed, one.unannotated) == ([1, 2], (1,), [1])
+    scores = scores_of([one], CLASSES)
+    assert (scores["false_boxes_40"], scores["unannotated_40"], scores["listed_40"]) == (2, 1, 1)
+    group = group_of([one], CLASSES)
+    assert (sum(group.false.values()), sum(group.unannotated.values())) == (1, 1)
+    again = sight(photo._replace(faces=((face, "mask"),)), Sees(face), None)  # annotated since: found, and no more
+    assert (again.false, again.listed) == ([], ())
+
+
+def test_the_list_names_photographs_and_boxes_within_them():
+    faces = read_background_faces()
+    assert sum(map(len, faces.values())) == 57
+    assert all(min(box.x, box.y) >= 0 and min(box.width, box.height) >= 38 for boxes in faces.values() for box in boxes)

@@ -1,8 +1,10 @@
 """What a verifier learns from: windows that say rightly whether a face is in them and where, however augmented."""
 
+import json
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,15 +12,13 @@ torch = pytest.importorskip("torch")
 
 from capture.demo import DemoScene  # noqa: E402
 from configs.errors import InputError  # noqa: E402
-from inference.detectors.verifier import Verifier, moved, windows_on  # noqa: E402
+from inference.detectors.verifier import VERIFIER, Verifier, moved, windows_on  # noqa: E402
 from train.data.photos import Photo  # noqa: E402
-from train.score.sightings import Sighting  # noqa: E402
-from train.verifier.__main__ import FALSE_BOXES, least_score, train_verifier  # noqa: E402
+from train.verifier.__main__ import false_boxes, least_score, train_verifier  # noqa: E402
 from train.verifier.network import VerifierNetwork, augmented  # noqa: E402
 from train.verifier.onnx_file import write_verifier  # noqa: E402
 from train.verifier.training import fit  # noqa: E402
 from train.verifier.windows import LABELS, MOST_A_FACE, NO_FACE, WindowSource, together  # noqa: E402
-from transport.frame import Box  # noqa: E402
 
 SIDE_PX = 32
 NONE_UNSURE = np.empty((0, 4))
@@ -141,11 +141,17 @@ def test_learning_is_the_same_each_time(windows):
     assert all(torch.equal(one, other) for one, other in zip(weights(), weights(), strict=True))
 
 
-def test_the_least_score_lets_as_many_false_boxes_pass_as_are_allowed():
-    wall = Box(0, 0, 50, 50)
-    seen = [Sighting(str(n), (), (), (wall,), (n / 100,), (), ("",), (), 0.0) for n in range(100)]
-    assert sum(one.scores[0] > least_score(seen) for one in seen) == round(FALSE_BOXES * len(seen))
-    assert least_score([Sighting("", (), (), (), (), (), (), (), 0.0)]) == 0.5
+def test_false_boxes_are_those_on_no_face_that_anybody_has_seen(photo, tmp_path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "demo.png"), photo.image)
+    nobody = {"categories": [{"id": 1, "name": "mask"}], "images": [{"id": 1, "file_name": "demo.png"}]}
+    (tmp_path / "annotations.json").write_text(json.dumps(nobody | {"annotations": []}))
+    count = false_boxes(VERIFIER, tmp_path, None)
+    assert (count(0.3), count(0.999)) == (len(photo.faces), 0)
+    assert count(least_score(count, 0)) == 0 < count(least_score(count, 0) - 0.001)
+    seen = {"demo.png": tuple(box for box, _ in photo.faces)}
+    monkeypatch.setattr("train.score.sightings.read_background_faces", lambda: seen)
+    assert count(0.3) == 0
 
 
 def test_without_torch_one_line_says_what_is_missing(monkeypatch, tmp_path):
