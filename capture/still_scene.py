@@ -35,8 +35,10 @@ class StillScene:
     too slowly for that is seen by detect in the pictures that go on: it compares them with a mean over a minute.
     """
 
-    def __init__(self, fps: float, still_ns: Callable[[], int]) -> None:
-        self._interval_s, self._still_ns = 1 / fps, still_ns
+    def __init__(
+        self, fps: float, still_ns: Callable[[], int], clock_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._interval_s, self._still_ns, self._clock_ns = 1 / fps, still_ns, clock_ns
         self._fresh_ns = FRESH_NS + round(1e9 / fps)
         self._mean = np.zeros((0, 0), np.float32)
         self._noise, self._learnt = 0.0, 0  # of how many pictures
@@ -50,7 +52,7 @@ class StillScene:
 
         One whose brightness cannot be read does.
         """
-        was_still, self.is_still = self.is_still, time.monotonic_ns() - self._still_ns() <= self._fresh_ns
+        was_still, self.is_still = self.is_still, self._clock_ns() - self._still_ns() <= self._fresh_ns
         grey = luma() if self.is_still else None
         if grey is None:
             return True
