@@ -1,7 +1,9 @@
 """A camera before which nothing moves: few pictures go on, all where a sink needs each, and who comes in is found."""
 
+import os
 import signal
 import time
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ from benchmark.idle import empty_room
 from benchmark.rtsp_camera import RtspCamera
 from capture.demo import DemoScene, Person
 
-FPS, EMPTY_S, HERE_S = 25, 8, 4  # of a film that is sent again and again
+# A film that is sent again and again. Who stays for longer becomes part of the gate's background, and it is open for
+# the better part of a minute when he has gone: of 4 s it has a fifteenth.
+FPS, EMPTY_S, HERE_S = 25, 8, 1.2
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +33,7 @@ def visited(tmp_path_factory):
     noise = rng.normal(0, 4.0, (640, 800, 3)).astype(np.int16)
 
     def pictures():
-        for number in range((EMPTY_S + HERE_S) * FPS):
+        for number in range(round((EMPTY_S + HERE_S) * FPS)):
             y, x = rng.integers(0, (160, 160))
             here = number - EMPTY_S * FPS
             picture = empty if here < 0 else scene.picture(here)
@@ -85,21 +89,21 @@ def test_who_comes_in_is_shown_at_the_full_rate_and_found_at_once(maskstream, vi
     explicit = ("--set", "sources.0.still_fps=5")  # the lines that are read here would have each picture else
     run = maskstream("--source", visited, "--sink", "jsonl:o.jsonl", *explicit, "--json")
     run.until(lambda: bool(run.lines()))
-    until_s = time.monotonic() + 2 * (EMPTY_S + HERE_S) - 1
+    until_s = time.monotonic() + 2 * (EMPTY_S + HERE_S) + 0.5
     run.until(lambda: time.monotonic() > until_s)
     account, lines = ended(run), run.lines()
-    began_ns = min(line["captured_ns"] - line["seq"] * 1e9 / FPS for line in lines[:FPS])  # none is skipped then
-    at_s = [(line["captured_ns"] - began_ns) / 1e9 for line in lines]
+    seconds = [datetime.fromisoformat(line["captured"]).timestamp() for line in lines]
+    pairs = list(zip(seconds, lines, strict=True))
+    began_s = min(moment_s - line["seq"] / FPS for moment_s, line in pairs[:FPS])  # of these none was skipped
+    at_s = [moment_s - began_s for moment_s in seconds]
 
     def rate(from_s, until_s):
         return sum(from_s <= moment_s < until_s for moment_s in at_s) / (until_s - from_s)
 
     for came_s in (EMPTY_S, 2 * EMPTY_S + HERE_S):
         assert rate(came_s - 3, came_s - 0.2) == pytest.approx(5, abs=1.5)
-        assert rate(came_s + 0.1, came_s + 2) > 0.8 * FPS
-        found_s = min(
-            moment_s for moment_s, line in zip(at_s, lines, strict=True) if line["faces"] and moment_s > came_s - 1
-        )
+        assert rate(came_s + 0.1, came_s + 1.1) > 0.8 * FPS
+        found_s = min(then_s for then_s, line in zip(at_s, lines, strict=True) if line["faces"] and then_s > came_s - 1)
         assert -0.2 < found_s - came_s < 1.0  # 0.04 to 0.2 on a quiet machine
     assert account["skipped"] > 0.5 * 5 * FPS
 
@@ -110,7 +114,7 @@ def test_deaths_while_nothing_moves_cost_nothing_but_time(maskstream, room):
         run.until(lambda: "ready" in run.stderr)
         still_s = time.monotonic() + 6
         run.until(lambda still_s=still_s: time.monotonic() > still_s)
-        run.kill_stage(name) if hasattr(run, "kill_stage") else __import__("os").kill(run.stage(name), signal.SIGKILL)
+        os.kill(run.stage(name), signal.SIGKILL)
     account = after(run, 5)
     assert run.report["stages"]["detect"]["restarts"] == 1
     assert run.report["stages"]["capture"]["restarts"] == 1
