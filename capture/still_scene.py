@@ -65,6 +65,10 @@ class StillScene:
         self._skipped += 1
         return False
 
+    def keeps_bgr(self, image: np.ndarray, time_s: float) -> bool:
+        """The same of a picture (H, W, 3) uint8 BGR. Green is most of its brightness, and lies there already."""
+        return self.keeps(lambda: image[:, :, 1], time_s)
+
     def taken(self) -> int:
         """How many were skipped since this was last asked."""
         skipped, self._skipped = self._skipped, 0

@@ -47,7 +47,7 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     still_fps: Annotated[
         Annotated[float, Meta(ge=1)] | Literal["auto", "all"],
         option(
-            "pictures of a network camera that go on, 1/s, while nothing moves before it and nobody is there; the "
+            "pictures of a camera that go on, 1/s, while nothing moves before it and nobody is there; the "
             "others are skipped; all: each goes on; auto: 5, but all with overlay.privacy, and with a sink that "
             "writes or sends each picture (file:, rtsp:, images:, clips:, jsonl:)"
         ),
