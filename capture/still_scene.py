@@ -1,4 +1,4 @@
-"""Lets only some pictures a second go on while nothing moves before a camera; one that differs goes on at once.
+"""Lets only some pictures a second go on while nothing moves before a camera, and all as soon as one differs.
 
 Most of what a picture of an empty room costs is its way through four processes: of .103 of a core beside .042 for
 decoding nothing but .01 was work on what it shows (640x480 at 30/s, 27 November 2026).
@@ -15,9 +15,13 @@ import numpy as np
 
 from transport.still import FRESH_NS
 
-WIDTH_PX = 320  # about as wide is what is compared: each `n`th pixel of each such row; 0.06 ms whatever the size
+LOOK_S = (
+    0.06  # between two looks. One costs 0.1 ms, but 0.3 once a picture, with cold caches: of each it was .01 of a core
+)
+GO_ON_S = 0.2  # all pictures after one that differs: detect's gate looks each 90 ms, and says then that something moves
+WIDTH_PX = 320  # about as wide is what is compared: each `n`th pixel of each such row, so the size does not matter
 BLOCK_PX = 8
-LEAST_BLOCKS = 2  # what differs is judged as by detect's gate (inference/motion.py): what opens that goes on at once
+LEAST_BLOCKS = 2  # what differs is taken from detect's gate (inference/motion.py): what opens that goes on
 LEAST_CHANGE = 5.0  # grey levels
 NOISES = 8.0  # and so many times what a block usually differs by
 LEARNT_S = 1.0  # the mean that pictures are compared with: less noisy than the one before, and of now
@@ -31,8 +35,9 @@ class StillScene:
 
     `still_ns` tells when the newest picture was captured before which nothing moved, as detect saw it; 0: something
     does. While that is fresh, a picture goes on if it is due, `fps` a second, or if it differs from the mean of the
-    last second by more than this camera's noise. Light that changes everywhere alike is taken off before. Who moves
-    too slowly for that is seen by detect in the pictures that go on: it compares them with a mean over a minute.
+    last second by more than this camera's noise; so do those after it. Light that changes everywhere alike is taken
+    off before. Who moves too slowly for that is seen by detect in the pictures that go on: it compares them with a
+    mean over a minute.
     """
 
     def __init__(
@@ -43,7 +48,7 @@ class StillScene:
         self._mean = np.zeros((0, 0), np.float32)
         self._noise, self._learnt = 0.0, 0  # of how many pictures
         self._seen = 0  # pictures since the mean began
-        self._kept_s = self._before_s = -math.inf
+        self._kept_s = self._looked_s = self._moved_s = -math.inf
         self.is_still = False
         self._skipped = 0
 
@@ -52,14 +57,13 @@ class StillScene:
 
         One whose brightness cannot be read does.
         """
-        was_still, self.is_still = self.is_still, self._clock_ns() - self._still_ns() <= self._fresh_ns
-        grey = luma() if self.is_still else None
+        grey = luma() if self._clock_ns() - self._still_ns() <= self._fresh_ns else None
+        was_still, self.is_still = self.is_still, grey is not None
         if grey is None:
             return True
         if not was_still:
             self._seen = 0
-        differs, since_s = self._differs(grey, time_s), time_s - self._kept_s
-        if differs or not 0 <= since_s < (1 - EARLY) * self._interval_s:
+        if not 0 <= time_s - self._kept_s < (1 - EARLY) * self._interval_s or self._has_moved(grey, time_s):
             self._kept_s = time_s
             return True
         self._skipped += 1
@@ -74,24 +78,34 @@ class StillScene:
         skipped, self._skipped = self._skipped, 0
         return skipped
 
+    def _has_moved(self, grey: np.ndarray, time_s: float) -> bool:
+        """Whether something moves in this picture, or did in one just before it."""
+        if 0 <= time_s - self._moved_s < GO_ON_S:
+            return True
+        if not 0 <= time_s - self._looked_s < LOOK_S and self._differs(grey, time_s):
+            self._moved_s = time_s
+        return self._moved_s == time_s
+
     def _differs(self, grey: np.ndarray, time_s: float) -> bool:
-        """Whether a picture differs from the mean, and learn from it. The first one does."""
+        """Whether a picture differs from the mean, and learn from it."""
         step = max(1, grey.shape[1] // WIDTH_PX)
         coarse = np.ascontiguousarray(grey[::step, ::step])
         height, width = (max(1, side // BLOCK_PX) for side in coarse.shape)
         blocks = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-        passed_s, self._before_s = min(1.0, max(0.0, time_s - self._before_s)), time_s
-        if not self._seen or blocks.shape != self._mean.shape:
-            if blocks.shape != self._mean.shape:
-                self._noise, self._learnt = 0.0, 0
+        passed_s, self._looked_s = min(1.0, max(0.0, time_s - self._looked_s)), time_s
+        if blocks.shape != self._mean.shape:
+            had_another_size = self._mean.size > 0
+            self._mean, self._seen, self._noise, self._learnt = blocks, 1, 0.0, 0
+            return had_another_size
+        if not self._seen:  # nothing moved until now, as detect saw it
             self._mean, self._seen = blocks, 1
-            return True
+            return False
         change = blocks - self._mean
         light = _middle(change)
         difference = np.abs(change - light)
-        differs = np.count_nonzero(difference > max(LEAST_CHANGE, NOISES * self._noise)) >= LEAST_BLOCKS
         self._seen, self._learnt = self._seen + 1, self._learnt + 1
         self._noise += _share(self._learnt, passed_s / NOISE_S) * (_middle(difference) - self._noise)
+        differs = np.count_nonzero(difference > max(LEAST_CHANGE, NOISES * self._noise)) >= LEAST_BLOCKS
         self._mean += light + _share(self._seen, passed_s / LEARNT_S) * (change - light)
         return bool(differs)
 

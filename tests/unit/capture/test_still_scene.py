@@ -65,12 +65,12 @@ def test_of_noise_only_those_go_on_that_are_due(sigma, fps):
 
 
 @pytest.mark.parametrize("contrast", [8, -8, 40])
-def test_a_small_block_that_comes_goes_on_at_once_and_while_it_moves(camera, contrast):
-    assert camera.sees(noisy(with_block(160, contrast=contrast))) == [True]
-    assert all(camera.sees(*(noisy(with_block(160 + 3 * n, contrast=contrast)) for n in range(10))))
+def test_a_small_block_that_comes_goes_on_within_two_pictures_and_all_go_on_while_it_moves(camera, contrast):
+    came = [noisy(with_block(160 + 3 * n, contrast=contrast)) for n in range(12)]
+    assert all(camera.sees(*came)[1:])
 
 
-def test_what_opens_the_gate_of_detect_goes_on_at_once(camera):
+def test_what_opens_the_gate_of_detect_goes_on_within_two_pictures(camera):
     """Blocks of all sizes and contrasts that come from one picture to the next."""
     gate, now_ms, missed = MotionGate(), 0.0, []
     for _ in range(100):
@@ -84,9 +84,9 @@ def test_what_opens_the_gate_of_detect_goes_on_at_once(camera):
             seen.look(came, now_ms + 100)
             opens = now_ms + 100 - seen.still_ms > moved_ms
             camera.sees(*(noisy(ROOM) for _ in range(FPS)), noisy(ROOM))
-            while not camera.kept[-1]:  # the next one is not due
+            while camera.kept[-3:] != [True, False, False]:  # the next ones are not due
                 camera.sees(noisy(ROOM))
-            if opens and camera.sees(came) != [True]:
+            if opens and not any(camera.sees(came, came)):
                 missed.append((contrast, side))
     assert len(missed) <= 2  # of 24: where it is as strong as the threshold noise decides
 
@@ -103,7 +103,7 @@ def test_what_comes_and_stays_becomes_the_room_again(camera):
 
 
 def test_another_size_goes_on(camera):
-    assert camera.sees(noisy(ROOM[:160])) == [True]
+    assert any(camera.sees(noisy(ROOM[:160]), noisy(ROOM[:160])))
 
 
 @pytest.mark.parametrize(("age_s", "goes_on"), [(0.1, False), (1.1, False), (1.3, True), (1000.0, True)])
