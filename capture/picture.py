@@ -77,7 +77,7 @@ class Source(Protocol):
     `live`: the newest picture is the one that matters; otherwise every picture counts.
     `fps`: the nominal rate in pictures/s; 0 where there is none, as in a folder of images.
     `planes`: pictures may be given as the decoder's planes; who sets that reads them as Pixels.
-    `still`: which pictures go on while nothing moves; None: all. A source that cannot ask it gives all.
+    `still`: which pictures go on while nothing moves; None: all. A source that does not ask it gives all.
     """
 
     live: bool

@@ -15,9 +15,7 @@ import numpy as np
 
 from transport.still import FRESH_NS
 
-LOOK_S = (
-    0.06  # between two looks. One costs 0.1 ms, but 0.3 once a picture, with cold caches: of each it was .01 of a core
-)
+LOOK_S = 0.09  # between two looks, as detect's gate has it. One costs 0.5 ms where all else went on meanwhile
 GO_ON_S = 0.2  # all pictures after one that differs: detect's gate looks each 90 ms, and says then that something moves
 WIDTH_PX = 320  # about as wide is what is compared: each `n`th pixel of each such row, so the size does not matter
 BLOCK_PX = 8
@@ -49,21 +47,24 @@ class StillScene:
         self._noise, self._learnt = 0.0, 0  # of how many pictures
         self._seen = 0  # pictures since the mean began
         self._kept_s = self._looked_s = self._moved_s = -math.inf
-        self.is_still = False
+        self.is_still = self._is_blind = False
         self._skipped = 0
 
     def keeps(self, luma: Callable[[], np.ndarray | None], time_s: float) -> bool:
         """Whether the next picture goes on, by its brightness (H, W) uint8 and its time; others are counted.
 
-        One whose brightness cannot be read does.
+        Of a camera whose brightness cannot be read all do.
         """
-        grey = luma() if self._clock_ns() - self._still_ns() <= self._fresh_ns else None
-        was_still, self.is_still = self.is_still, grey is not None
-        if grey is None:
+        is_fresh = self._clock_ns() - self._still_ns() <= self._fresh_ns
+        was_still, self.is_still = self.is_still, is_fresh and not self._is_blind
+        if not self.is_still:
             return True
         if not was_still:
             self._seen = 0
-        if not 0 <= time_s - self._kept_s < (1 - EARLY) * self._interval_s or self._has_moved(grey, time_s):
+        if not 0 <= time_s - self._kept_s < (1 - EARLY) * self._interval_s:
+            self._kept_s = self._looked_s = time_s  # the next look is detect's
+            return True
+        if self._has_moved(luma, time_s):
             self._kept_s = time_s
             return True
         self._skipped += 1
@@ -78,13 +79,19 @@ class StillScene:
         skipped, self._skipped = self._skipped, 0
         return skipped
 
-    def _has_moved(self, grey: np.ndarray, time_s: float) -> bool:
+    def _has_moved(self, luma: Callable[[], np.ndarray | None], time_s: float) -> bool:
         """Whether something moves in this picture, or did in one just before it."""
         if 0 <= time_s - self._moved_s < GO_ON_S:
             return True
-        if not 0 <= time_s - self._looked_s < LOOK_S and self._differs(grey, time_s):
-            self._moved_s = time_s
-        return self._moved_s == time_s
+        if 0 <= time_s - self._looked_s < LOOK_S:
+            return False
+        grey = luma()
+        if grey is None:
+            self._is_blind = True
+        elif not self._differs(grey, time_s):
+            return False
+        self._moved_s = time_s
+        return True
 
     def _differs(self, grey: np.ndarray, time_s: float) -> bool:
         """Whether a picture differs from the mean, and learn from it."""

@@ -108,13 +108,13 @@ def test_while_nothing_moves_few_pictures_go_on_and_what_comes_does_at_once(devi
         kept = [camera.read(room).captured_ns for _ in range(12)]
         assert np.diff(kept) == pytest.approx(2e8, abs=2)
         assert camera.skipped() == 22
-        camera._camera.left, camera._waiting = 0, True
+        camera._camera.left = 3
         monkeypatch.setattr(
             Camera,
             "retrieve",
             lambda camera, slot: (cv2.rectangle(slot, (8, 8), (40, 40), (90,) * 3, -1) is not None, slot),
         )
-        assert camera.read(room).captured_ns - kept[-1] < 1e8
+        assert camera.read(room).captured_ns - kept[-1] < 1.5e8
 
 
 def test_a_busy_camera_is_refused_and_let_go(device, monkeypatch):
