@@ -1,7 +1,7 @@
 """Lets only some pictures a second go on while nothing moves before a camera, and all as soon as one differs.
 
-Most of what a picture of an empty room costs is its way through four processes: of .103 of a core beside .042 for
-decoding nothing but .01 was work on what it shows (640x480 at 30/s, 27 November 2026).
+Most of what a picture of an empty room costs beside its decoding is its way through four processes. With 5 of 30
+pictures/s a run took 1.7 times the CPU of decoding alone, with all 2.6 times (640x480, 27 November 2026).
 """
 
 from __future__ import annotations
