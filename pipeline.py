@@ -30,6 +30,7 @@ from overlay.asides import beside
 from overlay.check_options import check_overlay
 from overlay.sinks import SINKS, check_sinks, default_sinks, per_stream
 from overlay.sinks.claims import Claims
+from overlay.sinks.each_picture import still_fps
 from run.launcher import prepared
 from run.supervisor import Supervisor
 from tell.figures import limited_by, run_report
@@ -51,7 +52,8 @@ LOOK_AHEAD = 8  # frames of files that detect may have at once: 270 ms at 30 fra
 
 def stages(config: PipelineConfig) -> Table:
     """The pipeline, in the order a frame walks it. Each line is one kind of process."""
-    sources = {source.name: captured(source, config.overlay) for source in config.sources}
+    still = still_fps(config.overlay)
+    sources = {source.name: captured(source, config.overlay, still) for source in config.sources}
     detecting, classifying, overlaying = config.detect, config.classify, config.overlay
     lanes = 1 if config.run.lanes == "auto" else config.run.lanes  # `checked` has made a number of it
     kept = HELD_SLOTS if detecting.candidates else 0
@@ -229,7 +231,7 @@ def _run_to_ledger(
 
     def admit(given: bytes, taken: Sequence[str]) -> tuple[str, SourceConfig]:
         name, source = admitted(given, taken)
-        source = captured(source, options.overlay)
+        source = captured(source, options.overlay, still_fps(options.overlay))
         claims.take(name)
         return name, source
 

@@ -29,6 +29,7 @@ from capture.demo import DemoScene
 from capture.kinds.network import network_options
 from configs.errors import Failure
 from configs.schema import SourceConfig
+from overlay.sinks.each_picture import STILL_FPS
 
 SIZE, FPS, FILM_S = (640, 480), 30.0, 8.0  # a camera's smaller stream; after the film's end it begins anew
 BIT_RATE = 2_000_000
@@ -118,7 +119,8 @@ def empty_room(folder: Path) -> Path:
 
 def run_once(url: str, folder: Path, options: Sequence[str], settle_s: float, seconds: float) -> Idle:
     """The pipeline before the room; what decoding takes is not known here."""
-    with Program(folder, ["--source", url, "--sink", "null", *options]) as program:
+    still = ["--set", f"sources.0.still_fps={STILL_FPS:g}"]  # as a page has it: the lines that are read want all
+    with Program(folder, ["--source", url, "--sink", "null", *still, *options]) as program:
         began_s = time.monotonic()
         program.until_first_frames(1)
         program.wait(settle_s)

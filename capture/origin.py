@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 FULL_RANGE = 2  # FFmpeg's number
+_LUMA_FIRST = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}  # of 8 bits
 
 
 @dataclass(slots=True)
@@ -74,6 +75,11 @@ def checksum_of(frame: VideoFrame) -> int:
     if colours_of(frame) is None:
         return checksum(write_bgr(frame, _scratch))
     return checksum(np.ascontiguousarray(_values(frame.planes[0])))
+
+
+def luma_of(frame: VideoFrame) -> np.ndarray | None:
+    """The brightness of a picture as it was decoded, (H, W) uint8, a view; None where it is no plane of 8 bits."""
+    return _values(frame.planes[0]) if frame.format.name in _LUMA_FIRST else None
 
 
 def _values(plane: VideoPlane) -> np.ndarray:

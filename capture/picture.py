@@ -11,6 +11,7 @@ from transport.pixels import Pixels
 
 if TYPE_CHECKING:
     from capture.packet_copy import PacketCopy
+    from capture.still_scene import StillScene
     from transport.frame import Recorded
 
 Room = Callable[..., np.ndarray]
@@ -76,11 +77,13 @@ class Source(Protocol):
     `live`: the newest picture is the one that matters; otherwise every picture counts.
     `fps`: the nominal rate in pictures/s; 0 where there is none, as in a folder of images.
     `planes`: pictures may be given as the decoder's planes; who sets that reads them as Pixels.
+    `still`: which pictures go on while nothing moves; None: all. A source that does not ask it gives all.
     """
 
     live: bool
     fps: float
     planes: bool = False
+    still: StillScene | None = None
 
     @property
     def decodes(self) -> str:
@@ -91,7 +94,7 @@ class Source(Protocol):
         """The next picture, written into the room; None at the end. Raises SourceLost, NotYet or Undecodable."""
 
     def skipped(self) -> int:
-        """How many pictures have come since this was last asked that are not to be looked at (`fps`)."""
+        """How many pictures have come since this was last asked that are not to be looked at (`fps`, `still`)."""
         return 0
 
     def close(self) -> None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import Self
+from typing import Literal, Self
 
 from msgspec.structs import asdict
 
@@ -30,8 +30,11 @@ class CapturedSource(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_o
     recording: PacketRecording | None = None
 
 
-def captured(source: SourceConfig, overlay: OverlayConfig) -> CapturedSource:
-    """A source as its capture is told of it; raises InputError if its packets cannot be recorded as is asked."""
+def captured(source: SourceConfig, overlay: OverlayConfig, still_fps: float | Literal["all"] = "all") -> CapturedSource:
+    """A source as its capture is told of it; raises InputError if its packets cannot be recorded as is asked.
+
+    `still_fps` is what holds where the source leaves it open.
+    """
     folder = next((sink.partition(":")[2] for sink in overlay.sinks if sink.startswith("record:")), "")
     recording = None
     if source.record and not folder:
@@ -51,7 +54,10 @@ def captured(source: SourceConfig, overlay: OverlayConfig) -> CapturedSource:
             keep_gb=0.0 if overlay.upload else overlay.record_gb,
             sound=overlay.record_sound,
         )
-    return CapturedSource(**asdict(source), recording=recording)
+    asked = asdict(source)
+    if source.still_fps == "auto" and "still_fps" in kind_of(source.source).options:
+        asked["still_fps"] = still_fps
+    return CapturedSource(**asked, recording=recording)
 
 
 class Recording:

@@ -15,6 +15,7 @@ from capture.pace import Pace
 from capture.picture import NotYet, Picture, Place, Source, SourceLost, Undecodable
 from capture.recording import CapturedSource, Recording
 from capture.sources import kind_of, open_source
+from capture.still_scene import StillScene
 from configs.errors import InputError
 from configs.plural import counted
 from configs.schema import SourceConfig
@@ -69,6 +70,8 @@ def _open(config: SourceConfig, tickets: AnyTickets, recording: Recording) -> So
     """
     source = open_source(config, _place(tickets, recording))
     source.planes = source.live and not _is_mirrored(config)
+    if source.live and config.mode != "every" and not isinstance(config.still_fps, str):
+        source.still = StillScene(config.still_fps, lambda: tickets.still_ns)
     return source
 
 
@@ -180,8 +183,19 @@ def _read(source: Source, tickets: AnyTickets, context: StageContext) -> Picture
     finally:
         if skipped := source.skipped():
             tickets.passed_by(skipped)
+        _tell_whether_still(source, context)
         context.busy_since_ns = 0
         context.busy_ns += time.thread_time_ns() - cpu_ns
+
+
+def _tell_whether_still(source: Source, context: StageContext) -> None:
+    """Say while only some pictures go on: 5 frames/s are no fault of the camera then."""
+    if source.still is None or source.still.is_still == ("still" in context.says):
+        return
+    if source.still.is_still:
+        context.says["still"] = "yes"
+    else:
+        del context.says["still"]
 
 
 def _place(tickets: AnyTickets, recording: Recording) -> Place:

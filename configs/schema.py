@@ -44,6 +44,14 @@ class SourceConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             "webcam and of a snapshot URL (empty: 1)"
         ),
     ] = None
+    still_fps: Annotated[
+        Annotated[float, Meta(ge=1)] | Literal["auto", "all"],
+        option(
+            "pictures of a camera that go on, 1/s, while nothing moves before it and nobody is there; the "
+            "others are skipped; all: each goes on; auto: 5, but all with overlay.privacy, and with a sink that "
+            "writes or sends each picture (file:, rtsp:, images:, clips:, jsonl:)"
+        ),
+    ] = "auto"
     decode: Annotated[
         Literal["auto", "cpu", "cuda", "qsv"],
         option(

@@ -65,6 +65,7 @@ def detect(config: DetectConfig, batches: Batches, context: StageContext) -> Ite
                 frames += 1
                 faces += len(seen.faces)
                 context.counts["searched"] = search.begun
+                context.still(frame.stream, frame.captured_ns if streams[frame.stream].is_still else 0)
                 yield from streams[frame.stream].pass_on(seen)
             if search.width_px != told_px:
                 told_px = search.width_px
@@ -169,6 +170,14 @@ class StreamDetector:
             return
         grey = frame.pixels.grey(max(1, frame.width // self._config.width_px))
         self._is_quiet = not self._gate.look(grey, now_ms)
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing moves before the camera, and nobody is there: not each picture is needed to see who comes.
+
+        A search beside does not change that: what it finds is followed from the next picture on.
+        """
+        return self._is_quiet and not (self._faces.tracks or self._lost or len(self._faces.hidden))
 
     def _rests(self, frame: Frame) -> bool:
         """Whether nothing is to be done: nothing moves, nobody is followed, nothing was lost, and no search is due."""

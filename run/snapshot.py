@@ -76,6 +76,7 @@ def _stream(streams: Streams, capture: Process) -> StreamStatus:
         recorded=ledger.recorded,
         not_recorded=ledger.not_recorded,
         decoder=capture.facts.get("decoder", ""),
+        still=ledger.state == "flowing" and "still" in capture.beat.says,
     )
 
 

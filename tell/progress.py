@@ -80,7 +80,7 @@ def _row(name: str, stream: StreamStatus, lately: StreamStatus) -> tuple[str, ..
         f"{lately.faces / lately.shown if lately.shown else 0.0:.1f} faces",
         f"age p50 {_ms(ages, 50)} p95 {_ms(ages, 95)}",
         f"dropped {sum(stream.dropped.values())}",
-        f"held to {stream.paced_fps:.0f}/s" if stream.paced_fps else "",
+        f"held to {stream.paced_fps:.0f}/s" if stream.paced_fps else "still" if stream.still else "",
     )
 
 

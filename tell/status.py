@@ -14,6 +14,7 @@ class StreamStatus(Struct, frozen=True):
     says why (one line, no password), since when, and when it is tried again (time.monotonic_ns). `ages` is the
     histogram of transport/header.py. `recorded` and `not_recorded` are of the frames that sinks were to record.
     `decoder` is what decodes it, as the option `decode` names it; empty where FFmpeg does not.
+    `still`: nothing moves before it, and only some pictures a second go on (`still_fps`); the others are skipped.
     """
 
     source: str
@@ -38,6 +39,7 @@ class StreamStatus(Struct, frozen=True):
     recorded: int = 0
     not_recorded: int = 0
     decoder: str = ""
+    still: bool = False
 
 
 class StageStatus(Struct, frozen=True):

@@ -19,4 +19,5 @@ COUNTS = 26
 AGES = COUNTS + len(OUTCOMES)
 SKIPPED = AGES + AGE_BUCKETS  # pictures of the source that were not to be looked at: no frames, and not captured
 AWAITED = SKIPPED + 1  # 1 while capture waits for word of frames that end: only then it is sent
-HEADER = AWAITED + 1  # how many numbers it has; behind them those of the slots
+STILL_NS = AWAITED + 1  # when the newest picture was captured before which nothing moved; 0: something does
+HEADER = STILL_NS + 1  # how many numbers it has; behind them those of the slots

@@ -16,7 +16,7 @@ from transport.slot import FREE, NEWEST, place_of, word
 class Ledger:
     """The account of one stream at one moment. `ages` counts shown frames by age (transport/header.py).
 
-    `skipped` pictures came beside the captured ones, and were not to be looked at (`fps` of the source).
+    `skipped` pictures came beside the captured ones, and were not to be looked at (`fps`, `still_fps` of the source).
     `corrupt` is how many of the captured pictures the decoder marks as damaged; they are shown like any other.
     `paced_fps` is the rate that the governor holds the source to, 0 while it does not. `given` is how many frames sinks
     that record had, `recorded` and `not_recorded` what became of them; the rest waits for its encoder.

@@ -28,6 +28,7 @@ class LocalTickets:
         self.captured = 0
         self.bookmarks: tuple[tuple[int, bytes], ...] = ()
         self.paused = False
+        self.still_ns = 0
         self.dropped: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._stopped = False

@@ -70,7 +70,7 @@ class Post:
         self._is_last = not spec.outboxes
         self._trace, self._clock_ns, self._open_pool = trace, clock_ns, open_pool
         self._ignore = Junk(log.warning)
-        self._stations: dict[str, Station] = {}
+        self.stations: dict[str, Station] = {}
         self.recordings: dict[str, RecordingCount] = {}  # of each stream, in the last stage
         self._homes: dict[str, Sender] = {}
         self._outboxes: dict[str, Sender] = {}  # to the processes of the next row, by their addresses
@@ -89,15 +89,15 @@ class Post:
     def _open(self, stream: str, place: StreamPlace) -> None:
         if place.lane % self._spec.processes != self._spec.index:
             return  # another process of this stage has it, for life
-        if stream in self._stations:
-            if self._stations[stream].pool.id != place.id:
+        if stream in self.stations:
+            if self.stations[stream].pool.id != place.id:
                 self._later[stream] = place
             return
         try:
             pool = self._open_pool(self._spec, place)
         except SegmentGone:  # the stream was removed again meanwhile, or is none of this run
             return
-        self._stations[stream] = Station(stream, pool, self._spec.place, self._spec.life)
+        self.stations[stream] = Station(stream, pool, self._spec.place, self._spec.life)
         self._homes[stream] = self._connect(place.returns)
         if not self._is_last:
             address = self._spec.outboxes[place.lane % len(self._spec.outboxes)]
@@ -112,7 +112,7 @@ class Post:
 
     def _tell_again(self) -> None:
         """Tell of what is under way from here: word of it may have died with the life before."""
-        for station in self._stations.values():
+        for station in self.stations.values():
             self._sent_home.add(station.stream)
             if not self._is_last:
                 for slot in station.offers():
@@ -121,7 +121,7 @@ class Post:
     def _look(self) -> None:
         """Look for frames that are this stage's, whether a message told of them or not."""
         self._looked_ns = self._clock_ns()
-        for station in self._stations.values():
+        for station in self.stations.values():
             self._due.extend((station, slot, None) for slot in station.own())
 
     def gather(self) -> list[Frame]:
@@ -175,7 +175,7 @@ class Post:
         return message is not None
 
     def _heard(self, header: FrameHeader) -> None:
-        station = self._stations.get(header.stream)
+        station = self.stations.get(header.stream)
         if station is None or header.segment != station.pool.id:
             return  # of a stream that has ended, or that the supervisor has not told of yet
         if station.is_next(header.slot, header.seq):
@@ -207,7 +207,7 @@ class Post:
             self.kept.remove(key)
         else:
             del self.held[key]  # KeyError: the stage yielded a frame that it was not given
-        station = self._stations.get(frame.stream)
+        station = self.stations.get(frame.stream)
         assert slot is not None
         if station is None or not station.holds(slot):
             return
@@ -270,11 +270,11 @@ class Post:
         if now_ns - self._asked_ns < _ENDED_NS:
             return []
         self._asked_ns = now_ns
-        return [stream for stream, station in self._stations.items() if station.over]
+        return [stream for stream, station in self.stations.items() if station.over]
 
     def let_go(self, streams: list[str]) -> None:
         """Forget streams that have ended, when the stage knows it. The last stage says so to their captures."""
-        gone = [self._stations.pop(stream) for stream in streams]
+        gone = [self.stations.pop(stream) for stream in streams]
         self.kept = {(stream, seq) for stream, seq in self.kept if stream not in streams}
         if self._is_last:
             for station in gone:
@@ -295,5 +295,5 @@ class Post:
         self.send_home()
         for link in [*self._homes.values(), *self._outboxes.values()]:
             link.close()
-        for station in self._stations.values():
+        for station in self.stations.values():
             station.pool.close()

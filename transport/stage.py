@@ -59,6 +59,8 @@ class StageContext:
     A name that the function puts into `finishing` is told again soon, and the stream is not taken for ended before.
     `began` is when the run began: a file that was written since is the run's own.
     `recordings` gives the account of what is recorded of a stream, while a stage has the stream.
+    `still(stream, captured_ns)` says that nothing moved before that camera in a picture captured then, and nobody is
+    followed; with 0 that this is not so. Capture lets only some pictures go on meanwhile.
     `feeds` is where the run tells of itself to a page (transport/feed.py), followed by who tells; empty: to none.
     `folder` is the run's own, private to this user and gone at its end. `labels` tell the run from others of a fleet.
 
@@ -82,6 +84,7 @@ class StageContext:
     finishing: set[str] = field(default_factory=set)
     began: RunStart = field(default_factory=RunStart)
     recordings: Callable[[str], RecordingCount] = lambda stream: RecordingCount()
+    still: Callable[[str, int], None] = lambda stream, captured_ns: None
     feeds: str = ""
     folder: Path = Path()
     labels: Labels = NONE

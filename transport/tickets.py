@@ -105,6 +105,11 @@ class Tickets:
         """Note down pictures that came and were not to be looked at: they get no number."""
         self._pool.head[at.SKIPPED] += count
 
+    @property
+    def still_ns(self) -> int:
+        """When the newest picture was captured before which nothing moved; 0: something does."""
+        return self._pool.head[at.STILL_NS]
+
     def paced(self, fps: float) -> None:
         """Note down that the source is held to that rate, 1/s; 0: it is not."""
         self._pool.head[at.PACED_MHZ] = round(fps * 1000)

@@ -37,6 +37,7 @@ from transport.pool import Pool
 from transport.post import Post
 from transport.spec import Spec
 from transport.stage import StageContext, StageFunction
+from transport.still import mark_still
 from transport.tickets import Stopping, Tickets
 from transport.trace import Trace, tracing
 
@@ -147,6 +148,7 @@ class Worker:
             contextlib.closing(self._post(inbox, trace)) as post,
         ):
             self.stage.recordings = post.recordings.__getitem__
+            self.stage.still = functools.partial(mark_still, post.stations)
             for result in function(config, self._feed(post), self.stage):
                 post.pass_on(result)
 

@@ -97,7 +97,7 @@ def _streams(status: Status, is_silent: bool) -> Iterator[Family]:
     yield counter("frames_not_recorded", about, [((name,), s.not_recorded) for name, s in streams], "stream")
     about = "Captured pictures that the decoder marks as damaged; they are shown, and nothing is decided by them"
     yield counter("frames_corrupt", about, [((name,), s.corrupt) for name, s in streams], "stream")
-    about = "Pictures that came from the source and were not to be looked at (its option fps); not captured"
+    about = "Pictures that came from the source and were not to be looked at (fps, still_fps); not captured"
     yield counter("frames_skipped", about, [((name,), s.skipped) for name, s in streams], "stream")
     dropped = [((name, reason), count) for name, s in streams for reason, count in s.dropped.items()]
     yield counter("frames_dropped", "Frames that were not shown, by reason", dropped, "stream", "reason")

@@ -104,6 +104,7 @@ def _schemas() -> dict[str, Any]:
         "fps": _RATE,
         "age_ms": _object([], {"p50": _AGE, "p95": _AGE}),
         "quality": {"type": ["string", "null"]},
+        "still": {"type": "boolean", "description": "nothing moves: only some pictures a second go on (still_fps)"},
         "why": {"type": "array", "items": {"type": "string"}},
         "persons": {**_BY_WORD, "description": "followed faces of the last ten seconds, by label"},
         "dropped": {**_BY_WORD, "description": "by reason"},

@@ -73,7 +73,8 @@ class RunState:
             elif stream.state in ("flowing", "away"):
                 quality = self._quality.setdefault(name, Quality())
                 flowing = stream.state == "flowing"
-                quality.saw(status.now_ns / 1e9, stream.captured, stream.reconnects, flowing, stream.corrupt)
+                came = stream.captured + stream.skipped  # what was not to be looked at came, too
+                quality.saw(status.now_ns / 1e9, came, stream.reconnects, flowing, stream.corrupt)
 
     def saw(self, message: bytes) -> None:
         """The overlay told who was seen."""
@@ -177,6 +178,7 @@ class RunState:
             "away_s": round((now_ns - stream.away_since_ns) / 1e9, 1) if stream.away_since_ns else 0,
             "reconnects": stream.reconnects,
             "paced_fps": round(stream.paced_fps, 1),
+            "still": stream.still and not self.is_silent,
             "captured": stream.captured,
             "shown": stream.shown,
             "recorded": stream.recorded,

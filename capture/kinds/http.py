@@ -15,7 +15,7 @@ class HttpKind(Kind):
 
     name, called, written = "http", "an http URL", "http://..."
     modules = ("av", "capture.http_source")
-    options = ("fps", "realtime", "loop", "decode", "wait", "open_timeout_s", "read_timeout_s")
+    options = ("fps", "still_fps", "realtime", "loop", "decode", "wait", "open_timeout_s", "read_timeout_s")
     may_come_back = True
     has_packets = True
 

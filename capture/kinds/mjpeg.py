@@ -31,18 +31,23 @@ class MjpegCamera(Source):
     def read(self, room: Room) -> Picture:
         """The next picture. Raises SourceLost, NotYet, or Undecodable for a broken one."""
         began_s = time.monotonic()
-        data = self._next()
-        while not self._sieve.keeps(time.monotonic()):
+        while (image := self._kept(self._next())) is None:
             if time.monotonic() - began_s > TICK_S:
                 raise NotYet
-            data = self._next()
-        image = decode_image(data, "a picture of the stream")
         slot = room(*image.shape[:2])
         np.copyto(slot, image)
         return Picture(slot, time.monotonic_ns())
 
     def skipped(self) -> int:
-        return self._sieve.taken()
+        return self._sieve.taken() + (self.still.taken() if self.still else 0)
+
+    def _kept(self, data: bytes) -> np.ndarray | None:
+        """The picture, unless it is not to be looked at."""
+        now_s = time.monotonic()
+        if not self._sieve.keeps(now_s):
+            return None
+        image = decode_image(data, "a picture of the stream")
+        return image if self.still is None or self.still.keeps_bgr(image, now_s) else None
 
     def _next(self) -> bytes:
         """The next part that is an image, or does not say what it is."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from capture.decoder import Decoder, NoVideo
 from capture.ffmpeg_error import broke_off, why
 from capture.kind import Kind
-from capture.origin import is_corrupt, write_picture
+from capture.origin import is_corrupt, luma_of, write_picture
 from capture.patience import Patience
 from capture.picture import NotYet, Picture, Place, Room, Source, SourceLost
 from capture.playout import TOLERANCE_S, Playout
@@ -34,7 +34,7 @@ class NetworkKind(Kind):
 
     name, called, written = "network", "a network camera", "rtsp://..."
     modules = ("av",)
-    options = ("fps", "decode", "wait", "open_timeout_s", "read_timeout_s", "rtsp_transport")
+    options = ("fps", "still_fps", "decode", "wait", "open_timeout_s", "read_timeout_s", "rtsp_transport")
     may_come_back = True
     has_packets = True
 
@@ -82,7 +82,7 @@ class NetworkCamera(Source):
         try:
             for frame in self._frames:
                 now_s = time.monotonic()
-                if not self._sieve.keeps(now_s if frame.time is None else frame.time):
+                if not self._keeps(frame, now_s if frame.time is None else frame.time):
                     is_late = now_s - began_s > TICK_S
                     if is_late:
                         break
@@ -98,6 +98,12 @@ class NetworkCamera(Source):
             raise NotYet
         raise SourceLost(self._broke or "the stream ended")  # a killed server looks just like that
 
+    def _keeps(self, frame: VideoFrame, time_s: float) -> bool:
+        """Whether a picture of that time is to be looked at. Who does not skip one has not copied it either."""
+        if not self._sieve.keeps(time_s):
+            return False
+        return self.still is None or is_corrupt(frame) or self.still.keeps(lambda: luma_of(frame), time_s)
+
     @property
     def _broke(self) -> str | None:
         return self._body.broke if self._body else None
@@ -109,7 +115,7 @@ class NetworkCamera(Source):
         return round(self._playout.due_s(frame.time, now_ns / 1e9) * 1e9)
 
     def skipped(self) -> int:
-        return self._sieve.taken()
+        return self._sieve.taken() + (self.still.taken() if self.still else 0)
 
     @property
     def decodes(self) -> str:

@@ -25,7 +25,7 @@ class WebcamKind(Kind):
     """A number, or a device file."""
 
     name, called, written = "webcam", "a webcam", "0, /dev/video0"
-    options = ("width", "height", "fps", "wait")
+    options = ("width", "height", "fps", "still_fps", "wait")
     may_come_back = True
     mirrored = True
 
@@ -77,9 +77,14 @@ class Webcam(Source):
             captured_ns = time.monotonic_ns()
             self._waiting = False
             if self._sieve.keeps(captured_ns / 1e9):
-                break
+                image = self._decoded(room)
+                if self.still is None or self.still.keeps_bgr(image, captured_ns / 1e9):
+                    return Picture(image, captured_ns)
             if captured_ns / 1e9 - began_s > TICK_S:
                 raise NotYet
+
+    def _decoded(self, room: Room) -> np.ndarray:
+        """The picture that was grabbed, in the room; one that is skipped leaves it to the next."""
         height, width = (int(self._camera.get(side)) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
         slot = room(height, width)
         decoded, image = self._camera.retrieve(slot)
@@ -88,10 +93,10 @@ class Webcam(Source):
         if image is not slot:  # OpenCV writes elsewhere when the size is not what the camera had told
             slot = room(*image.shape[:2])
             np.copyto(slot, image)
-        return Picture(slot, captured_ns)
+        return slot
 
     def skipped(self) -> int:
-        return self._sieve.taken()
+        return self._sieve.taken() + (self.still.taken() if self.still else 0)
 
     def close(self) -> None:
         self._camera.release()

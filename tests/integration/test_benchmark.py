@@ -70,8 +70,7 @@ def test_a_camera_before_an_empty_room_is_measured_beside_decoding(tmp_path):
     idle = measure_idle(tmp_path, ["--device", "cpu"], 1, lines.append, settle_s=4.0, seconds=3.0)
     assert set(idle.cores) == {"supervisor", "capture", "detect", "classify", "overlay"}
     assert idle.cores["capture"] > 0
-    assert idle.ratio > 1
-    assert idle.fps == pytest.approx(30, abs=2)
+    assert idle.fps == pytest.approx(5, abs=1)
     assert idle.faces == 0
     assert idle.searches_per_s < 5  # of the first two seconds and one a second from then on; else seven a second
     assert lines[0] == "a camera before an empty room ..."

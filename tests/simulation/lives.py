@@ -122,7 +122,7 @@ def feed(world: World, process: Process, post: Post):
         assert not post.held
         ended = post.ended()
         for stream in (world.streams[name] for name in ended if name in world.streams):
-            if stream.pool.id == post._stations[stream.name].pool.id:  # else it was an earlier one of this name
+            if stream.pool.id == post.stations[stream.name].pool.id:  # else it was an earlier one of this name
                 stream.told_ended.add(process.place)
         post.let_go(ended)
 

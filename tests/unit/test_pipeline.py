@@ -4,6 +4,8 @@ import pytest
 
 from configs.schema import ClassifyConfig, OverlayConfig, PipelineConfig, RunConfig, SourceConfig
 from overlay.asides import beside
+from overlay.sinks import SINKS
+from overlay.sinks.each_picture import EACH_PICTURE, STILL_FPS
 from pipeline import checked, stages
 
 
@@ -47,3 +49,26 @@ def test_the_windows_of_several_lanes_are_a_process_of_their_own(monkeypatch):
     monkeypatch.setattr("overlay.sinks.has_display", lambda: True)
     assert [row.name for row in beside(options(2, 8, 2, "window"), of_files=True)] == ["window"]
     assert beside(options(1, 8, 2, "window"), of_files=True) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "asked", "overlay", "becomes"),
+    [
+        ("rtsp://door/1", "auto", OverlayConfig(sinks=("web", "record:kept/", "sqlite:e.db")), STILL_FPS),
+        ("http://door/1", "auto", OverlayConfig(sinks=("null",)), STILL_FPS),
+        ("rtsp://door/1", "auto", OverlayConfig(sinks=("web", "file:o.mp4")), "all"),
+        ("rtsp://door/1", 2.0, OverlayConfig(sinks=("web", "file:o.mp4")), 2.0),
+        ("rtsp://door/1", "all", OverlayConfig(sinks=("web",)), "all"),
+        ("rtsp://door/1", "auto", OverlayConfig(sinks=("web",), privacy="blur"), "all"),
+        ("demo", "auto", OverlayConfig(sinks=("web",)), "auto"),  # it is no camera
+    ],
+)
+def test_few_pictures_of_a_still_room_go_on_where_no_sink_needs_each(source, asked, overlay, becomes):
+    given = PipelineConfig(sources=(SourceConfig(source=source, name="s", still_fps=asked),), overlay=overlay)
+    assert stages(given)[0].config["s"].still_fps == becomes
+
+
+def test_of_each_sink_it_is_decided_whether_it_needs_each_picture():
+    """A new one is to be written down here or there."""
+    events = {"events", "sqlite", "webhook", "mqtt", "mqtts", "nats", "nats+tls", "postgres", "postgresql"}
+    assert SINKS.keys() - EACH_PICTURE == events | {"window", "web", "record", "contact", "null"}

@@ -88,7 +88,7 @@ export class Tiles {
     const age = stream.age_ms.p50;
     put("state", stream.state);
     put("quality", stream.quality ? `connection ${stream.quality}` : "", stream.quality || "none");
-    put("figures", stream.state === "flowing" ? `${stream.fps} fps${age == null ? "" : ` · ${Math.round(age)} ms`}` : "", "");
+    put("figures", stream.state === "flowing" ? `${stream.fps} fps${stream.still ? ", still" : ""}${age == null ? "" : ` · ${Math.round(age)} ms`}` : "", "");
     const pause = tile.querySelector("button.pause");
     pause.dataset.action = stream.state === "paused" ? "resume" : "pause";
     pause.textContent = stream.state === "paused" ? "Resume" : "Pause";

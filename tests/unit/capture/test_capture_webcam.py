@@ -8,6 +8,7 @@ import pytest
 
 from capture.kinds import webcam
 from capture.picture import SourceLost
+from capture.still_scene import StillScene
 from configs.errors import InputError
 from configs.schema import SourceConfig
 
@@ -95,6 +96,25 @@ def test_of_a_camera_that_is_faster_than_was_asked_pictures_are_skipped(device, 
         assert np.diff(kept) == pytest.approx(2e8, abs=2)
     with webcam.Webcam(SourceConfig(source=device, fps=15)) as camera:  # it obeys
         assert camera.read(room).captured_ns + 10**9 // 15 == pytest.approx(camera.read(room).captured_ns, abs=2)
+
+
+def test_while_nothing_moves_few_pictures_go_on_and_what_comes_does_at_once(device, monkeypatch, room):
+    ticks = count(1)
+    monkeypatch.setattr("capture.kinds.webcam.time.monotonic_ns", lambda: next(ticks) * 10**9 // 15)
+    monkeypatch.setattr(Camera, "retrieve", lambda camera, slot: (slot.fill(0) is None, slot))
+    with webcam.Webcam(SourceConfig(source=device)) as camera:
+        camera.still = StillScene(5, lambda: 0, lambda: 0)
+        camera._camera.left = 40
+        kept = [camera.read(room).captured_ns for _ in range(12)]
+        assert np.diff(kept) == pytest.approx(2e8, abs=2)
+        assert camera.skipped() == 22
+        camera._camera.left = 3
+        monkeypatch.setattr(
+            Camera,
+            "retrieve",
+            lambda camera, slot: (cv2.rectangle(slot, (8, 8), (40, 40), (90,) * 3, -1) is not None, slot),
+        )
+        assert camera.read(room).captured_ns - kept[-1] < 1.5e8
 
 
 def test_a_busy_camera_is_refused_and_let_go(device, monkeypatch):

@@ -2,6 +2,8 @@
 
 import time
 
+import cv2
+import numpy as np
 import pytest
 from http_answers import chunked, jpeg, multipart, opened, until_lost
 from reading import read
@@ -9,6 +11,7 @@ from reading import read
 from capture.kinds.mjpeg import MjpegCamera
 from capture.kinds.network import NetworkCamera
 from capture.picture import NotYet, SourceLost, Undecodable
+from capture.still_scene import StillScene
 
 
 @pytest.mark.parametrize(
@@ -49,6 +52,18 @@ def test_mjpeg_without_a_boundary_before_the_first_part_is_shown(http_server, ro
         assert [round(int(read(camera, room).image.mean()), -1) for _ in range(2)] == [40, 80]
         with pytest.raises(SourceLost, match="the stream ended"):
             camera.read(room)
+
+
+def test_of_mjpeg_that_stands_still_what_is_not_due_is_skipped_and_what_differs_is_not(http_server, room, monkeypatch):
+    monkeypatch.setattr("capture.still_scene.LOOK_S", 0.0)  # these pictures come all at once
+    empty = np.full((48, 64, 3), 90, np.uint8)
+    visited = cv2.rectangle(empty.copy(), (8, 8), (40, 40), (200, 200, 200), -1)
+    bodies = [cv2.imencode(".jpg", image)[1].tobytes() for image in [empty] * 10 + [visited]]
+    parts = [b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + body + b"\r\n" for body in [*bodies, bodies[0]]]
+    with opened(http_server(multipart(*parts)).url) as camera:
+        camera.still = StillScene(1, lambda: 0, lambda: 0)
+        assert [round(int(read(camera, room).image[20, 20, 0]), -1) for _ in range(2)] == [90, 200]
+        assert camera.skipped() == 9
 
 
 def test_mjpeg_that_falls_silent_is_lost_and_meanwhile_not_yet_there(http_server, room):

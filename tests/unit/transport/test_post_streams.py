@@ -32,8 +32,8 @@ def test_a_stream_of_another_lane_is_left_to_its_own_process(run):
         seen = seqs(post.gather())
         assert seen == ([] if post is mine else [0, 1])
     run.streams["yard"] = StreamPlace(place.segment, place.id, place.returns, lane=3)
-    assert list(run.life(processes=2, index=0)._stations) == ["door"]
-    assert list(run.life(processes=2, index=1)._stations) == ["yard"]
+    assert list(run.life(processes=2, index=0).stations) == ["door"]
+    assert list(run.life(processes=2, index=1).stations) == ["yard"]
 
 
 def test_a_stream_may_have_the_name_of_one_that_has_ended(run):
@@ -65,7 +65,7 @@ def test_a_segment_that_is_another_s_by_now_is_left_alone(run):
     run.streams["gone"] = StreamPlace(place.segment, place.id + 2, "door")
     run.streams["past"] = StreamPlace(f"/proc/{os.getpid()}/fd/9999", 5, "door")
     post = run.life()
-    assert list(post._stations) == ["door"]
+    assert list(post.stations) == ["door"]
 
 
 def test_what_a_message_names_is_opened_only_where_it_is_this_run_s(run):
@@ -79,11 +79,11 @@ def test_what_a_message_names_is_opened_only_where_it_is_this_run_s(run):
     ):
         run.inboxes[FIRST].send(Open("yard", segment, id, returns))
     assert post.gather() == []
-    assert list(post._stations) == ["door"]
+    assert list(post.stations) == ["door"]
     run.homes["yard"] = run.homes["door"]
     run.inboxes[FIRST].send(Open("yard", place.segment, place.id, "yard"))
     post.gather()
-    assert list(post._stations) == ["door", "yard"]
+    assert list(post.stations) == ["door", "yard"]
 
 
 def test_what_is_no_frame_is_said_and_ignored(run, caplog):

@@ -9,6 +9,7 @@ from transport.frame import Box, Ended, Face, Held
 from transport.journal import settle_rest
 from transport.pool import NOTE_BYTES
 from transport.slot import DONE, FIRST, place_of, word
+from transport.still import mark_still
 
 
 def seqs(frames):
@@ -97,7 +98,7 @@ def test_a_frame_that_was_shown_is_not_shown_again_after_a_death(run):
     run.capture(2)
     dead = run.life(last=True)
     frame = dead.gather()[0]
-    dead._stations["door"].end(frame.slot, at.OUTCOMES.index("shown"), 5, 0)
+    dead.stations["door"].end(frame.slot, at.OUTCOMES.index("shown"), 5, 0)
     run.pool.words[frame.slot] = word(FIRST, run.lives, 1)  # it died before it sent the frame home
     post = run.life(last=True)
     assert seqs(post.gather()) == [1]
@@ -202,3 +203,12 @@ def test_pixels_are_those_of_the_slot(run):
     run.capture(3)
     for frame in run.life().gather():
         assert np.array_equal(frame.image, np.full((4, 6, 3), frame.seq, np.uint8))
+
+
+def test_a_stage_says_before_which_camera_nothing_moves_and_capture_reads_it(run):
+    post = run.life()
+    for word_ns in (7_000_000_000, 0):
+        mark_still(post.stations, "door", word_ns)
+        assert run.pool.head[at.STILL_NS] == word_ns
+    mark_still(post.stations, "one that was removed", 7_000_000_000)
+    assert run.pool.head[at.STILL_NS] == 0

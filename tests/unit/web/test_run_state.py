@@ -81,6 +81,13 @@ def test_a_camera_that_stalls_and_comes_back_is_poor_and_one_that_is_away_unusab
     assert away.quality("door") == "unusable"
 
 
+def test_a_camera_before_a_still_room_is_as_good_as_its_pictures_that_are_skipped():
+    states = [status(s, door=stream(5 * s, captured=5 * s, skipped=20 * s, still=True)) for s in range(10)]
+    [door] = told(*states).as_json()["streams"]
+    assert door["fps"] == pytest.approx(5, abs=0.1)
+    assert (door["still"], door["quality"], door["skipped"]) == (True, "excellent", 180)
+
+
 def test_a_stream_that_came_later_and_one_that_went_do_no_harm():
     run_state = told(status(0, door=stream(10)), status(1, door=stream(35), hall=stream(5)), status(2, hall=stream(30)))
     assert [one["name"] for one in run_state.as_json()["streams"]] == ["hall"]
