@@ -65,7 +65,8 @@ class Idle(Struct, frozen=True, kw_only=True):
         yield "decoding only", f"{self.decoding_cores:.3f} cores", "the same stream, one process, no conversion"
         whole = sum(self.cores.values()) / self.decoding_cores
         yield "beside that", f"{self.ratio:.2f} times", f"{whole:.2f} with the supervisor"
-        yield "searches", f"{self.searches_per_s:.1f} a second", f"of {self.fps:.1f} frames; {self.faces} faces found"
+        went_on = f"of {self.fps:.1f} frames that went on (still_fps); {self.faces} faces found"
+        yield "searches", f"{self.searches_per_s:.1f} a second", went_on
 
 
 class Task(Struct, frozen=True):

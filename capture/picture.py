@@ -94,7 +94,7 @@ class Source(Protocol):
         """The next picture, written into the room; None at the end. Raises SourceLost, NotYet or Undecodable."""
 
     def skipped(self) -> int:
-        """How many pictures have come since this was last asked that are not to be looked at (`fps`, `still`)."""
+        """How many pictures have come since this was last asked that are not to be looked at (`fps`)."""
         return 0
 
     def close(self) -> None: ...

@@ -31,7 +31,7 @@ class CapturedSource(SourceConfig, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 def captured(source: SourceConfig, overlay: OverlayConfig, still_fps: float | Literal["all"] = "all") -> CapturedSource:
-    """A source as its capture is told of it; raises InputError if its packets cannot be recorded as is asked.
+    """A source as its capture is told of it; raises InputError for what cannot be as it is asked.
 
     `still_fps` is what holds where the source leaves it open.
     """
@@ -54,6 +54,9 @@ def captured(source: SourceConfig, overlay: OverlayConfig, still_fps: float | Li
             keep_gb=0.0 if overlay.upload else overlay.record_gb,
             sound=overlay.record_sound,
         )
+    if not isinstance(source.still_fps, str) and (source.mode == "every" or overlay.privacy != "none"):
+        why = "mode: every" if source.mode == "every" else "overlay.privacy"
+        raise InputError(f"{redact(source.source)}: still_fps: with {why} each picture goes on; leave it out, or all")
     asked = asdict(source)
     if source.still_fps == "auto" and "still_fps" in kind_of(source.source).options:
         asked["still_fps"] = still_fps

@@ -181,7 +181,7 @@ def _read(source: Source, tickets: AnyTickets, context: StageContext) -> Picture
     try:
         return source.read(tickets.room)
     finally:
-        if skipped := source.skipped():
+        if skipped := source.skipped() + (source.still.taken() if source.still else 0):
             tickets.passed_by(skipped)
         _tell_whether_still(source, context)
         context.busy_since_ns = 0

@@ -10,21 +10,16 @@ import math
 import time
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 
+from transport.blocks import blocks_of, has_moved, learnt_share, median
 from transport.still import FRESH_NS
 
 LOOK_S = 0.09  # between two looks, as detect's gate has it. One costs 0.5 ms where all else went on meanwhile
 GO_ON_S = 0.2  # all pictures after one that differs: detect's gate looks each 90 ms, and says then that something moves
 WIDTH_PX = 320  # about as wide is what is compared: each `n`th pixel of each such row, so the size does not matter
-BLOCK_PX = 8
-LEAST_BLOCKS = 2  # what differs is taken from detect's gate (inference/motion.py): what opens that goes on
-LEAST_CHANGE = 5.0  # grey levels
-NOISES = 8.0  # and so many times what a block usually differs by
 LEARNT_S = 1.0  # the mean that pictures are compared with: less noisy than the one before, and of now
 NOISE_S = 5.0  # how fast the usual difference is learnt
-FIRST = 10  # pictures of which both are plain means
 EARLY = 0.1  # of an interval: a picture that comes a little before its time is the one that is meant
 
 
@@ -96,9 +91,7 @@ class StillScene:
     def _differs(self, grey: np.ndarray, time_s: float) -> bool:
         """Whether a picture differs from the mean, and learn from it."""
         step = max(1, grey.shape[1] // WIDTH_PX)
-        coarse = np.ascontiguousarray(grey[::step, ::step])
-        height, width = (max(1, side // BLOCK_PX) for side in coarse.shape)
-        blocks = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+        blocks = blocks_of(np.ascontiguousarray(grey[::step, ::step]))
         passed_s, self._looked_s = min(1.0, max(0.0, time_s - self._looked_s)), time_s
         if blocks.shape != self._mean.shape:
             had_another_size = self._mean.size > 0
@@ -108,20 +101,9 @@ class StillScene:
             self._mean, self._seen = blocks, 1
             return False
         change = blocks - self._mean
-        light = _middle(change)
+        light = median(change)
         difference = np.abs(change - light)
         self._seen, self._learnt = self._seen + 1, self._learnt + 1
-        self._noise += _share(self._learnt, passed_s / NOISE_S) * (_middle(difference) - self._noise)
-        differs = np.count_nonzero(difference > max(LEAST_CHANGE, NOISES * self._noise)) >= LEAST_BLOCKS
-        self._mean += light + _share(self._seen, passed_s / LEARNT_S) * (change - light)
-        return bool(differs)
-
-
-def _share(count: int, usual: float) -> float:
-    """What the newest of so many pictures adds to a mean: the first ones make a plain one."""
-    return min(1.0, max(usual, 1 / count if count <= FIRST else 0.0))
-
-
-def _middle(values: np.ndarray) -> float:
-    """The median, as good as: of an even count the upper one of the two."""
-    return float(np.partition(values, values.size // 2, axis=None)[values.size // 2])
+        self._noise += learnt_share(self._learnt, passed_s / NOISE_S) * (median(difference) - self._noise)
+        self._mean += light + learnt_share(self._seen, passed_s / LEARNT_S) * (change - light)
+        return has_moved(difference, self._noise)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
-BLOCK_PX = 8  # of a grey picture about as wide as the one that is followed: its smallest face covers four blocks
-LEAST_BLOCKS = 2  # that must differ; a single one is a sensor's bad pixel, or the camera's own clock in a corner
-LEAST_CHANGE = 5.0  # grey levels; the mean of 64 pixels of a usual sensor stays within 2
-NOISES = 8.0  # and so many times what a block of this camera usually differs by: 5.4 standard deviations
+from transport.blocks import blocks_of, has_moved, learnt_share, median
+
 LOOK_MS = 90.0  # between two looks; one costs 0.3 ms
 OPEN_MS = 2000.0  # after the last motion: time for eight searches, half of them of the mirror image
 LEARNT_S = 60.0  # what stands still for so long belongs to the background; a change of the light does at once
 NOISE_S = 5.0  # how fast the usual difference is learnt
 LONGEST_S = 1.0  # counts of the time between two looks: who is there when a camera comes back is not learnt at once
-FIRST = 10  # pictures of which the background is the plain mean
 
 
 class MotionGate:
@@ -44,8 +40,7 @@ class MotionGate:
 
         It is open when a camera begins, and when its pictures change their size.
         """
-        height, width = (max(1, side // BLOCK_PX) for side in grey.shape)
-        blocks = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+        blocks = blocks_of(grey)
         if blocks.shape != self._background.shape:
             self._background, self._noise, self._seen = blocks, 0.0, 1
             self._before_ms = self._moved_ms = now_ms
@@ -55,16 +50,9 @@ class MotionGate:
         change = blocks - self._background
         light = median(change)
         difference = np.abs(change - light)
-        if np.count_nonzero(difference > max(LEAST_CHANGE, NOISES * self._noise)) >= LEAST_BLOCKS:
+        if has_moved(difference, self._noise):
             self._moved_ms = now_ms
         self._seen += 1
-        first = 1 / self._seen if self._seen <= FIRST else 0.0
-        self._noise += min(1.0, max(first, passed_s / NOISE_S)) * (median(difference) - self._noise)
-        self._background += light + min(1.0, max(first, passed_s / LEARNT_S)) * (change - light)
+        self._noise += learnt_share(self._seen, passed_s / NOISE_S) * (median(difference) - self._noise)
+        self._background += light + learnt_share(self._seen, passed_s / LEARNT_S) * (change - light)
         return now_ms - self._moved_ms <= OPEN_MS
-
-
-def median(values: np.ndarray) -> float:
-    """That of numbers in an array, in a tenth of the Python steps of numpy's."""
-    ordered = np.sort(values, axis=None)
-    return float((ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2]) / 2)

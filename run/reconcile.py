@@ -18,7 +18,9 @@ from transport.cores import usable_cores
 # So many captures start at once: each is ready soon after it was started, however many there are. One that is not
 # ready for so long, because its camera does not answer, holds up no other.
 _AT_ONCE_FOR_EACH_CORE, _STARTING_S = 2, 5.0
-_STARTS_S = 0.2  # of a round: meanwhile nobody is heard, no Ctrl-C neither. 32 starts took 10 s on a slow kernel
+_STARTS_S = (
+    0.2  # of a round, for captures: meanwhile nobody is heard, no Ctrl-C neither. 32 starts took 10 s on a slow kernel
+)
 _LONGEST_ROUND_S = 1.0  # beyond that we were stopped (Ctrl-Z) or starved, and so perhaps was everyone
 _LAST_WORDS_S = 0.1  # what a process said before its end may still be on its way
 _END_S = 8.0  # for a removed stream's capture to end in; the page's answer waits for 10
@@ -117,9 +119,12 @@ class Reconciler:
 
     def _is_due(self, process: Process, phase: Phase) -> bool:
         """Whether a process that does not live is to be started now."""
+        now_s = time.monotonic()
+        if process.spec.stream and now_s - self._round_s > _STARTS_S:
+            return False
         if process.restart_at_s is not None:
-            return time.monotonic() >= process.restart_at_s
-        if phase != Phase.RUNNING or self._may_start <= 0 or time.monotonic() - self._round_s > _STARTS_S:
+            return now_s >= process.restart_at_s
+        if phase != Phase.RUNNING or self._may_start <= 0:
             return False
         self._may_start -= 1
         return True

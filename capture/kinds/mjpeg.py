@@ -39,7 +39,7 @@ class MjpegCamera(Source):
         return Picture(slot, time.monotonic_ns())
 
     def skipped(self) -> int:
-        return self._sieve.taken() + (self.still.taken() if self.still else 0)
+        return self._sieve.taken()
 
     def _kept(self, data: bytes) -> np.ndarray | None:
         """The picture, unless it is not to be looked at."""

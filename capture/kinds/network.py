@@ -115,7 +115,7 @@ class NetworkCamera(Source):
         return round(self._playout.due_s(frame.time, now_ns / 1e9) * 1e9)
 
     def skipped(self) -> int:
-        return self._sieve.taken() + (self.still.taken() if self.still else 0)
+        return self._sieve.taken()
 
     @property
     def decodes(self) -> str:

@@ -96,7 +96,7 @@ class Webcam(Source):
         return slot
 
     def skipped(self) -> int:
-        return self._sieve.taken() + (self.still.taken() if self.still else 0)
+        return self._sieve.taken()
 
     def close(self) -> None:
         self._camera.release()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from configs.errors import InputError
 from configs.schema import ClassifyConfig, OverlayConfig, PipelineConfig, RunConfig, SourceConfig
 from overlay.asides import beside
 from overlay.sinks import SINKS
@@ -66,6 +67,16 @@ def test_the_windows_of_several_lanes_are_a_process_of_their_own(monkeypatch):
 def test_few_pictures_of_a_still_room_go_on_where_no_sink_needs_each(source, asked, overlay, becomes):
     given = PipelineConfig(sources=(SourceConfig(source=source, name="s", still_fps=asked),), overlay=overlay)
     assert stages(given)[0].config["s"].still_fps == becomes
+
+
+@pytest.mark.parametrize(("more", "overlay", "why"), [
+    ({"mode": "every"}, OverlayConfig(), "mode: every"), ({}, OverlayConfig(privacy="blur"), "overlay.privacy"),
+])  # fmt: skip
+def test_a_rate_for_still_rooms_is_refused_where_each_picture_goes_on(more, overlay, why):
+    source = SourceConfig(source="rtsp://me:secret@door", name="s", still_fps=5, **more)
+    with pytest.raises(InputError, match=f"still_fps: with {why} each picture goes on") as refused:
+        stages(PipelineConfig(sources=(source,), overlay=overlay))
+    assert "secret" not in str(refused.value)
 
 
 def test_of_each_sink_it_is_decided_whether_it_needs_each_picture():

@@ -107,7 +107,7 @@ def test_while_nothing_moves_few_pictures_go_on_and_what_comes_does_at_once(devi
         camera._camera.left = 40
         kept = [camera.read(room).captured_ns for _ in range(12)]
         assert np.diff(kept) == pytest.approx(2e8, abs=2)
-        assert camera.skipped() == 22
+        assert camera.still.taken() == 22
         camera._camera.left = 3
         monkeypatch.setattr(
             Camera,

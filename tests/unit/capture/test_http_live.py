@@ -63,7 +63,7 @@ def test_of_mjpeg_that_stands_still_what_is_not_due_is_skipped_and_what_differs_
     with opened(http_server(multipart(*parts)).url) as camera:
         camera.still = StillScene(1, lambda: 0, lambda: 0)
         assert [round(int(read(camera, room).image[20, 20, 0]), -1) for _ in range(2)] == [90, 200]
-        assert camera.skipped() == 9
+        assert camera.still.taken() == 9
 
 
 def test_mjpeg_that_falls_silent_is_lost_and_meanwhile_not_yet_there(http_server, room):

@@ -9,7 +9,7 @@ from in_turn import InTurn
 from capture.demo import DemoScene
 from configs.schema import DetectConfig
 from inference.detect import QUIET_EVERY_MS, detect
-from inference.motion import OPEN_MS, MotionGate, median
+from inference.motion import OPEN_MS, MotionGate
 from inference.search import Search
 from transport.frame import Frame, iou
 from transport.pixels import Colours, Pixels
@@ -130,9 +130,3 @@ def test_persons_are_found_as_often_as_without_it(monkeypatch):
         pairs = [(scene.truth(frame.seq), frame.faces) for frame in frames]
         hits.append(sum(any(iou(face, one.box) > 0.4 for one in faces) for truth, faces in pairs for face, _ in truth))
     assert hits[1] >= 0.98 * hits[0] > 0
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (30, 40), (7, 9)])
-def test_the_median_is_that_of_numpy(shape):
-    values = np.random.default_rng(7).normal(0, 50, shape).astype(np.float32)
-    assert median(values) == float(np.median(values))

@@ -234,6 +234,16 @@ def test_slow_starts_are_spread_over_rounds_and_count_as_no_ones_silence(monkeyp
     for started in (2, 4, 6, 8):
         reconciler.round(Phase.RUNNING)
         assert sum(process.lives for process in waiting) == started
+    for process in (*waiting[:4], detect):  # all die at once: stages come first, captures as before
+        process.restart_at_s, process.lives = 0.0, 0
+    started_at = []
+    detect.start = lambda: started_at.append(sum(process.lives for process in waiting[:4]))
+    reconciler.round(Phase.RUNNING)
+    assert (sum(process.lives for process in waiting[:4]), started_at) == (2, [2])
+    detect.restart_at_s = None
+    for process in waiting[:4]:
+        process.restart_at_s = None
+    detect.heard_for.pop()
     clock.now_s += 3600  # the machine slept
     reconciler.round(Phase.RUNNING)
     assert detect.heard_for == pytest.approx([0, 0.3, 0.3, 0.3, 1.0], abs=0.001)
